@@ -30,10 +30,9 @@ from ecom_assets.sources.events import mapping_name
 from ecom_assets.sources.files.currency import rates_sql
 from ecom_assets.sources.files.mapping import load_mapping, load_order_mapping
 from ecom_assets.sources.first_partition import remembered_paths
-from ecom_assets.sources.known_places import known_places
 from ecom_assets.sources.mapping_file import definition_in
-from ecom_assets.sources.market_segments import market_segments
 from ecom_assets.sources.order_reports.source import checked_days
+from ecom_assets.sources.places import known_places, market_segments
 from ecom_assets.sources.site_lists import channel_rule
 from ecom_assets.sources.stock import require_catalogue
 from ecom_assets.sources.visitor_segments import read_visitor_segments

@@ -139,7 +139,7 @@ def build_stack(
         max_body_bytes=settings.api_max_body_bytes,
         client_timeout_s=settings.api_client_timeout_s,
         answer_timeout_s=settings.api_timeout_s,
-        larger_bodies=larger_bodies,
+        larger_bodies=larger_bodies or {},
     )
     if settings.api_cache_mb or redis:
         inner = AnswerCache(inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis)

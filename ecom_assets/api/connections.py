@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ecom_assets.api.middleware.request_log import json_lines
@@ -22,13 +22,8 @@ def _refusal(status: bytes) -> bytes:
     return b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-async def too_many(_scope: Scope, _receive: Receive, send: Send) -> None:
-    """Refuse a request because the server has as many connections as it may have; uvicorn's own answer says no time."""
-    headers = [(b"retry-after", RETRY_S.encode()), (b"content-length", b"0"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
-
-
+TOO_MANY: Final = Response(status_code=503, headers={"retry-after": RETRY_S, "connection": "close"})
+"""The answer where the server has as many connections as it may have; uvicorn's own says no time."""
 TOO_SLOW: Final = _refusal(b"408 Request Timeout")
 TOO_LONG: Final = _refusal(b"431 Request Header Fields Too Large")
 
@@ -74,7 +69,7 @@ class BoundedConnection(HttpToolsProtocol):
         """Stop the timer for the head, and let the application answer, if there are not too many."""
         self._head_ends()
         is_full = max(len(self.connections), len(self.tasks)) >= self.most_connections
-        self.app = too_many if is_full else self.config.loaded_app
+        self.app = TOO_MANY if is_full else self.config.loaded_app
         super().on_headers_complete()
 
     def pause_writing(self) -> None:

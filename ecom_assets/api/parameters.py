@@ -25,22 +25,16 @@ from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store.store import IN_SCOPE, NOTHING, NothingPublishedError, PublishedStore, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
-from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, field_of, range_of
+from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, SourceDays, field_of
 from ecom_assets.questions.fields import Day
 from ecom_assets.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Column
-from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut, with_unknown_total
+from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut, range_of, with_unknown_total
 
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
-OF_PREVIOUS: Final = (
-    "previous_data",
-    "previous_known_from",
-    "previous_known_to",
-    "previous_held_days",
-    "previous_missing_days",
-)
+OF_PREVIOUS: Final = tuple(name for name in SourceDays.model_fields if name.startswith("previous_"))
 """The fields that are null for a state as of a day, because it is not compared with an earlier one."""
 
 
@@ -110,14 +104,14 @@ class PagedDaysParameters(DaysParameters, Paged):
     """Which days to cover, and which rows of a long list to return."""
 
 
+@dataclass(frozen=True)
 class RequestContext:
-    """One request: the published data that it reads, and the fields that its answer shares with all answers."""
+    """One request: the published data that it reads, if there are any, and what its answer shares with all answers."""
 
-    def __init__(self, request: Request, reading: StoreReading | None, response: Response | None = None) -> None:
-        """Store the request, the published data if there are any, and the response with its headers if there is one."""
-        self.request = request
-        self._reading = reading
-        self._response = response
+    request: Request
+    _reading: StoreReading | None
+    _response: Response | None = None
+    """What the headers of the answer are set on, if that is sent."""
 
     @property
     def reading(self) -> StoreReading:
@@ -265,8 +259,15 @@ def _etag(request: Request, reading: StoreReading) -> str:
 
 
 PREVIOUS = "Of the period before; null where the data hold no day of it"
-CHANGE = "From that to this; null where that is zero, or the data do not hold all days of both"
-SOURCE = "Where sales are counted: order lines, or purchase events where there are no order lines"
+SOURCE = (
+    "Where sales are counted: `orders` are order lines; `purchase_events`, where there is not a single order line, are "
+    "events of type purchase and refund: each purchase is one order of one item, worth its cart_value"
+)
+
+
+def total_of(rows: str, example: int) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
+    """Return the field with the number of rows of some days, of which an answer may list a part."""
+    return Field(description=f"How many {rows} there are; null where no day is known", examples=[example])
 
 
 def row_of(

@@ -1,6 +1,5 @@
 """Errors as RFC 9457 problem documents."""
 
-import http
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,6 @@ UNREADABLE: Final = "There was an error parsing the body"
 """FastAPI's message for a body that cannot be decoded."""
 RETRY_S: Final = "30"
 """Seconds after which callers should try again when the data are not available."""
-HTTP_404: Final = 404
 RENAMED: Final[Mapping[int, str]] = {413: "Content Too Large", 422: "Unprocessable Content"}
 TOO_DEEP: Final = "The request nests lists or objects too deeply; send fewer levels."
 FAILED: Final = "The answer failed; the log of the API says why."
@@ -62,7 +60,7 @@ class ProblemDocument(BaseModel):
 
 def phrase(status: int) -> str:
     """Return a status in words, as RFC 9110 names it; Python does since 3.13."""
-    return RENAMED.get(status) or http.HTTPStatus(status).phrase
+    return RENAMED.get(status) or HTTPStatus(status).phrase
 
 
 class NotModifiedError(Exception):
@@ -162,13 +160,13 @@ def _guess(word: object, known: Iterable[str]) -> str:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (as above)
-    is_framework_s = error.detail in {http.HTTPStatus(error.status_code).phrase, UNREADABLE}
+    is_framework_s = error.detail in {HTTPStatus(error.status_code).phrase, UNREADABLE}
     plain = {
         400: "The body is not JSON in UTF-8, or nests too deeply; correct it.",
         404: f"There is nothing at {request.url.path}; GET / lists what there is.",
         405: f"{request.url.path} does not take {request.method}.",
     }
-    if is_framework_s and error.status_code == HTTP_404 and (location := _location_without_host(request)):
+    if is_framework_s and error.status_code == HTTPStatus.NOT_FOUND and (location := _location_without_host(request)):
         return RedirectResponse(location, 307)
     detail = plain.get(error.status_code, "") if is_framework_s else ""
     headers = dict(error.headers or {})
@@ -208,7 +206,7 @@ def _not_modified(_request: Request, error: Exception) -> Response:
 
 
 STATUSES: Final = (
-    (NotKeptError, HTTP_404),
+    (NotKeptError, HTTPStatus.NOT_FOUND),
     (QuestionTooLargeError, 413),
     ((NoSourceError, NoLedgerError, ChangedMeanwhileError), 409),
 )

@@ -8,7 +8,7 @@ import dagster as dg
 from ecom_assets.automation.jobs import schedule_status
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.extraction.running import extracts_of, run_extract
+from ecom_assets.sources.extraction.extraction import extracts_of, run_extract
 
 EXTRACTION = "extraction"
 

@@ -8,8 +8,8 @@ import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.settings.settings import load_settings
+from ecom_assets.sources.extraction.extraction import run_extract
 from ecom_assets.sources.extraction.landing import Landed
-from ecom_assets.sources.extraction.running import run_extract
 
 
 def extract(

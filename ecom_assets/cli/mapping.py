@@ -12,16 +12,15 @@ from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.customer_api.reading import CustomerFileReading
 from ecom_assets.sources.customer_api.records import FOLDER as CUSTOMERS
 from ecom_assets.sources.files.mapping import EVENT, ORDER
-from ecom_assets.sources.files.reading import FileReading
 from ecom_assets.sources.files.records import refused_warning, rows_line
 from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import EXTENDS, definition_in, is_path, shipped_content, shipped_in, shipped_text
 from ecom_assets.sources.proposal.fields import MappingKind
 from ecom_assets.sources.proposal.proposal import MappingSearch, Reading, read_by
 from ecom_assets.sources.proposal.questions import LABELS, ROWS, ZONE, OpenQuestion, shown
+from ecom_assets.sources.reading import CustomerFileReading, FileReading
 
 FOLDERS: Final = {
     MappingKind.EVENTS: EVENT.folder,

@@ -1,4 +1,7 @@
-"""The ASGI application of the collector. It answers when the events are on disk, and before anything can be lost."""
+"""The ASGI application of the collector. It answers when the events are on disk, and before anything can be lost.
+
+The metrics are those of one process.
+"""
 
 import re
 import time
@@ -11,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import Receive, Scope, Send
 
 from ecom_assets.clock import Clock, now_utc
@@ -27,28 +32,78 @@ from ecom_assets.collector.events import (
     native_event,
     taken_events,
 )
-from ecom_assets.collector.group_commit import GroupCommit, OverloadError
-from ecom_assets.collector.metrics import CONTENT_TYPE, CollectMetrics
-from ecom_assets.collector.pages import image, library_settings, script
 from ecom_assets.collector.requests import (
     ClientLeft,
     CollectAnswer,
     CollectRequest,
+    image,
     json_answer,
+    library_settings,
     preflight,
     refusal_answer,
+    script,
 )
 from ecom_assets.collector.sealing import SealingThread
-from ecom_assets.collector.segments import SegmentEntry, SegmentLayout, SegmentWriter, segments_folder
-from ecom_assets.collector.visitors import (
-    Device,
-    cookie_header,
-    country_lookup,
-    device_of,
-    kept_agent,
-    kept_properties,
+from ecom_assets.collector.segments import (
+    GroupCommit,
+    OverloadError,
+    SegmentEntry,
+    SegmentLayout,
+    SegmentWriter,
+    segments_folder,
 )
+from ecom_assets.collector.visitors import cookie_header, country_lookup, device_of, kept_agent, kept_properties
 from ecom_assets.settings.settings import Settings
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0)
+
+
+class CollectMetrics:
+    """What came, what became of it, and how far the disk and the landing folder are behind."""
+
+    def __init__(self, waiting_bytes: Callable[[], float], unsealed_bytes: Callable[[], float]) -> None:
+        """Create the metrics; the functions return sizes as they are now."""
+        self.registry = registry = CollectorRegistry()
+        self._seconds = Histogram(
+            "ecom_collect_request_seconds", "Time until a request was answered", ("status",), buckets=BUCKETS_S,
+            registry=registry,
+        )  # fmt: skip
+        self._events = Counter("ecom_collect_events", "Events taken and durable", registry=registry)
+        self._refused = Counter("ecom_collect_refused_events", "Events refused", ("reason",), registry=registry)
+        self._rejected = Counter(
+            "ecom_collect_refused_requests", "Requests of which nothing was taken", ("reason",), registry=registry
+        )
+        self._sealed = Counter("ecom_collect_sealed_rows", "Rows landed", ("layout",), registry=registry)
+        self._files = Counter("ecom_collect_sealed_files", "Segments sealed", ("layout",), registry=registry)
+        waiting = Gauge("ecom_collect_waiting_bytes", "Events that wait for the disk", registry=registry)
+        waiting.set_function(waiting_bytes)
+        unsealed = Gauge("ecom_collect_unsealed_bytes", "Durable events that could not be landed", registry=registry)
+        unsealed.set_function(unsealed_bytes)
+
+    def answered(self, status: int, took_s: float) -> None:
+        """Count a request."""
+        self._seconds.labels(str(status)).observe(took_s)
+
+    def took(self, event_count: int, refused_reasons: list[str]) -> None:
+        """Count the events of a request that are durable or refused."""
+        self._events.inc(event_count)
+        for reason in refused_reasons:
+            self._refused.labels(reason).inc()
+
+    def refused_request(self, reason: str) -> None:
+        """Count a request of which nothing was taken."""
+        self._rejected.labels(reason).inc()
+
+    def sealed(self, layout: SegmentLayout, row_count: int) -> None:
+        """Count a sealed segment."""
+        self._sealed.labels(layout.value).inc(row_count)
+        self._files.labels(layout.value).inc()
+
+    def text(self) -> bytes:
+        """Return the metrics in the text format of Prometheus."""
+        return generate_latest(self.registry)
+
 
 MB: Final = 1_000_000
 VERSION: Final = "/v1"
@@ -166,18 +221,18 @@ class Collector:
         self, request: CollectRequest, reader: Reader, events: list[Any], around: Mapping[str, Any], caller: str
     ) -> CollectAnswer:
         self._quota.take(caller, request.address, len(events))
-        device = self._device(request, around) if reader is native_event else None
-        sender = self._sender(request, caller, device.device_id if device else "")
+        device_id = self._device(request, around) if reader is native_event else ""
+        sender = self._sender(request, caller, device_id)
         sent_at = around.get("sent_at") or around.get("sentAt")
         result = taken_events(events, reader, sent_at, sender, self.settings.collect_max_event_bytes)
         layout = SegmentLayout.NATIVE if reader is native_event else SegmentLayout.SEGMENT
         await self._commit(result.entries(sender.day(self._zone), layout))
         self.metrics.took(len(result.lines), [refused["reason"] for refused in result.refused])
         body = {"success": True, "accepted": len(result.lines), "refused": result.refused}
-        if device is None or not (result.uses_device and self.settings.collect_cookie_days):
+        if not (device_id and result.uses_device and self.settings.collect_cookie_days):
             return json_answer(body)
         is_secure = request.scope["scheme"] == "https"
-        cookie = cookie_header(device.device_id, self.settings.collect_cookie_days, is_secure=is_secure)
+        cookie = cookie_header(device_id, self.settings.collect_cookie_days, is_secure=is_secure)
         return json_answer(body, (b"set-cookie", cookie.encode()))
 
     async def _refuse_body(self, request: CollectRequest, refusal: EventRefusal, body: bytes) -> NoReturn:
@@ -207,10 +262,10 @@ class Collector:
             detail = "Events cannot be landed at present; send these again later."
             raise CollectRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "unsealed", detail, RETRY_S)
 
-    def _device(self, request: CollectRequest, around: Mapping[str, Any]) -> Device | None:
-        """Return the id of the browser that sends events of its own; None for servers, and without consent."""
+    def _device(self, request: CollectRequest, around: Mapping[str, Any]) -> str:
+        """Return the id of the browser that sends events of its own; empty for servers, and without consent."""
         if around.get("consent") is False or not (request.origin or b"cookie" in request.headers):
-            return None
+            return ""
         return device_of(request.headers.get(b"cookie", b"").decode("latin-1"), around.get("device"))
 
     def _sender(self, request: CollectRequest, caller: str, device_id: str) -> EventSender:

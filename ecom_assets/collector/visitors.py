@@ -3,7 +3,6 @@
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -20,28 +19,14 @@ DAY_S: Final = 86_400
 LONGEST_AGENT: Final = 512
 _DEVICE = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
-_BROWSERS: Final = (
-    ("edg", "Edge"),
-    ("opr", "Opera"),
-    ("firefox", "Firefox"),
-    ("chrome", "Chrome"),
-    ("safari", "Safari"),
-)
+_BROWSERS: Final = {"edg": "Edge", "opr": "Opera", "firefox": "Firefox", "chrome": "Chrome", "safari": "Safari"}
 _SYSTEMS: Final = ("iPhone", "iPad", "Android", "Windows NT", "Macintosh", "CrOS", "Linux")
 """In the words by which `funnels/daily.py` distinguishes computers, phones and tablets."""
 _V4_BITS, _V6_BITS = 24, 48
 
 
-@dataclass(frozen=True)
-class Device:
-    """The id of a browser; `is_new` if it is not in its cookie yet."""
-
-    device_id: str
-    is_new: bool
-
-
-def device_of(cookies: str, proposed: object) -> Device:
-    """Return the id in the cookie, else the one that the page proposes, else a new one.
+def device_of(cookies: str, proposed: object) -> str:
+    """Return the id of a browser: that in the cookie, else the one that the page proposes, else a new one.
 
     The cookie is the server's own, so it outlives what scripts store. A page proposes an id because its first requests
     may be sent before the first answer has set the cookie.
@@ -49,10 +34,10 @@ def device_of(cookies: str, proposed: object) -> Device:
     for part in cookies.split(";"):
         name, _, value = part.strip().partition("=")
         if name == COOKIE and _DEVICE.fullmatch(value):
-            return Device(value, is_new=False)
+            return value
     if isinstance(proposed, str) and _DEVICE.fullmatch(proposed):
-        return Device(proposed, is_new=True)
-    return Device(str(uuid4()), is_new=True)
+        return proposed
+    return str(uuid4())
 
 
 def cookie_header(device_id: str, days: int, *, is_secure: bool) -> str:
@@ -68,7 +53,7 @@ def kept_agent(settings: Settings, user_agent: str) -> str:
     lowered = user_agent.lower()
     if any(word in lowered for word in ROBOT_WORDS):
         return "bot"
-    browser = next((name for sign, name in _BROWSERS if sign in lowered), "")
+    browser = next((name for sign, name in _BROWSERS.items() if sign in lowered), "")
     system = next((name for name in _SYSTEMS if name.lower() in lowered), "")
     mobile = "Mobile" if "mobile" in lowered else ""
     return " ".join(part for part in (browser, system, mobile) if part)

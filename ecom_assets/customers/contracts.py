@@ -1,23 +1,16 @@
 """Contracts of customers: records as received, quarantined and clean, segments, and lifetime value."""
 
 from dataclasses import replace
+from typing import Final, Literal, get_args
 
+from ecom_assets.attribution.contracts import FirstTouches
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, rate, seconds, text
 
 SEGMENTS = (
-    "Champions",
-    "Loyal",
-    "Potential Loyalist",
-    "New",
-    "Promising",
-    "Need Attention",
-    "About To Sleep",
-    "At Risk",
-    "Can't Lose",
-    "Hibernating",
-    "Lost",
-)
+    "Champions", "Loyal", "Potential Loyalist", "New", "Promising", "Need Attention", "About To Sleep", "At Risk",
+    "Can't Lose", "Hibernating", "Lost",
+)  # fmt: skip
 BUYER = "The customer of the orders; the visitor of the purchase events where there are no orders"
 NO_MODEL_REASONS = ("too_few_customers", "no_repeat_orders", "no_spread", "not_converged")
 NO_ORDER_VALUE_REASONS = (*NO_MODEL_REASONS, "no_finite_mean")
@@ -27,7 +20,7 @@ def _score(description: str) -> Column:
     return Column("int64", description, unit="points", at_least=1, at_most=5)
 
 
-def _parameter(description: str, unit: str | None = None) -> Column:
+def _estimate(description: str, unit: str | None = None) -> Column:
     return Column("float64", description, unit=unit, nullable=True, at_least=0)
 
 
@@ -62,20 +55,8 @@ class LifetimeValue(Table):
     observed_days = count("T: from the first such day to as_of_date", unit="days")
     repeat_amount = amount("Shipped on these days, the first left out", at_least=0)
     alive_probability = rate("Chance that they will ever order again; null without a model", nullable=True)
-    expected_order_count = Column(
-        "float64",
-        "Days with an order to expect within horizon_days; null without a model",
-        "days",
-        nullable=True,
-        at_least=0,
-    )
-    expected_order_value = Column(
-        "float64",
-        "Mean to expect of such a day; null without a model of values",
-        "money per day",
-        nullable=True,
-        at_least=0,
-    )
+    expected_order_count = _estimate("Days with an order to expect within horizon_days; null without a model", "days")
+    expected_order_value = _estimate("Mean to expect of such a day; null without a model of values", "money per day")
     lifetime_value_amount = amount(
         "Orders to expect within value_months, at their expected value, discounted; null without both models",
         nullable=True,
@@ -84,13 +65,13 @@ class LifetimeValue(Table):
     no_order_value_reason = text(
         "Why there is no model of values; null if there is", nullable=True, one_of=NO_ORDER_VALUE_REASONS
     )
-    r = _parameter("BG/NBD: shape of the rates of orders over customers")
-    alpha = _parameter("BG/NBD: their scale", "weeks")
-    a = _parameter("BG/NBD: first shape of the chances to leave after an order")
-    b = _parameter("BG/NBD: second shape of these")
-    p = _parameter("Gamma-Gamma: shape of the values of a customer's orders")
-    q = _parameter("Gamma-Gamma: shape of the means over customers")
-    v = _parameter("Gamma-Gamma: their scale", "money")
+    r = _estimate("BG/NBD: shape of the rates of orders over customers")
+    alpha = _estimate("BG/NBD: their scale", "weeks")
+    a = _estimate("BG/NBD: first shape of the chances to leave after an order")
+    b = _estimate("BG/NBD: second shape of these")
+    p = _estimate("Gamma-Gamma: shape of the values of a customer's orders")
+    q = _estimate("Gamma-Gamma: shape of the means over customers")
+    v = _estimate("Gamma-Gamma: their scale", "money")
     horizon_days = count("Days that expected_order_count looks ahead", unit="days")
     value_months = count("Months of 30 days that lifetime_value_amount looks ahead", unit="months")
     discount_rate = Column("float64", "By which money is worth less a year later", unit="share per year", at_least=0)
@@ -100,7 +81,6 @@ UNKNOWN = "unknown"
 """The value of a category that the data do not tell; numbers, names and times are null then."""
 ENGAGEMENT_LEVELS = ("high", "medium", "low")
 ACTIVITY_STATUSES = ("active", "inactive", UNKNOWN)
-ACQUISITION_CHANNELS = ("website", "mobile_app", "email_campaign")
 ENGAGEMENT_SOURCES = ("sessions", "api")
 CUSTOMER_TIERS = ("basic", "premium", "enterprise")
 QUALITY_BANDS = ("high", "medium", "low")
@@ -110,11 +90,9 @@ SCORE = "engagement_score"
 """It costs points, too, where a record has it without a valid value, or where the API's mapping expects it."""
 
 
-class RawCustomers(Table):
-    """One row per record of the customer API and day of a fetch, valid or not, copies included."""
+class _FetchedRecord(Table, abstract=True):
+    """A record of the customer API, by where it stood in a fetch."""
 
-    layer = "raw"
-    name = "customers"
     key = ("received_date", "record_number")
     day_column = "received_date"
 
@@ -122,6 +100,14 @@ class RawCustomers(Table):
     record_number = count("The record's place among those of the day, from 1", unit="place")
     page_number = count("The page it stood on, from 1", unit="place")
     page_position = count("Its place there, from 1", unit="place")
+
+
+class RawCustomers(_FetchedRecord):
+    """One row per record of the customer API and day of a fetch, valid or not, copies included."""
+
+    layer = "raw"
+    name = "customers"
+
     reject_reason = text("Why the record is not a customer; null if it is one", nullable=True)
     customer_id = text("The shop's id of the customer, the same as `user_id` of events", nullable=True, pii=True)
     is_number_id = Column(
@@ -143,28 +129,20 @@ class RawCustomers(Table):
         "float64", "How engaged the API says the customer is", "points", nullable=True, at_least=0, at_most=100
     )
     has_engagement_score = Column(
-        "boolean",
-        "Whether the record has that field, valid or not; null in older rows",
-        nullable=True,
+        "boolean", "Whether the record has that field, valid or not; null in older rows", nullable=True
     )
     payload = text("The whole record exactly as it came, as JSON", pii=True)
     source = text("Where it came from: `sandbox`, or the API's address")
 
 
-class QuarantinedCustomers(Table):
+class QuarantinedCustomers(_FetchedRecord):
     """One row per received record that is not a customer, with the reason."""
 
     layer = "staging"
-    key = ("received_date", "record_number")
-    day_column = "received_date"
 
-    received_date = day("The day of the fetch from the API")
-    record_number = count("The record's place among those of the day, from 1", unit="place")
-    page_number = count("The page it stood on, from 1", unit="place")
-    page_position = count("Its place there, from 1", unit="place")
     reject_reason = text("Why it is not a customer; it quotes nothing of the record")
-    payload = text("The whole record exactly as it came, as JSON", pii=True)
-    source = text("Where it came from: `sandbox`, or the API's address")
+    payload = RawCustomers.payload
+    source = RawCustomers.source
 
 
 class DuplicateCustomers(Table):
@@ -174,7 +152,7 @@ class DuplicateCustomers(Table):
     key = ("received_date", "customer_id")
     day_column = "received_date"
 
-    received_date = day("The day of the fetch from the API")
+    received_date = RawCustomers.received_date
     customer_id = text("The customer who came more than once", pii=True)
     surplus_count = count("Copies that were left out", unit="rows")
 
@@ -210,17 +188,11 @@ class Customers(Table):
     last_login_at = instant("When the customer last signed in; null as for created_at", nullable=True)
     seen_at = instant("The later of last sign-in and last event; null without either", nullable=True)
     activity_status = text("Whether seen in the last ECOM_CUSTOMER_ACTIVE_DAYS days", one_of=ACTIVITY_STATUSES)
-    recent_session_count = Column(
-        "int64",
-        "Sessions that started in the last 30 days; null for a shop that gave no events",
-        "sessions",
-        nullable=True,
-        at_least=0,
+    recent_session_count = count(
+        "Sessions that started in the last 30 days; null for a shop that gave no events", unit="sessions", nullable=True
     )
     recent_engaged_s = seconds("Time in the engaged ones of these; null where their number is", nullable=True)
-    engagement_score = Column(
-        "float64", "How engaged the API says the customer is", "points", nullable=True, at_least=0, at_most=100
-    )
+    engagement_score = RawCustomers.engagement_score
     engagement_source = text(
         "What the level is taken from: the customer's sessions or, without any, the API's score; null without both",
         nullable=True,
@@ -232,7 +204,8 @@ class Customers(Table):
         one_of=(*ENGAGEMENT_LEVELS, UNKNOWN),
     )
     acquisition_channel = text(
-        "How they came first; unknown before their first event", one_of=(*ACQUISITION_CHANNELS, UNKNOWN)
+        "How they came first; unknown before their first event",
+        one_of=(*FirstTouches.acquisition_channel.one_of, UNKNOWN),
     )
     default_channel_group = text("GA4's channel of their first event; unknown before it")
     year_revenue_amount = amount(
@@ -248,7 +221,8 @@ class Customers(Table):
     quality_band = text("high from 90, medium from 70, low below", one_of=QUALITY_BANDS)
 
 
-PROFILE_DIMENSIONS = ("customer_tier", "engagement_level", "market_segment", "quality_band")
+ProfileDimension = Literal["customer_tier", "engagement_level", "market_segment", "quality_band"]
+PROFILE_DIMENSIONS: Final[tuple[ProfileDimension, ...]] = get_args(ProfileDimension)
 """The columns of `Customers` by which current customers are counted."""
 
 
@@ -269,10 +243,6 @@ class CustomerProfiles(Table):
     customer_count = count("Current customers with that value", "Customers", unit="customers", example=320)
 
 
-CUSTOMER_FILE_FIELDS = tuple(
-    name
-    for name in Customers.columns
-    if name
-    not in {"is_current", "valid_to", "last_received_date", "is_number_id"}  # the same of every current customer
-)
+_SAME_OF_ALL = {"is_current", "valid_to", "last_received_date", "is_number_id"}  # every current customer
+CUSTOMER_FILE_FIELDS = tuple(name for name in Customers.columns if name not in _SAME_OF_ALL)
 """What `customers.json` can hold of a customer."""

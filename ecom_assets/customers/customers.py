@@ -388,7 +388,6 @@ def customer_profiles(customers: ir.Table) -> ir.Table:
             for name in PROFILE_DIMENSIONS
         )
     )
-    counts = valued.group_by("dimension", "value")
-    return counts.agg(as_of_date=valued.as_of_date.max(), customer_count=valued.count()).select(
-        *CustomerProfiles.columns
-    )
+    profiles = valued.group_by("dimension", "value")
+    profiles = profiles.agg(as_of_date=valued.as_of_date.max(), customer_count=valued.count())
+    return profiles.select(*CustomerProfiles.columns)

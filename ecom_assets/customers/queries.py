@@ -26,17 +26,15 @@ from ecom_assets.customers.contracts import (
     QuarantinedCustomers,
     RawCustomers,
 )
-from ecom_assets.customers.measures import AT_RISK_BELOW, CustomerMeasures, ValueMeasures
+from ecom_assets.customers.measures import AT_RISK_BELOW, CustomerMeasures
 from ecom_assets.sales.contracts import Customer, Sales
-from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, sales_source
 from ecom_assets.sessions.queries import has_paid_events
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.measures import meanings, measures_of
+from ecom_assets.tables.measures import measures_of
 from ecom_assets.tables.portable import can_be_null, rows_of
 from ecom_assets.tables.queries import (
     BEFORE_START,
-    CHANGE,
     DECIMALS,
     EARLIER_START,
     END,
@@ -49,30 +47,16 @@ from ecom_assets.tables.queries import (
     Row,
     compared,
     if_known,
-    in_period,
     mean,
+    of_period,
     rejected_rows,
     share,
 )
 
 COUNTS: Final = ("customer_count", "new_customer_count", "returning_customer_count")
 NUMBERS: Final = tuple(measures_of(CustomerMeasures))
-DEFINITION: Final = {
-    **SOURCE,
-    **meanings(measures_of(CustomerMeasures)),
-    **meanings(measures_of(ValueMeasures)),
-    "change": CHANGE,
-}
-SEGMENTS_DEFINITION: Final = {
-    "segment": "RFM: scores of recency, frequency and money from 1 to 5 by percent rank, 125 codes in 11 segments",
-    "revenue_amount": f"{CustomerSegments.columns['revenue_amount'].description}; null where no purchase of the data "
-    "has an amount",
-}
-PROFILES_DEFINITION: Final = {
-    **{name: Customers.columns[name].description for name in PROFILE_DIMENSIONS},
-    "customer_count": "Current customers with that value, as of the newest fetch from the customer API",
-    "customer_share": "Its part of all current customers",
-}
+
+
 MILLIONTHS: Final = "decimal(18, 6)"
 
 
@@ -311,8 +295,7 @@ def customer_records(reading: Reading, segments: tuple[str, ...], period: Period
     table = reading.table(Customers)
     current = can_be_null(table.filter(table.is_current), ["as_of_date"])
     (row,) = reading.state(current.agg(as_of_date=current.as_of_date.max()))
-    raw = reading.table(RawCustomers)
-    raw = raw.filter(in_period(raw.received_date))
+    raw = of_period(reading, RawCustomers)
     (received,) = reading.rows(raw.agg(n=raw.count()), period)
     return {
         **row,

@@ -7,25 +7,22 @@ import ibis.expr.types as ir
 
 from ecom_assets.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.orders.orders import order_key
 from ecom_assets.sales.contracts import Sales
+from ecom_assets.sales.trace import of_orders, signed, with_status
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, Sum, TableTrace, TraceContext
 
 
-def _lines(context: TraceContext) -> ir.Table:
-    sold = context.where(Sales, customer_id=context.row["customer_id"])
-    return sold.mutate(sign=(sold.status == "refunded").ifelse(-1, 1), counted_as=order_key(sold))
+def _sold(context: TraceContext) -> ir.Table:
+    return context.where(Sales, customer_id=context.row["customer_id"])
 
 
-def _shipped(context: TraceContext) -> ir.Table:
-    lines = _lines(context)
-    return lines.filter(lines.status == "shipped")
+SHIPPED: Final = with_status(_sold, "shipped")
 
 
 def _later_shipped(context: TraceContext) -> ir.Table:
     """Return the shipped lines of a customer after the first day with one."""
-    return _after_first_day(_shipped(context), "order_date")
+    return _after_first_day(SHIPPED(context), "order_date")
 
 
 def _after_first_day(rows: ir.Table, day: str) -> ir.Table:
@@ -57,19 +54,14 @@ def _purchase_events(context: TraceContext) -> ir.Table:
     return context.where(CleanEvents, visitor_id=context.row["customer_id"], event_type="purchase")
 
 
-def _by_shop(of_orders: Derivation, of_events: Derivation) -> ByRow:
+def _by_shop(lines: Derivation, events: Derivation) -> ByRow:
     """Return how a number is traced: to order lines, or to purchases for a shop without a single line."""
-
-    def choose(context: TraceContext) -> Derivation:
-        return of_orders if context.ask(context.table(Sales).select("uniq_id").limit(1)) else of_events
-
-    return ByRow(choose)
+    return ByRow(lambda context: lines if context.ask(context.table(Sales).select("uniq_id").limit(1)) else events)
 
 
-ORDERS: Final = _by_shop(Count(Sales, _shipped), Count(CleanEvents, _purchase_events))
+ORDERS: Final = _by_shop(Count(Sales, of_orders(SHIPPED)), Count(CleanEvents, _purchase_events))
 REPEATS: Final = _by_shop(
-    Count(Sales, lambda context: _later_shipped(context).drop("counted_as"), unit="order_date"),
-    Count(Sessions, _later_bought_in, unit="started_date"),
+    Count(Sales, _later_shipped, unit="order_date"), Count(Sessions, _later_bought_in, unit="started_date")
 )
 INPUTS: Final = ("repeat_order_count", "first_to_last_days", "observed_days")
 FITTED: Final = "fitted to the orders of all customers, see docs/metrics/customers.md#value-of-customers"
@@ -83,9 +75,7 @@ LIFETIME: Final[Mapping[str, Derivation]] = {
     "repeat_order_count": REPEATS,
     "first_to_last_days": Computed("the days from the first day with an order to the last", ("repeat_order_count",)),
     "observed_days": Computed("the days from the first day with an order to as_of_date", ("as_of_date",)),
-    "repeat_amount": _by_shop(
-        Sum(Sales, lambda context: _later_shipped(context).drop("counted_as"), "payment_amount"), _purchases(later=True)
-    ),
+    "repeat_amount": _by_shop(Sum(Sales, _later_shipped, "payment_amount"), _purchases(later=True)),
     "alive_probability": _model("the chance by BG/NBD, with the parameters r, alpha, a and b of this row"),
     "expected_order_count": _model("the days to expect by BG/NBD, with the parameters r, alpha, a and b of this row"),
     "expected_order_value": _model(
@@ -108,10 +98,7 @@ TRACES: Final = (
         {
             "recency_days": Computed("the days from last_order_date to as_of_date", ("last_order_date", "as_of_date")),
             "order_count": ORDERS,
-            "revenue_amount": _by_shop(
-                Sum(Sales, lambda context: _lines(context).drop("counted_as"), "payment_amount"),
-                _purchases(later=False),
-            ),
+            "revenue_amount": _by_shop(Sum(Sales, signed(_sold), "payment_amount"), _purchases(later=False)),
             "recency_score": Computed("the fifth of customers by last_order_date", ("recency_days",)),
             "frequency_score": Computed("the fifth of customers by order_count", ("order_count",)),
             "monetary_score": Computed("the fifth of customers by revenue_amount", ("revenue_amount",)),

@@ -114,10 +114,8 @@ def lifetime_value(histories_table: pa.Table, models: ValueModels, rule: ValueRu
         orders = models.orders.model
         chance = orders.alive_probability(x, first_to_last, observed)
         near, discounted = _expected(orders, x, observed, rule)
-        columns |= {
-            "alive_probability": np.round(chance, DECIMALS),
-            "expected_order_count": np.round(chance * near, DECIMALS),
-        }
+        columns["alive_probability"] = np.round(chance, DECIMALS)
+        columns["expected_order_count"] = np.round(chance * near, DECIMALS)
     if isinstance(models.values, ModelFit):
         value = models.values.model.expected_value(x, _cents(histories_table) / 100)
         columns["expected_order_value"] = np.round(value, DECIMALS)

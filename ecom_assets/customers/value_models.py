@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -196,9 +196,7 @@ def fit_bg_nbd(histories: Histories) -> "ModelFit[BgNbd] | NoFit":
     bounds = (SCALE, SHAPE, SCALE, SHAPE)
     rate = float(histories.orders @ histories.customers / (histories.observed @ histories.customers))
     start = (math.log(rate), 0.0, -1.0, 0.0)
-    point = top_of(
-        lambda candidate: _bg_nbd_objective(histories, candidate), start, bounds, float(histories.customers.sum())
-    )
+    point = top_of(partial(_bg_nbd_objective, histories), start, bounds, float(histories.customers.sum()))
     if point is None:
         return NoFit.NOT_CONVERGED
     model = BgNbd(*(rounded(number) for number in _parameters(point)))
@@ -310,12 +308,7 @@ def fit_gamma_gamma(orders: Floats, amount: Floats) -> "ModelFit[GammaGamma] | N
         return NoFit.NO_SPREAD
     bounds = (SHAPE, SHAPE, SCALE)
     # Divided by the mean, amounts of all currencies have the same scale.
-    point = top_of(
-        lambda candidate: _gamma_gamma_objective(orders, amount / scale, candidate),
-        (0.0, 1.0, 0.0),
-        bounds,
-        len(orders),
-    )
+    point = top_of(partial(_gamma_gamma_objective, orders, amount / scale), (0.0, 1.0, 0.0), bounds, len(orders))
     if point is None:
         return NoFit.NOT_CONVERGED
     p, q, v = _gamma_gamma_parameters(point)

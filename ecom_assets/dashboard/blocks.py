@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ecom_assets.dashboard.formats import Kind, in_words
-from ecom_assets.questions.answer import column_of
+from ecom_assets.questions.answer import column_of, meaning_of
 from ecom_assets.tables.contract import Table
 
 WIDTH, HEIGHT, MARGIN = 120, 32, 3
@@ -81,7 +81,7 @@ class Tile:
         """Return the tile of a number of an answer, as its model declares it."""
         field = model.model_fields[name]
         column = column_of(field)
-        definition = definition or f"{(column or field).description}".partition(";")[0] + "."
+        definition = definition or meaning_of(field).partition(";")[0] + "."
         better = column.better if column else "up"
         return cls(str(field.title), value, format_of(field), definition, **{"better": better, **more})
 

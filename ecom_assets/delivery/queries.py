@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from ecom_assets.delivery.contracts import ReconciliationDaily
 from ecom_assets.delivery.ledger.copy import NOTED, noted_days
 from ecom_assets.delivery.ledger.known import KnownRecords, table_of
 from ecom_assets.delivery.ledger.store import ledger_address, open_store
@@ -18,24 +17,12 @@ from ecom_assets.tables.queries import Period
 
 KEY: Final = ("reconciled_date", "destination", "account")
 COUNTS: Final = tuple(name for name in NOTED if name not in {*KEY, "newest_batch_number"})
-DEFINITION: Final = {name: ReconciliationDaily.columns[name].description for name in NOTED} | {
-    "totals": "Sums over the days of the range and over destinations",
-    "deliveries": "A row per day, destination and account, in this order",
-}
 
 
 class NoLedgerError(EcomError):
     """Nothing was ever delivered from here. Zeros instead of this error would look like an outage."""
 
 
-DEAD_DEFINITION: Final = {
-    "dead_letters": "Records that a destination refused, or that cannot go there, by reason, most first",
-    "record_count": "Records whose newest word is this",
-    "words": "The same in the tool's words, of one of these records; hidden without the scope `personal`",
-    "examples": "What the tool knows a few of the records by; hidden without the scope `personal`",
-    "can_retry": "Whether the tool refused them, so that they can be sent again; others were never sent, and go by "
-    "themselves once they can",
-}
 DEAD_LETTERS: Final = """
 SELECT d.name AS destination, k.outcome, nullif(k.reason, '') AS reason, count(*) AS record_count,
     min(k.day::DATE) AS first_date, max(k.day::DATE) AS last_date, min(nullif(k.words, '')) AS words,

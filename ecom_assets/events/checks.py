@@ -43,16 +43,11 @@ def no_event_type_is_new(days: Days | None, clean: ir.Table) -> BrokenRows:
     """No type beyond the platform's own appears for the first time in the run's days, where there are earlier days."""
     events = of_days(clean, "event_date", days)
     types = events.group_by("event_type").agg(event_count=events.count())
-    if days is None:
-        return BrokenRows(types.filter(NO), types)
-    earlier = clean.filter(clean.event_date < min(days.dates))
+    earlier = clean.filter(clean.event_date < min(days.dates) if days else NO)
     if not earlier.limit(1).count().to_pyarrow().as_py():
         return BrokenRows(types.filter(NO), types)
     own = types.filter(types.event_type.notin((*EVENT_TYPES, *IDENTITY_TYPES)))
-    seen_types = (
-        earlier.filter(earlier.event_type.notin((*EVENT_TYPES, *IDENTITY_TYPES))).select("event_type").distinct()
-    )
-    return BrokenRows(own.anti_join(seen_types, "event_type"), types)
+    return BrokenRows(own.anti_join(earlier.select("event_type").distinct(), "event_type"), types)
 
 
 @check(CleanEvents, reads=(CleanEvents,), warns=True)

@@ -114,9 +114,8 @@ def quarantined_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Tabl
 def clean_copies(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     """Return the clean rows of `days`, including surplus copies."""
     # With the reason as a column, as in `classify`, DuckDB would look the lists of the rules up twice for each row.
-    return raw.filter(
-        _reason(raw, rule, days.widened(before=1, after=rule.late_days)).isnull(), days.contain(raw.event_date)
-    )
+    reason = _reason(raw, rule, days.widened(before=1, after=rule.late_days))
+    return raw.filter(reason.isnull(), days.contain(raw.event_date))
 
 
 def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
@@ -197,9 +196,9 @@ def _refused_types(event_type: ir.StringValue, rule: CleaningRule) -> list[tuple
     # The platform's own types are tested first, because checking each character is the most expensive test of a row.
     malformed = event_type.isnull() | (event_type.notin(EVENT_TYPES) & ~is_well_formed(event_type))
     refused = [(malformed, "malformed_event_type")]
-    return (
-        refused if rule.event_types is None else [*refused, (event_type.notin(rule.event_types), "unknown_event_type")]
-    )
+    if rule.event_types is not None:
+        refused.append((event_type.notin(rule.event_types), "unknown_event_type"))
+    return refused
 
 
 def _is_in_time(raw: ir.Table, late_days: int) -> ir.BooleanValue:
@@ -273,12 +272,7 @@ def clean_events(raw: ir.Table, duplicates: ir.Table, rule: CleaningRule, days: 
 
 
 def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    days: Days | None,
-    late_days: int,
-    raw: ir.Table,
-    clean: ir.Table,
-    quarantined: ir.Table,
-    surplus: ir.Table,
+    days: Days | None, late_days: int, raw: ir.Table, clean: ir.Table, quarantined: ir.Table, surplus: ir.Table
 ) -> ir.Table:
     """Return one row per day, in `day`, with the four counts and their `residue`, which must be zero."""
     if days is not None:

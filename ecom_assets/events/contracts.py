@@ -4,16 +4,9 @@ from ecom_assets.tables.contract import Table, count, day, flag, instant, receiv
 from ecom_assets.tables.received import RowCounts
 
 EVENT_TYPES = (
-    "page_view",
-    "product_view",
-    "category_view",
-    "search",
-    "add_to_cart",
-    "remove_from_cart",
-    "checkout_start",
-    "purchase",
-    "refund",
-)
+    "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart", "checkout_start",
+    "purchase", "refund",
+)  # fmt: skip
 """The event types that the platform's own numbers are about; every other well-formed type counts as an event, too."""
 IDENTITY_TYPES = ("identify", "alias")
 """The event types that say who somebody is."""
@@ -102,15 +95,12 @@ class EventAccountingDaily(RowCounts, Table):
     accounted_date = day("The day that the rows count for: their own where it may, else the day they arrived")
 
 
-class QuarantinedEventSamples(ReceivedEvent):
+class QuarantinedEventSamples(QuarantinedEvents):
     """One row per day, reject reason and place among the first rows that were quarantined for it, at most five."""
 
     layer = "mart"
     key = ("accounted_date", "reject_reason", "sample_number")
-    day_column = "accounted_date"
 
-    accounted_date = day("The day that the row counts for: its own where it may, else the day it arrived")
-    reject_reason = text("Why it is not a clean event", one_of=REJECT_REASONS)
     sample_number = count("Place among the rows of the day and reason, from 1", unit="place")
     row_count = count("Rows of the day that were quarantined for this reason", unit="rows")
 

@@ -25,20 +25,9 @@ def missing_type_warnings(
     names = list(dict.fromkeys(event_types))
     if not names:
         return []
-    return warnings_of(names, (name for (name,) in fetched(con, types_of(events))), source_names)
-
-
-def types_of(events: ir.Table) -> ir.Table:
-    """Return every type that an event has."""
-    return events.select("event_type").distinct()
-
-
-def warnings_of(
-    names: Iterable[str], matches: Iterable[str | None], source_names: SourceNames | None = None
-) -> list[str]:
-    """Return one sentence for each requested event type that is not among those found."""
-    present = sorted(name for name in matches if name is not None)
-    return [_sentence(name, present, source_names or {}) for name in dict.fromkeys(names) if name not in present]
+    types = fetched(con, events.select("event_type").distinct())
+    present = sorted(event_type for (event_type,) in types if event_type is not None)
+    return [_sentence(name, present, source_names or {}) for name in names if name not in present]
 
 
 def _sentence(name: str, present: list[str], source_names: SourceNames) -> str:
@@ -63,15 +52,15 @@ def missing_property_warnings(
         numbers: Those that it adds up, or compares with numbers.
     """
     inside = [column for column in dict.fromkeys(columns) if json_path(column)]
-    if inside and not fetched(con, one_with_properties(events)):
+    if inside and not _has_one(con, events, events.properties):
         return [
             f"No event has properties, so none has {inside[0]}; a mapping keeps them with `other_columns: properties`."
         ]
-    missing = [column for column in inside if not fetched(con, one_with_text(events, column))]
+    missing = [column for column in inside if not _has_one(con, events, text_of(events, column))]
     texts = [
         column
         for column in dict.fromkeys(numbers)
-        if column in inside and column not in missing and not fetched(con, one_with_number(events, column))
+        if column in inside and column not in missing and not _has_one(con, events, number_of(events, column))
     ]
     return [
         *(f"No event has {column}; look at the properties of one of them for its name." for column in missing),
@@ -83,20 +72,6 @@ def missing_property_warnings(
     ]
 
 
-def one_with_properties(events: ir.Table) -> ir.Table:
-    """Return one event that has properties."""
-    return _one_event(events.filter(events.properties.notnull()))
-
-
-def one_with_text(events: ir.Table, column: str) -> ir.Table:
-    """Return one event that has a value of a key."""
-    return _one_event(events.filter(text_of(events, column).notnull()))
-
-
-def one_with_number(events: ir.Table, column: str) -> ir.Table:
-    """Return one event that has a number of a key."""
-    return _one_event(events.filter(number_of(events, column).notnull()))
-
-
-def _one_event(events: ir.Table) -> ir.Table:
-    return events.select("event_id").limit(1)
+def _has_one(con: SQLBackend, events: ir.Table, value: ir.Value) -> bool:
+    """Return whether any event has a value."""
+    return bool(fetched(con, events.filter(value.notnull()).select("event_id").limit(1)))

@@ -68,9 +68,8 @@ def totals(events: ir.Table) -> ir.Table:
         added_at=events.event_at.max(where=events.event_type == "add_to_cart"),
         bought_at=events.event_at.max(where=is_purchase),
     )
-    is_open = per_visitor.added_at.notnull() & (
-        per_visitor.bought_at.isnull() | (per_visitor.added_at > per_visitor.bought_at)
-    )
+    is_unpaid = per_visitor.bought_at.isnull() | (per_visitor.added_at > per_visitor.bought_at)
+    is_open = per_visitor.added_at.notnull() & is_unpaid
     return per_visitor.agg(
         event_count=per_visitor.event_count.sum().fill_null(0).cast("int64"),
         visitor_count=per_visitor.count(),
@@ -88,9 +87,8 @@ def by_type(events: ir.Table) -> ir.Table:
 
 def top_products(events: ir.Table, count: int) -> ir.Table:
     """Return the products with the most visitors, and how often they were viewed, added to a cart and bought."""
-    viewed = events.filter(
-        events.product_id.notnull(), events.event_type.isin(("product_view", "add_to_cart", "purchase"))
-    )
+    is_counted = events.event_type.isin(("product_view", "add_to_cart", "purchase"))
+    viewed = events.filter(events.product_id.notnull(), is_counted)
     products = viewed.group_by("product_id").agg(
         visitor_count=viewed.visitor_id.nunique(),
         view_count=(viewed.event_type == "product_view").ifelse(1, 0).sum().cast("int64"),
@@ -104,9 +102,8 @@ def top_products(events: ir.Table, count: int) -> ir.Table:
 def by_minute(events: ir.Table) -> ir.Table:
     """Return the number of events by minute of the clock and type; minutes and types without events have no row."""
     counted = events.mutate(start_at=events.event_at.truncate("minute"))
-    return (
-        counted.group_by("start_at", "event_type").agg(event_count=counted.count()).order_by("start_at", "event_type")
-    )
+    minutes = counted.group_by("start_at", "event_type").agg(event_count=counted.count())
+    return minutes.order_by("start_at", "event_type")
 
 
 def top_pages(events: ir.Table, count: int) -> ir.Table:

@@ -6,14 +6,8 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.events.clean import (
-    CleaningRule,
-    accounted_date,
-    arrival_keys,
-    clean_copies,
-    quarantined_events,
-    unique_copies,
-)
+from ecom_assets.events import clean
+from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import (
     CleanEvents,
     DuplicateEvents,
@@ -38,15 +32,15 @@ def received_events(rows: ir.Table, context: TraceContext) -> ir.Table:
 def _first_copies(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return the clean received rows of the days of some events, of copies the first that arrived."""
     raw, duplicates, days = _near_events(rows, context)
-    return unique_copies(clean_copies(raw, _rule(context), days), duplicates)
+    return clean.unique_copies(clean.clean_copies(raw, _rule(context), days), duplicates)
 
 
 def _all_copies(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Table]:
     """Return the clean received rows of the days of some events, and those that `_first_copies` leaves out."""
     raw, duplicates, days = _near_events(rows, context)
     repeated = context.keep(raw.semi_join(duplicates, EVENT_OF_DAY))
-    surplus = _surplus_copies(clean_copies(repeated, _rule(context), days), duplicates)
-    return clean_copies(raw, _rule(context), days), surplus
+    surplus = _surplus_copies(clean.clean_copies(repeated, _rule(context), days), duplicates)
+    return clean.clean_copies(raw, _rule(context), days), surplus
 
 
 def _near_events(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Table, Days]:
@@ -60,7 +54,7 @@ def _near_events(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Ta
 def _surplus_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
     """Return the copies of repeated events but the one of each event that stays, if one of this day does."""
     copies = copies.join(duplicates.select(*EVENT_OF_DAY, "has_kept_copy"), EVENT_OF_DAY)
-    in_order = ibis.window(group_by=EVENT_OF_DAY, order_by=arrival_keys(copies))
+    in_order = ibis.window(group_by=EVENT_OF_DAY, order_by=clean.arrival_keys(copies))
     placed = copies.mutate(place=ibis.row_number().over(in_order))
     return placed.filter((placed.place > 0) | ~placed.has_kept_copy)
 
@@ -89,12 +83,12 @@ def _days(context: TraceContext) -> Days:
 
 def _received(context: TraceContext) -> ir.Table:
     rows = _arrived_near(context)
-    return rows.filter(accounted_date(rows, _rule(context).late_days) == context.row["accounted_date"])
+    return rows.filter(clean.accounted_date(rows, _rule(context).late_days) == context.row["accounted_date"])
 
 
 def _quarantined(context: TraceContext) -> ir.Table:
     """Return the rows that count for a row's day and are quarantined, for its reason if it names one."""
-    result = quarantined_events(_arrived_near(context), _rule(context), _days(context))
+    result = clean.quarantined_events(_arrived_near(context), _rule(context), _days(context))
     reason = context.row.get("reject_reason")
     return result.filter(result.reject_reason == reason) if reason else result
 
@@ -106,7 +100,7 @@ def _clean(context: TraceContext) -> ir.Table:
 def _surplus(context: TraceContext) -> ir.Table:
     """Return the clean copies of a row's day but the one of each event that stays, if one of this day does."""
     repeated = context.where(DuplicateEvents, event_date=context.row["accounted_date"])
-    return _surplus_copies(clean_copies(_arrived_near(context), _rule(context), _days(context)), repeated)
+    return _surplus_copies(clean.clean_copies(_arrived_near(context), _rule(context), _days(context)), repeated)
 
 
 OF_SAMPLE: Final = Computed("read from the received row that this row shows", ("cart_value",))

@@ -10,12 +10,11 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
-from ecom_assets.funnels.measures import CartAmounts, CartMeasures, ConversionMeasures
+from ecom_assets.funnels.measures import CartAmounts, CartMeasures
 from ecom_assets.funnels.report import grouped, plain_steps
 from ecom_assets.retention.contracts import ReturningVisitorsDaily
-from ecom_assets.tables.measures import completed, meanings, measures_of, sums
+from ecom_assets.tables.measures import completed, measures_of, sums
 from ecom_assets.tables.queries import (
-    CHANGE,
     Period,
     Reading,
     Row,
@@ -30,17 +29,6 @@ from ecom_assets.tables.queries import (
 Unit = Literal["session", "visitor"]
 By = Literal["device", "channel", "category"]
 ABANDONMENT: Final = ("cart_abandonment_rate", "checkout_abandonment_rate")
-DEFINITION: Final = {
-    **meanings(measures_of(ConversionMeasures)),
-    **meanings(measures_of(CartMeasures)),
-    "funnel": "How many visits, or visitors, came to each step, by the day on which they began",
-    "abandonment": "Visits that filled a cart, or began to check out, and those of them that bought nothing",
-    **meanings(measures_of(CartAmounts)),
-    "change": CHANGE,
-    "device": "What the visit was made on; `other` where it is not known",
-    "channel": "Where the visit came from; `(none)` where it is not known",
-    "category": "The first category that the visit saw; `(none)` without one",
-}
 
 
 def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit, by: By | None) -> dict[str, Any]:

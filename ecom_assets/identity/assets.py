@@ -210,8 +210,8 @@ def changed_visitor_days(
     if identity_rule.has_links and warehouse.row_count(CleanEvents):
         links, aliases = warehouse.table(IdentityLinks), warehouse.table(IdentityAliases)
         before = KnownIds(links, warehouse.table(SharedIds), warehouse.table(MergedUsers))
-        shared_now = shared(links, aliases, identity_rule, unlinked_ids, warehouse)
-        merged_now = merged(aliases, shared_now, identity_rule, warehouse)
+        shared_now = shared_ids(links, aliases, identity_rule, unlinked_ids, warehouse)
+        merged_now = merged_users(aliases, shared_now, identity_rule, warehouse)
         if has_kernels(warehouse.con):  # where statements are kept, so that they are the same in each run
             shared_now = stored(warehouse.con, "shared_now", shared_now)
             merged_now = stored(warehouse.con, "merged_now", merged_now)
@@ -257,21 +257,13 @@ def shared_ids(
     unlinked_ids: UnlinkedIds,
     warehouse: Engine,
 ) -> ir.Table:
-    """Find the ids that join nobody."""
-    return shared(identity_links, identity_aliases, identity_rule, unlinked_ids, warehouse)
-
-
-def shared(
-    links: ir.Table, aliases: ir.Table, rule: IdentityRule, unlinked_ids: UnlinkedIds, warehouse: Engine
-) -> ir.Table:
-    """Return the rows of `SharedIds` of all links and aliases; they are few."""
-    rows = [
-        tuple(row[name] for name in SharedIds.columns) for row in warehouse.rows_of(linking.shared_ids(links, rule))
-    ]
+    """Find the ids that join nobody, of all links and aliases; they are few."""
+    shared = warehouse.rows_of(linking.shared_ids(identity_links, identity_rule))
+    rows = [tuple(row[name] for name in SharedIds.columns) for row in shared]
     users = {id_value for id_kind, id_value, *_ in rows if id_kind == "user"}
-    _, too_large = groups_of(aliases, users, rule, warehouse)
+    _, too_large = groups_of(identity_aliases, users, identity_rule, warehouse)
     of_groups = [("user", user, "group_users", len(users)) for users in too_large for user in users]
-    devices = linking.users_of_devices(links.filter(links.user_id.notnull()))
+    devices = linking.users_of_devices(identity_links.filter(identity_links.user_id.notnull()))
 
     def users_of_each() -> list[tuple[str, bool, int]]:
         return [(row["device_id"], row["is_device"], row["reached_count"]) for row in warehouse.rows_of(devices)]
@@ -283,15 +275,10 @@ def shared(
 def merged_users(
     identity_aliases: ir.Table, shared_ids: ir.Table, identity_rule: IdentityRule, warehouse: Engine
 ) -> ir.Table:
-    """Find the users that aliases make one person."""
-    return merged(identity_aliases, shared_ids, identity_rule, warehouse)
-
-
-def merged(aliases: ir.Table, shared: ir.Table, rule: IdentityRule, warehouse: Engine) -> ir.Table:
-    """Return the rows of `MergedUsers` of all aliases and all rows of `SharedIds`; they are few."""
-    of_users = shared.filter(shared.id_kind == "user").select("id_value")
+    """Find the users that aliases make one person, of all aliases and all ids that join nobody; they are few."""
+    of_users = shared_ids.filter(shared_ids.id_kind == "user").select("id_value")
     users = {row["id_value"] for row in warehouse.rows_of(of_users)}
-    groups, _ = groups_of(aliases, users, rule, warehouse)
+    groups, _ = groups_of(identity_aliases, users, identity_rule, warehouse)
     return table_of(MergedUsers, linking.merged_rows(groups))
 
 
@@ -310,10 +297,7 @@ def table_of(contract: type[Table], rows: Iterable[Sequence[object]]) -> ir.Tabl
     return ibis.memtable(pa.Table.from_pylist(records, schema=schema_of(contract).to_pyarrow()))
 
 
-@table_asset(Identities, follows="visitors", events=CleanEvents)
-def identities(events: ir.Table) -> ir.Table:
-    """List the ids of each visitor of a day."""
-    return linking.identities(events)
+identities = table_asset(Identities, follows="visitors", events=CleanEvents)(linking.identities)
 
 
 def identity_assets(late_days: int) -> list[TableAsset]:

@@ -185,19 +185,18 @@ def _shared_devices(seen: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return the devices and source sessions that join nobody."""
     users = users_of_devices(seen)
     bound = users.is_device.ifelse(rule.device_users, rule.session_users)
-    devices = users.filter(users.reached_count >= bound).select(
-        id_kind=users.is_device.ifelse("device", "source_session"),
-        id_value="device_id",
-        reason=users.is_device.ifelse("device_users", "session_users"),
-        reached_count="reached_count",
+    kind = users.is_device.ifelse("device", "source_session")
+    by_bound = users.is_device.ifelse("device_users", "session_users")
+    placeholders = users.filter(is_placeholder(users.device_id), users.reached_count < bound)
+    return union_all(
+        _shared_rows(users.filter(users.reached_count >= bound), kind, "device_id", by_bound),
+        _shared_rows(placeholders, kind, "device_id", ibis.literal("placeholder")),
     )
-    placeholders = users.filter(is_placeholder(users.device_id), users.reached_count < bound).select(
-        id_kind=users.is_device.ifelse("device", "source_session"),
-        id_value="device_id",
-        reason=ibis.literal("placeholder"),
-        reached_count="reached_count",
-    )
-    return union_all(devices, placeholders)
+
+
+def _shared_rows(counted: ir.Table, kind: ir.StringValue, value: str, reason: ir.StringValue) -> ir.Table:
+    """Return ids, in a column of a table that has their `reached_count`, as rows of `SharedIds`."""
+    return counted.select(id_kind=kind, id_value=value, reason=reason, reached_count="reached_count")
 
 
 def shared_users(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) -> ir.Table:
@@ -208,18 +207,10 @@ def shared_users(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) -> ir.Tabl
         pairs: The same without dates, each device and user at least once.
         rule: The identity rule.
     """
-    named = (
-        pairs.filter(is_placeholder(pairs.user_id))
-        .group_by("user_id")
-        .agg(reached_count=lambda t: t.device_id.nunique())
-    )
-    users_named = named.select(
-        id_kind=ibis.literal("user"),
-        id_value="user_id",
-        reason=ibis.literal("placeholder"),
-        reached_count="reached_count",
-    )
-    return union_all(users_named, _users_of_many_devices(seen, pairs, rule))
+    named = pairs.filter(is_placeholder(pairs.user_id)).group_by("user_id")
+    named = named.agg(reached_count=lambda t: t.device_id.nunique())
+    placeholders = _shared_rows(named, ibis.literal("user"), "user_id", ibis.literal("placeholder"))
+    return union_all(placeholders, _users_of_many_devices(seen, pairs, rule))
 
 
 def _users_of_many_devices(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) -> ir.Table:
@@ -229,12 +220,8 @@ def _users_of_many_devices(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) 
     many = many.filter(many.device_count >= rule.user_devices)
     counted = devices_within_days(seen.filter(seen.is_device).semi_join(many, "user_id"), rule)
     reached = counted.group_by("user_id").agg(reached_count=counted.device_count.max())
-    return reached.filter(reached.reached_count >= rule.user_devices).select(
-        id_kind=ibis.literal("user"),
-        id_value="user_id",
-        reason=ibis.literal("user_devices"),
-        reached_count="reached_count",
-    )
+    reached = reached.filter(reached.reached_count >= rule.user_devices)
+    return _shared_rows(reached, ibis.literal("user"), "user_id", ibis.literal("user_devices"))
 
 
 def devices_within_days(devices: ir.Table, rule: IdentityRule) -> ir.Table:
@@ -311,17 +298,10 @@ def merged_rows(groups: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str,
 def identities(events: ir.Table) -> ir.Table:
     """Return the rows of `Identities` for clean events."""
     ids = {"user": events.user_id, "device": events.device_id, "source_session": events.source_session_id}
+    columns = ("event_date", "visitor_id", "joined_by", "event_at", "event_id")
     listed = union_all(
         *(
-            events.filter(value.notnull()).select(
-                "event_date",
-                "visitor_id",
-                "joined_by",
-                "event_at",
-                "event_id",
-                id_kind=ibis.literal(kind),
-                id_value=value,
-            )
+            events.filter(value.notnull()).select(*columns, id_kind=ibis.literal(kind), id_value=value)
             for kind, value in ids.items()
         )
     )

@@ -1,6 +1,6 @@
 """The identity rule: to which visitor an event belongs, with presets that match other tools. METRICS "Visitor"."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -69,10 +69,6 @@ class IdentityRule:
             hint = f"did you mean {near}?" if near else f"known are {', '.join(PRESETS)}."
             raise DefinitionError(f"There is no identity rule {name!r}; {hint}")
         return PRESETS[name]
-
-    def with_days(self, days_back: int, days_ahead: int) -> "IdentityRule":
-        """Return the rule with other look-backs; only `stitched` has them."""
-        return replace(self, days_back=days_back, days_ahead=days_ahead)
 
     @property
     def keeps_users(self) -> bool:

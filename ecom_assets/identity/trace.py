@@ -8,8 +8,16 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.identity.contracts import Identities, IdentityAliases, IdentityLinks, MergedUsers, SharedIds
-from ecom_assets.identity.links import device_of, devices_within_days, joining, merged_users, of_persons
+from ecom_assets.identity.links import (
+    aliases_in_order,
+    device_of,
+    devices_within_days,
+    joining,
+    merged_users,
+    of_persons,
+)
 from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.identity.visitors import is_from, is_until
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.trace import ByRow, Count, Derivation, TableTrace, TraceContext, UpstreamRows, keeping
@@ -24,17 +32,7 @@ def events_of_links(links: ir.Table, context: TraceContext) -> ir.Table:
     """Return the events of runs of events on devices."""
     events = context.near(CleanEvents, links, "event_date")
     of_run = [events.event_date == links.event_date, device_of(events) == links.device_id]
-    return keeping(events, links, [*of_run, *_inside(events, links)])
-
-
-def _inside(events: ir.Table, links: ir.Table) -> list[ir.BooleanValue]:
-    """Return the conditions that an event is one of a run, in the order of time and event id."""
-    return [
-        (events.event_at > links.first_seen_at)
-        | ((events.event_at == links.first_seen_at) & (events.event_id >= links.first_event_id)),
-        (events.event_at < links.last_seen_at)
-        | ((events.event_at == links.last_seen_at) & (events.event_id <= links.last_event_id)),
-    ]
+    return keeping(events, links, [*of_run, is_from(events, links), is_until(events, links)])
 
 
 def events_of_aliases(aliases: ir.Table, context: TraceContext) -> ir.Table:
@@ -89,7 +87,7 @@ def _aliases_of_large_group(context: TraceContext) -> ir.Table:
     """Return the aliases of a group that is too large to be a person, once for each user that they name."""
     rule: IdentityRule = context.rules["identity_rule"]
     aliases = context.table(IdentityAliases)
-    rows = context.ask(aliases.order_by(["event_at", "event_id"]).select("user_id", "previous_id"))
+    rows = context.ask(aliases_in_order(aliases))
     shared = context.where(SharedIds, id_kind="user")
     others = context.ask(shared.filter(shared.reason != "group_users").select("id_value"))
     pairs = of_persons(((row["user_id"], row["previous_id"]) for row in rows), {other["id_value"] for other in others})
@@ -99,10 +97,7 @@ def _aliases_of_large_group(context: TraceContext) -> ir.Table:
 
 
 def _named_users(aliases: ir.Table) -> ir.Table:
-    return union_all(
-        aliases.mutate(counted_as=aliases.user_id),
-        aliases.mutate(counted_as=aliases.previous_id),
-    )
+    return union_all(aliases.mutate(counted_as=aliases.user_id), aliases.mutate(counted_as=aliases.previous_id))
 
 
 def _reached(context: TraceContext) -> Derivation:

@@ -80,12 +80,7 @@ def _as_visitors(owned: ir.Table, merged: ir.Table, rule: IdentityRule) -> ir.Ta
 
 
 def with_visitors_of_all(
-    events: ir.Table,
-    merged: ir.Table,
-    rule: IdentityRule,
-    *,
-    names_step: bool = True,
-    unlinked: ir.Table | None = None,
+    events: ir.Table, merged: ir.Table, rule: IdentityRule, *, names_step: bool = True, unlinked: ir.Table | None = None
 ) -> ir.Table:
     """Return what `with_visitors` does for all events at once, which say themselves what is known of ids.
 
@@ -230,9 +225,8 @@ def _with_sign_ins(events: ir.Table, runs: ir.Table) -> ir.Table:
     crowded = runs.filter(runs.run_number > FEW_RUNS).select("event_date", run_device="device_id").distinct()
     is_anonymous = events.user_id.isnull() & device_of(events).notnull()
     anonymous_events, other_events = events.filter(is_anonymous), events.filter(~is_anonymous)
-    anonymous_events = anonymous_events.mutate(
-        asked_device=device_of(anonymous_events)
-    )  # a column of its own, as in `_owned`
+    # A column of its own, as in `_owned`.
+    anonymous_events = anonymous_events.mutate(asked_device=device_of(anonymous_events))
     in_crowd = [anonymous_events.event_date == crowded.event_date, anonymous_events.asked_device == crowded.run_device]
     ends = ("first_seen_at", "first_event_id", "last_seen_at", "last_event_id")
     of_run = runs.select("event_date", *ends, *SIGN_INS, run_device="device_id")
@@ -252,18 +246,20 @@ def _by_range(events: ir.Table, runs: ir.Table) -> ir.Table:
     is_in_run = [
         events.event_date == runs.event_date,
         events.asked_device == runs.run_device,
-        _is_from(events, runs),
-        _is_until(events, runs),
+        is_from(events, runs),
+        is_until(events, runs),
     ]
     return events.left_join(runs, is_in_run)
 
 
-def _is_from(events: ir.Table, runs: ir.Table) -> ir.BooleanValue:
+def is_from(events: ir.Table, runs: ir.Table) -> ir.BooleanValue:
+    """Return whether an event is the first of a run or after it, in the order of time and event id."""
     is_same = (events.event_at == runs.first_seen_at) & (events.event_id >= runs.first_event_id)
     return (events.event_at > runs.first_seen_at) | is_same
 
 
-def _is_until(events: ir.Table, runs: ir.Table) -> ir.BooleanValue:
+def is_until(events: ir.Table, runs: ir.Table) -> ir.BooleanValue:
+    """Return whether an event is the last of a run or before it, in the order of time and event id."""
     is_same = (events.event_at == runs.last_seen_at) & (events.event_id <= runs.last_event_id)
     return (events.event_at < runs.last_seen_at) | is_same
 
@@ -290,7 +286,7 @@ def _by_position(events: ir.Table, runs: ir.Table) -> ir.Table:
         placed.event_date == runs.event_date,
         placed.asked_device == runs.run_device,
         placed.begun_count == runs.place,
-        _is_until(placed, runs),
+        is_until(placed, runs),
     ]
     return placed.left_join(runs, is_in_run)
 
@@ -315,10 +311,7 @@ def sign_ins_around(runs: ir.Table) -> ir.Table:
     begins = previous_at.isnull() | is_gap(previous_at, runs.first_seen_at)
     runs = runs.mutate(begins_visit=begins.ifelse(1, 0), sign_in=runs.link_user.notnull().ifelse(1, 0))
     so_far = ibis.cumulative_window(group_by="device_id", order_by=order)
-    runs = runs.mutate(
-        visit=runs.begins_visit.sum().over(so_far),
-        sign_ins=runs.sign_in.sum().over(so_far),
-    )
+    runs = runs.mutate(visit=runs.begins_visit.sum().over(so_far), sign_ins=runs.sign_in.sum().over(so_far))
     sign_in_runs, anonymous_runs = runs.filter(runs.sign_in == 1), runs.filter(runs.user_id.isnull())
     last = sign_in_runs.select(
         last_device="device_id", last="sign_ins", last_user="link_user", last_user_at="last_seen_at", last_visit="visit"

@@ -1,7 +1,7 @@
 """Numbers of journeys: transitions, the most frequent paths, and searches."""
 
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -11,14 +11,9 @@ from ecom_assets.journeys.journeys import steps_of, top_paths
 from ecom_assets.journeys.measures import SearchMeasures
 from ecom_assets.tables.measures import completed, sums
 from ecom_assets.tables.portable import rows_of
-from ecom_assets.tables.queries import Fetch, Page, Period, Reading, Row, in_period, page_of, share
+from ecom_assets.tables.queries import Fetch, Page, Period, Reading, Row, in_period, of_period, page_of, share
 
 Dimension = Literal["page_type", "category"]
-JOURNEY_DEFINITION: Final = {name: column.description for name, column in JourneyTransitions.columns.items()} | {
-    "step_share": "transition_count among all transitions from that step",
-    "conversion_rate": "converted_transition_count among transition_count",
-    "transitions": "The most frequent first, ties by their steps; of all places, unless one is named",
-}
 
 
 def journeys(reading: Reading, period: Period, dimension: Dimension, place: int | None, page: Page) -> dict[str, Any]:
@@ -54,15 +49,9 @@ def _transition(row: Row) -> Row:
     }
 
 
-SEARCH_DEFINITION: Final = {name: column.description for name, column in SearchPerformance.columns.items()} | {
-    "searches": "The most searched first, ties by term"
-}
-
-
 def searches(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     """Return the terms searched in sessions that started in a period, and the number of terms."""
-    table = reading.table(SearchPerformance)
-    rows = table.filter(in_period(table.started_date))
+    rows = of_period(reading, SearchPerformance)
     terms = rows.group_by("search_term").agg(**sums(rows, SearchMeasures))
     order = [terms.search_count.desc(), terms.search_term]
     result, total = page_of(reading, terms, order, page, period)
@@ -71,8 +60,7 @@ def searches(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
 
 def search_totals(reading: Reading, period: Period) -> Row:
     """Return the searches of a period, those followed by a product view, and their share; null without a search."""
-    table = reading.table(SearchPerformance)
-    rows = table.filter(in_period(table.started_date))
+    rows = of_period(reading, SearchPerformance)
     sums = rows.agg(search_count=rows.search_count.sum(), clicked_search_count=rows.clicked_search_count.sum())
     (result,) = reading.rows(sums, period)
     searched, clicked = (int(result[name] or 0) for name in ("search_count", "clicked_search_count"))

@@ -2,22 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from ecom_assets.operations.requests import OperationsStore, Requests, Row
-
-CHECKS_DEFINITION: Final = {
-    "checks": "The newest result of each check that failed or warned when it was evaluated last, failures first",
-    "failing_since": "When the first of its failures in a row was evaluated",
-    "evaluated_count": "Checks with a result",
-}
-TABLES_DEFINITION: Final = {
-    "tables": "What runs noted of each table: when it was written last, and with what the last run failed, if it did",
-    "newest_date": "The newest day of its rows in what is published; null if it is not published or not cut by day",
-}
-REQUESTS_DEFINITION: Final = {
-    "requests": "Requests of people to runs, the newest first; a run over their days takes them",
-}
+from ecom_assets.operations.requests import OperationsStore, Row
 
 
 def failing_checks(home: Path) -> dict[str, Any]:
@@ -37,8 +24,3 @@ def noted_tables(home: Path) -> dict[str, Row]:
     """Return what runs recorded of each table, by its name."""
     result = OperationsStore(home).rows("SELECT * FROM tables ORDER BY table_name")
     return {row["table_name"]: {**row, "is_written": bool(row["is_written"])} for row in result}
-
-
-def newest_requests(home: Path) -> list[Row]:
-    """Return the newest requests, the newest first."""
-    return [request.to_mapping() for request in Requests(home).newest()]

@@ -16,6 +16,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from pydantic import TypeAdapter
+
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.errors import WorkError
 from ecom_assets.tables.days import Days
@@ -130,6 +132,9 @@ class OperationRequest:
         return bool(days.dates) and days.first <= self.first_day and self.last_day <= days.dates[-1]
 
 
+_REQUEST: Final = TypeAdapter(OperationRequest)
+
+
 class Requests:
     """The requests in the file of one `ECOM_HOME`."""
 
@@ -162,7 +167,7 @@ class Requests:
                 "AND last_day = :last_day AND taken_at IS NULL",
                 values,
             ).fetchall()
-        return _request(dict(row))
+        return _REQUEST.validate_python(dict(row))
 
     def waiting(self, kind: Kind | None = None, subject: str | None = None) -> list[OperationRequest]:
         """Return the requests that no run has taken yet, the oldest first."""
@@ -170,12 +175,12 @@ class Requests:
             "SELECT * FROM requests WHERE taken_at IS NULL AND kind = coalesce(:kind, kind) "
             "AND subject = coalesce(:subject, subject) ORDER BY number"
         )
-        return [_request(row) for row in self._store.rows(query, {"kind": kind, "subject": subject})]
+        return [_REQUEST.validate_python(row) for row in self._store.rows(query, {"kind": kind, "subject": subject})]
 
     def newest(self, limit: int = 50) -> list[OperationRequest]:
         """Return the newest requests, taken or not, the newest first."""
         query = "SELECT * FROM requests ORDER BY number DESC LIMIT :limit"
-        return [_request(row) for row in self._store.rows(query, {"limit": limit})]
+        return [_REQUEST.validate_python(row) for row in self._store.rows(query, {"limit": limit})]
 
     def take(self, requests: list[OperationRequest], run_id: str | None = None) -> None:
         """Record that a run has executed some requests."""
@@ -187,14 +192,3 @@ class Requests:
                 "UPDATE requests SET taken_at = ?, run_id = ? WHERE number = ? AND taken_at IS NULL",
                 [(at, run_id, request.number) for request in requests],
             )
-
-
-def _request(row: Row) -> OperationRequest:
-    values: dict[str, Any] = {
-        **row,
-        "first_day": date.fromisoformat(row["first_day"]),
-        "last_day": date.fromisoformat(row["last_day"]),
-        "asked_at": datetime.fromisoformat(row["asked_at"]),
-        "taken_at": datetime.fromisoformat(row["taken_at"]) if row["taken_at"] else None,
-    }
-    return OperationRequest(**values)

@@ -103,9 +103,7 @@ def _tables(instance: dg.DagsterInstance, run_id: str) -> Iterator[Row]:
 
 def _table(name: str, timestamp: float, run_id: str, *, is_written: bool, sentence: str = "") -> Row:
     at = _instant(timestamp)
-    return {
-        "table_name": name, "is_written": is_written, "ended_at": at, "run_id": run_id, "sentence": sentence
-    }  # fmt: skip
+    return {"table_name": name, "is_written": is_written, "ended_at": at, "run_id": run_id, "sentence": sentence}
 
 
 def _instant(timestamp: float) -> str:

@@ -6,7 +6,6 @@ Whose a record is, is decided by the mapping of customers, as when the file is r
 """
 
 import csv
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +22,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.records import CustomerMapping, mapping_of
 from ecom_assets.sources.files.damage import with_encoding
 from ecom_assets.sources.files.formats import InputFile, find_files, head_of, split_paths
-from ecom_assets.sources.files.shape import RowShape
-from ecom_assets.sources.files.shaped_files import shaped_records, without_apostrophe
+from ecom_assets.sources.files.shape import RowShape, json_in, shaped_records, without_apostrophe
 from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, marked_encoding
 from ecom_assets.sources.files.unpacked import unpacked
 from ecom_assets.sources.landing import is_stream, stream_folder
@@ -80,10 +78,7 @@ class _CustomerFile:
         if self.file.format == "csv":
             return True
         first = next(text_records(self.file, is_csv=False), b"")
-        try:
-            return isinstance(json.loads(first.removeprefix(BYTE_ORDER_MARK)), dict) and self._count_in_lines() > 0
-        except ValueError:
-            return False
+        return isinstance(json_in(first.removeprefix(BYTE_ORDER_MARK)), dict) and self._count_in_lines() > 0
 
     def count(self) -> int:
         """Return how many records are the person's."""
@@ -98,7 +93,7 @@ class _CustomerFile:
         for record in text_records(self.file, is_csv=self.file.format == "csv"):
             text = record.removeprefix(BYTE_ORDER_MARK).decode(UTF_8, "replace").rstrip("\r\n")
             if self.file.format != "csv":
-                yield record, self._is_theirs(_object_in(text))
+                yield record, self._is_theirs(json_in(text))
                 continue
             cells = next(csv.reader([text], delimiter=self.mapping.delimiter), [])
             if not names:
@@ -114,13 +109,6 @@ class _CustomerFile:
     def _is_theirs(self, record: object) -> bool:
         value = self.mapping.fields.id.value_in(record)
         return isinstance(value, str | int) and str(value).strip() in self.users
-
-
-def _object_in(line: str) -> object:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
 
 
 def find_customers(settings: Settings, person: Person) -> list[FileRecords]:

@@ -16,31 +16,14 @@ from ecom_assets.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.delivery.ledger.store import ledger_address, open_store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.held_days import held_days
-from ecom_assets.privacy import erased_people, other_files
-from ecom_assets.privacy.customer_files import (
-    find_customer_records,
-    find_customers,
-    remove_customer_records,
-    remove_customers,
-)
-from ecom_assets.privacy.dead_letters import find_letters, remove_letters
+from ecom_assets.privacy import customer_files, erased_people, other_files, warehouse_rows
+from ecom_assets.privacy.deliveries import Answers, LedgerPerson, ToolRequests, count_records, hash_records
 from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, open_key
 from ecom_assets.privacy.landing_files import FileRecords, find_records, landing_files, remove_records
-from ecom_assets.privacy.ledger_records import LedgerPerson, count_records, hash_records
-from ecom_assets.privacy.other_files import NamingFiles
+from ecom_assets.privacy.other_files import NamingFiles, find_letters, remove_letters
 from ecom_assets.privacy.pending import Pending, remove_pending, write_pending, write_receipt
 from ecom_assets.privacy.person import Person
-from ecom_assets.privacy.tool_requests import Answers, ToolRequests
-from ecom_assets.privacy.warehouse_rows import (
-    RawRows,
-    delete_left_rows,
-    delete_raw_rows,
-    forget_changed_visitors,
-    mentions,
-    raw_rows,
-    record_ids,
-    tables_with,
-)
+from ecom_assets.privacy.warehouse_rows import RawRows
 from ecom_assets.registry import ALL, MARTS, NOTES
 from ecom_assets.serving.places import publication_target, serves_postgres
 from ecom_assets.settings.settings import Settings
@@ -94,14 +77,14 @@ class ErasurePlan:
 def plan_of(settings: Settings, engine: Engine, requested: Person, *, has_files: bool = True) -> ErasurePlan:
     """Find all rows and records of a person; nothing is changed."""
     person = requested.completed(engine)
-    raw = {contract.qualified_name(): raw_rows(engine, contract, person) for contract in COLUMNS}
-    records = record_ids(engine, person)
+    raw = {contract.qualified_name(): warehouse_rows.raw_rows(engine, contract, person) for contract in COLUMNS}
+    records = warehouse_rows.record_ids(engine, person)
     with _ledger(settings) as store:
         ledger_count = count_records(store, LedgerPerson(records, frozenset(person.users))) if store else 0
     return ErasurePlan(
         person,
         raw,
-        tables_with(engine, person, records),
+        warehouse_rows.tables_with(engine, person, records),
         _files(settings, person) if has_files else [],
         records,
         ledger_count,
@@ -188,15 +171,12 @@ class Erasure:
     def _clean_files(self) -> list[dict[str, Any]]:
         if not self.has_files:
             return []
-        with (
-            changing_landing_files(self.settings.home),
-            closing(plain_connection(self.settings.memory_limit)) as con,
-        ):
+        with changing_landing_files(self.settings.home), closing(plain_connection(self.settings.memory_limit)) as con:
             remove_replaced(self.settings)  # or what compaction still keeps for readers would keep the person
-            every = landing_files(con, self.settings, may_be_empty=_may_be_empty(self.settings))
+            every = landing_files(con, self.settings)
             removed = (file for files in every for file in remove_records(files, self._person))
-            landed = remove_customers(self.settings, self._person)
-            for file in chain(removed, landed, remove_customer_records(self.settings, self._person)):
+            landed = customer_files.remove_customers(self.settings, self._person)
+            for file in chain(removed, landed, customer_files.remove_customer_records(self.settings, self._person)):
                 self.say(f"  {file.path}: {file.record_count:,} records")
             remove_letters(self.settings, self._person)
         return list(self.pending.plan["files"])
@@ -205,7 +185,7 @@ class Erasure:
         with closing(_opened(self.settings)) as engine:
             for contract in COLUMNS:
                 if engine.has(contract):
-                    delete_raw_rows(engine, contract, self._person, f"erasure {self._id}")
+                    warehouse_rows.delete_raw_rows(engine, contract, self._person, f"erasure {self._id}")
 
     def _hash_ledger(self) -> None:
         with _ledger(self.settings) as store:
@@ -221,7 +201,7 @@ class Erasure:
         run_id = self.recompute(days)
         with closing(_opened(self.settings)) as engine:
             newly_held = sorted(set(days_held(engine)) - before)
-            forget_changed_visitors(engine, days)
+            warehouse_rows.forget_changed_visitors(engine, days)
         span = {"from": days.first.isoformat(), "to": days.dates[-1].isoformat()}
         return {"days": span, "run_id": run_id, "newly_held_days": newly_held}
 
@@ -239,7 +219,7 @@ class Erasure:
 
     def _delete_left(self) -> dict[str, int]:
         with closing(_opened(self.settings)) as engine:
-            return delete_left_rows(engine, self._person, self.pending.records)
+            return warehouse_rows.delete_left_rows(engine, self._person, self.pending.records)
 
     def _purge(self) -> list[str]:
         with closing(_opened(self.settings)) as engine:
@@ -357,12 +337,12 @@ def remains_of(
     naming = other_files.naming(settings, person)
     # Before any query: what a large one has no memory for lies beside the warehouse until it ends.
     to_clean = _files_to_clean(engine, naming)
-    kept_rows = mentions(engine, person)
+    kept_rows = warehouse_rows.mentions(engine, person)
     with _ledger(settings) as store:
         if store and count_records(store, LedgerPerson(records, frozenset(person.users))):
             to_clean.append(store.address)
     left = {
-        "tables": tables_with(engine, person, records),
+        "tables": warehouse_rows.tables_with(engine, person, records),
         "files": {file.path: file.record_count for file in _files(settings, person)} if has_files else {},
         # The bytes of a kept row are in the file of its table, so there they prove nothing.
         "other_files": to_clean if kept_rows else [*to_clean, *naming.tables],
@@ -374,21 +354,16 @@ def _files_to_clean(engine: Engine, naming: NamingFiles) -> list[str]:
     return sorted({*naming.cleaned, *map(str, engine.left_over_files())})
 
 
-def _may_be_empty(settings: Settings) -> bool:
-    """Return whether a landing folder without files is no fault: `ecom retain` may have removed all of them."""
-    return settings.retention_days is not None
-
-
 def _opened(settings: Settings) -> Engine:
     return new_engine(settings).open()
 
 
 def _files(settings: Settings, person: Person) -> list[FileRecords]:
     with closing(plain_connection(settings.memory_limit)) as con:
-        every = landing_files(con, settings, may_be_empty=_may_be_empty(settings))
-        records = [record for files in every for record in find_records(files, person)]
-    customers = [*find_customers(settings, person), *find_customer_records(settings, person)]
-    return [*records, *customers, *find_letters(settings, person)]
+        records = [record for files in landing_files(con, settings) for record in find_records(files, person)]
+    landed = customer_files.find_customers(settings, person)
+    exported = customer_files.find_customer_records(settings, person)
+    return [*records, *landed, *exported, *find_letters(settings, person)]
 
 
 @contextmanager

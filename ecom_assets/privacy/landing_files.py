@@ -59,9 +59,8 @@ class FileRecords:
 def find_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
     """Yield the files that have records of a person."""
     for file, layout in files.layouts:
-        result = _finder(files, file, layout, person).count()
-        if result:
-            yield FileRecords(file.path, result)
+        if count := _finder(files, file, layout, person).count():
+            yield FileRecords(file.path, count)
 
 
 def remove_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
@@ -72,8 +71,7 @@ def remove_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
     """
     for file, layout in files.layouts:
         finder = _finder(files, file, layout, person)
-        count = finder.count()
-        if not count:
+        if not (count := finder.count()):
             continue
         if file.packed_in:
             raise SourceError(
@@ -212,13 +210,11 @@ class _ParquetFile:
             con.execute("SET preserve_insertion_order = true")
             rest = select("* EXCLUDE (file_row_number)", self._rows, f"file_row_number NOT IN ({self._gone})")
             # A stream reads from its last file how far it came, so the texts of the footer stay.
-            footer_values = {
-                key: value for key, value in footer_of(Path(self.file.path)).items() if key.startswith(FOOTER_KEYS)
-            }
-            footer = "".join(f"{ident(key)}: {text(value)}, " for key, value in footer_values.items()).removesuffix(
-                ", "
+            footer = footer_of(Path(self.file.path)).items()
+            kept_texts = ", ".join(
+                f"{ident(key)}: {text(value)}" for key, value in footer if key.startswith(FOOTER_KEYS)
             )
-            texts_of_footer = f", KV_METADATA {{{footer}}}" if footer_values else ""
+            texts_of_footer = f", KV_METADATA {{{kept_texts}}}" if kept_texts else ""
             con.execute(f"COPY ({rest}) TO {text(str(path))} (FORMAT parquet{texts_of_footer})")
             con.execute("SET preserve_insertion_order = false")
 
@@ -331,12 +327,11 @@ def _member(name: str) -> str:
     return f"nullif(CASE WHEN json_valid(line) THEN {value} END, '')"
 
 
-def landing_files(
-    con: duckdb.DuckDBPyConnection, settings: Settings, *, may_be_empty: bool = False
-) -> Iterator[RecordFiles]:
+def landing_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[RecordFiles]:
     """Yield the files of each source that is files, checked against their mapping.
 
-    A place without files is an error unless it may be empty: it can be a disk that is not mounted.
+    A folder without files is an error, as it can be a disk that is not mounted, unless `ecom retain` may have removed
+    all of them.
 
     Raises:
         MappingError: A file does not match its mapping.
@@ -357,5 +352,5 @@ def landing_files(
     if activities.exists() and not are_activities(settings.events):
         opens.append(lambda: RecordFiles.open(con, [activities], activity_mapping(activities), settings.timezone))
     for files_of in opens:
-        with suppress(NoFilesError) if may_be_empty else nullcontext():
+        with nullcontext() if settings.retention_days is None else suppress(NoFilesError):
             yield files_of()

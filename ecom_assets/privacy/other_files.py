@@ -1,19 +1,31 @@
-"""What can name a person beside tables: caches, payloads, logs, files that were set aside, and what people keep."""
+"""What can name a person beside tables: caches, payloads, logs, files that were set aside, and what people keep.
+
+What was refused is kept as it came, as dead letters beside landing folders, so a person can be named anywhere in it.
+"""
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from ecom_assets.atomic_files import replacing
 from ecom_assets.boards.store import BoardStore
 from ecom_assets.http.response_cache import FOLDER as HTTP_CACHE
+from ecom_assets.privacy.landing_files import FileRecords
 from ecom_assets.privacy.pending import FOLDER
 from ecom_assets.privacy.person import IN_WORDS, Person
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.events import event_paths, is_table
+from ecom_assets.sources.files.formats import LANDING_DAY
+from ecom_assets.sources.landing import dead_letter_folder, stream_folders
 from ecom_assets.sources.order_reports.api import FOLDER as ORDER_REPORTS
 from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.warehouse.sql_text import ident
@@ -46,7 +58,7 @@ def naming(settings: Settings, person: Person) -> NamingFiles:
     pattern = pattern_of(person)
     paths = {path for path in _files(settings.home) if pattern is not None and _has(path, pattern)}
     logs, databases = _logs(settings), _databases(settings)
-    items = _items_naming(settings, pattern) if pattern else []
+    items = _items_naming(settings, pattern, are_masked=False) if pattern else []
     cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases), *_file_of_items(settings)}
     tables = {path for path in paths - cleaned if path.suffix == ".duckdb"}
     return NamingFiles(
@@ -71,7 +83,7 @@ def clean(settings: Settings, person: Person) -> list[str]:
             if _has(path, pattern) or _has(_wal_of(path), pattern):
                 clean_file(path, pattern)
                 changed.append(path)
-    return sorted([*map(str, changed), *_mask_items(settings, pattern)])
+    return sorted([*map(str, changed), *_items_naming(settings, pattern, are_masked=True)])
 
 
 def _caches(settings: Settings) -> list[Path]:
@@ -149,22 +161,54 @@ def _has(path: Path, pattern: re.Pattern[bytes]) -> bool:
     return False
 
 
-def _items_naming(settings: Settings, pattern: re.Pattern[bytes]) -> list[str]:
-    """Return what has an id of a person in any of its versions."""
-    return [f"{KEPT_PREFIX}{name}" for name in BoardStore(settings).rewrite(_mask(pattern), is_written=False)]
-
-
-def _mask_items(settings: Settings, pattern: re.Pattern[bytes]) -> list[str]:
-    """Mask the ids of a person in every version, and return what had one."""
-    return [f"{KEPT_PREFIX}{name}" for name in BoardStore(settings).rewrite(_mask(pattern))]
+def _items_naming(settings: Settings, pattern: re.Pattern[bytes], *, are_masked: bool) -> list[str]:
+    """Return what has an id of a person in any of its versions, whose ids are masked if so wished."""
+    in_text = re.compile(pattern.pattern.decode())
+    names = BoardStore(settings).rewrite(lambda text: in_text.sub(HIDDEN, text), is_written=are_masked)
+    return [f"{KEPT_PREFIX}{name}" for name in names]
 
 
 def _file_of_items(settings: Settings) -> list[Path]:
     """Return the file of the store, and of its log of changes; none if it lies in Postgres."""
     location = BoardStore(settings).address
-    return [location, Path(f"{location}-wal")] if isinstance(location, Path) else []
+    return [location, _wal_of(location)] if isinstance(location, Path) else []
 
 
-def _mask(pattern: re.Pattern[bytes]) -> Callable[[str], str]:
-    in_text = re.compile(pattern.pattern.decode())
-    return lambda text: in_text.sub(HIDDEN, text)
+def find_letters(settings: Settings, person: Person) -> list[FileRecords]:
+    """Return the files with letters that name the person, and how many these are."""
+    return [FileRecords(str(path), sum(names)) for path, _, names in _naming(settings, person)]
+
+
+def remove_letters(settings: Settings, person: Person) -> None:
+    """Take the letters that name the person out of their files."""
+    for path, letters, names in _naming(settings, person):
+        rest = letters.filter(pc.invert(pa.array(names)))
+        if not len(rest):
+            path.unlink()
+            continue
+        with replacing(path) as fresh:
+            pq.write_table(rest, fresh, compression="zstd")
+
+
+def letter_files(settings: Settings) -> Iterator[tuple[Path, date]]:
+    """Yield the files of dead letters, with their day of arrival."""
+    paths = [] if is_table(settings) else [Path(address) for address in event_paths(settings) if "://" not in address]
+    for folder in map(dead_letter_folder, dict.fromkeys([*paths, *stream_folders(settings)])):
+        if not folder.is_dir():
+            continue
+        for day_folder in sorted(folder.iterdir()):
+            if LANDING_DAY.fullmatch(day_folder.name):
+                day = date.fromisoformat(day_folder.name.partition("=")[2])
+                yield from ((path, day) for path in sorted(day_folder.glob("*.parquet")))
+
+
+def _naming(settings: Settings, person: Person) -> Iterator[tuple[Path, pa.Table, list[bool]]]:
+    """Yield each file that names the person, its letters, and which of them do."""
+    pattern = pattern_of(person)
+    if pattern is None:
+        return
+    for path, _ in letter_files(settings):
+        letters = pq.read_table(path, partitioning=None)
+        names = [bool(value and pattern.search(value)) for value in letters["value"].to_pylist()]
+        if any(names):
+            yield path, letters, names

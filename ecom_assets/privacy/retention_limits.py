@@ -12,8 +12,8 @@ from typing import Any
 
 from ecom_assets.errors import UsageError
 from ecom_assets.events.contracts import QuarantinedEvents, QuarantinedEventSamples, RawEvents
-from ecom_assets.privacy.dead_letters import letter_files
 from ecom_assets.privacy.landing_files import landing_files
+from ecom_assets.privacy.other_files import letter_files
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.manifest import forget_empty
 from ecom_assets.tables.contract import Table
@@ -86,7 +86,7 @@ def remove(engine: Engine, result: Expired) -> None:
 def _files(settings: Settings, before: date) -> Iterator[Path]:
     """Yield the files of landing folders of old days; other files have no reliable day."""
     with closing(plain_connection(settings.memory_limit)) as con:
-        for files in landing_files(con, settings, may_be_empty=True):
+        for files in landing_files(con, settings):
             for file in files.files():
                 if file.received_date and file.received_date < before:
                     yield Path(file.path)

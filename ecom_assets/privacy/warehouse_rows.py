@@ -30,7 +30,6 @@ OWN_DAY: dict[type[Table], str] = {
 }
 """The day of what a row records, beside the day on which it arrived."""
 USERS = ("user_id", "customer_id", "visitor_user_id", "previous_id")
-SESSIONS = {RawEvents: ("session_id",)}
 TEXTS = ("malformed_row", "payload", "words")
 """Columns in which an id can be one word of many."""
 OF_EVENTS: tuple[type[Table], ...] = (RawEvents, CleanEvents)

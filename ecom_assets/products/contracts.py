@@ -1,5 +1,7 @@
 """Contracts of products: daily performance, stock as received, and inventory alerts."""
 
+from typing import Final, Literal, get_args
+
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.products.measures import ProductMeasures
@@ -13,7 +15,8 @@ STOCK_REJECT_REASONS = (
     "unparseable_lead_time",
 )
 """Why a line of a catalogue has no valid stock; a line has the first reason that applies, in this order."""
-ALERTS = ("out_of_stock", "low", "overstock", "dead")
+Alert = Literal["out_of_stock", "low", "overstock", "dead"]
+ALERTS: Final[tuple[Alert, ...]] = get_args(Alert)
 """What can be wrong with a product's stock; a product has the first that applies, in this order."""
 
 

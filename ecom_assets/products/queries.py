@@ -13,25 +13,25 @@ from ecom_assets.journeys.contracts import CategoryPerformance
 from ecom_assets.journeys.measures import CategoryMeasures
 from ecom_assets.orders.queries import coverage
 from ecom_assets.products import performance
-from ecom_assets.products.contracts import ALERTS, InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.products.contracts import ALERTS, Alert, InventoryAlerts, ProductPerformance, RawStock
 from ecom_assets.products.measures import ProductMeasures, SoldMeasures, ViewMeasures
-from ecom_assets.products.stock import InventoryRule, newest_stock
+from ecom_assets.products.stock import newest_stock
 from ecom_assets.sales.contracts import Item, Sales
-from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource, find_sales_source
-from ecom_assets.sales.queries import NUMBERS, numbers, sales_by
-from ecom_assets.tables.measures import completed, meanings, measures_of, parts_of, summable, summed, sums
+from ecom_assets.sales.measures import SalesMeasures
+from ecom_assets.sales.queries import NUMBERS, sales_by
+from ecom_assets.tables.measures import completed, parts_of, summable, summed, sums
 from ecom_assets.tables.portable import can_be_null, ratio
 from ecom_assets.tables.queries import (
-    CHANGE,
     EVENTS,
+    Page,
     Period,
     Reading,
     Row,
     by_revenue,
     changes,
     if_known,
-    in_period,
+    of_period,
     require,
     share,
     with_previous,
@@ -47,12 +47,7 @@ SORTED_BY: Final = {
     "views": "product_view_count",
 }
 MOST_RELATED: Final = 10
-PRODUCT_DEFINITION: Final = meanings(summable(ProductMeasures)) | {
-    "conversion": "purchases_per_view; products without a view come last",
-    "change": CHANGE,
-    **SOURCE,
-    "related": "Products of which a line was shipped in the same orders, of all time; the most frequent first",
-}
+NAMED: Final = ("product_id", "product_name", "product_category")
 
 
 def top_products(  # noqa: PLR0913 (each is a parameter of the request)
@@ -60,28 +55,32 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     period: Period,
     sort_by: SortBy,
     category: str | None,
+    page: Page,
     *,
-    limit: int,
-    offset: int = 0,
     search: str = "",
 ) -> dict[str, Any]:
     """Return the top products of a period, sorted by a number, and the count of all products.
 
     With `search`, only those whose name or id contains it, in upper or lower case.
     """
-    table = reading.table(ProductPerformance)
-    rows, sold = table.filter(in_period(table.event_date)), _Sold.from_reading(reading)
+    rows, sold = of_period(reading, ProductPerformance), _Sold.from_reading(reading)
     ranked = _ranked(reading, rows, sort_by, category, search)
     counted = ranked.mutate(total_count=ranked.count().over(ibis.window()))
-    first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id).limit(limit, offset=offset)
+    first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id)
+    first = first.limit(page.limit, offset=page.offset)
     # Summing one number of all products, and then all numbers of the top ones, is several times faster than summing
     # all numbers of all products.
     sums = _added(rows.join(first, "product_id"), ["product_id", "number", "total_count"])
     named = sums.left_join(_items(reading), sums.product_id == _items(reading).item_id)
-    named = named.mutate(product_category=ibis.coalesce(named.product_category, named.item_category))
+    named = named.mutate(
+        product_category=ibis.coalesce(named.product_category, named.item_category), product_name=named.item_name
+    )
     result = reading.rows(named.order_by(named.number.desc(nulls_first=False), named.product_id), period)
     total = result[0]["total_count"] if result else reading.rows(ranked.agg(n=ranked.count()), period)[0]["n"]
-    products = [{"rank_number": offset + n, **_product_row(row, sold, period)} for n, row in enumerate(result, start=1)]
+    products = [
+        {"rank_number": rank, **{name: row[name] for name in NAMED}, **sold.numbers(row, period)}
+        for rank, row in enumerate(result, start=page.offset + 1)
+    ]
     return {
         "source": sold.source,
         "sort_by": sort_by,
@@ -112,7 +111,7 @@ def _ranked(reading: Reading, rows: ir.Table, sort_by: SortBy, category: str | N
 
 
 def _items(reading: Reading) -> ir.Table:
-    return reading.table(Item).select(item_id="item_id", item_name="item_name", item_category="item_category")
+    return reading.table(Item).select("item_id", "item_name", "item_category")
 
 
 def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any] | None:
@@ -146,7 +145,7 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
 
 def related(reading: Reading, product_id: str) -> list[Row]:
     """Return the products shipped most often in the same orders; ties are sorted by id."""
-    sold, items = reading.table(Sales), reading.table(Item)
+    sold = reading.table(Sales)
     shipped = sold.filter(sold.status == "shipped")
     order = ["order_date", "order_id", "customer_id"]
     with_it = shipped.filter(shipped.item_id == product_id).select(*order).distinct()
@@ -154,20 +153,16 @@ def related(reading: Reading, product_id: str) -> list[Row]:
     counted = together.group_by("item_id").agg(order_count=together.count())
     # The product itself is in all of its orders and thus comes first; this extra row has the number of its orders.
     first = counted.order_by(counted.order_count.desc(), counted.item_id != product_id, counted.item_id)
-    named = first.limit(MOST_RELATED + 1).left_join(items, "item_id")
-    named = named.select("item_id", "item_name", "item_category", "order_count")
-    rows = reading.rows(named.order_by(named.order_count.desc(), named.item_id))
-    whole = max((row["order_count"] for row in rows if row["item_id"] == product_id), default=0)
+    named = first.limit(MOST_RELATED + 1).left_join(reading.table(Item), "item_id")
+    named = named.select(
+        "order_count", product_id="item_id", product_name="item_name", product_category="item_category"
+    )
+    rows = reading.rows(named.order_by(named.order_count.desc(), named.product_id))
+    whole = max((row["order_count"] for row in rows if row["product_id"] == product_id), default=0)
     return [
-        {
-            "product_id": row["item_id"],
-            "product_name": row["item_name"],
-            "product_category": row["item_category"],
-            "order_count": int(row["order_count"]),
-            "order_share": share(row["order_count"], whole),
-        }
+        {**row, "order_count": int(row["order_count"]), "order_share": share(row["order_count"], whole)}
         for row in rows
-        if row["item_id"] != product_id
+        if row["product_id"] != product_id
     ]
 
 
@@ -222,33 +217,11 @@ class _Sold:
         return period.for_source(self.source or ORDERS)
 
 
-def _product_row(row: Row, sold: _Sold, period: Period) -> Row:
-    return {
-        "product_id": row["product_id"],
-        "product_name": row["item_name"],
-        "product_category": row["product_category"],
-        **sold.numbers(row, period),
-    }
-
-
-CATEGORY_DEFINITION: Final = (
-    meanings(measures_of(CategoryMeasures))
-    | {
-        "revenue_change": CHANGE,
-        "categories": "Categories as events carry them, and of what was sold; `(none)` has what was sold without one",
-        "category_data": "How much of what was sold has a category: all of it (whole), some, or nothing, where neither "
-        "the orders nor ECOM_CATALOGUE gave one; null where nothing was sold",
-    }
-    | SOURCE
-)
-
-
-def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0) -> dict[str, Any]:
+def categories(reading: Reading, period: Period) -> dict[str, Any]:
     """Return each category that was viewed or sold, sorted by revenue, then by sessions that viewed it."""
     source = find_sales_source(reading)
     sold = sales_by(reading, period.for_source(source), "item_category") if source else {}
-    table = reading.table(CategoryPerformance)
-    rows = table.filter(in_period(table.started_date))
+    rows = of_period(reading, CategoryPerformance)
     added = rows.group_by("product_category").agg(**sums(rows, CategoryMeasures))
     looked = {row["product_category"]: row for row in reading.rows(added, period)}
     result = [
@@ -257,25 +230,22 @@ def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0)
     result.sort(key=lambda row: (by_revenue(row), -(row["viewing_session_count"] or 0), row["product_category"]))
     total = None if period.is_unknown else len(result)
     answer = {"source": source, "category_data": coverage(sold.items()), "total_count": total}
-    return {**answer, "categories": result[offset : offset + limit]}
+    return {**answer, "categories": result}
 
 
 def _category(name: str, sold: Row | None, looked: Row | None, period: Period, source: str) -> Row:
-    sales = {number: sold[number] for number in NUMBERS} if sold else if_known(numbers(None), period.for_source(source))
+    of_sales = period.for_source(source)
+    sales = {name: sold[name] for name in NUMBERS} if sold else if_known(completed(None, SalesMeasures), of_sales)
     return {
         "product_category": name,
         **if_known(completed(looked, CategoryMeasures), period.for_source(EVENTS)),
         **sales,
-        "revenue_share": sold["revenue_share"] if sold else if_known({"": 0.0}, period.for_source(source))[""],
+        "revenue_share": sold["revenue_share"] if sold else if_known({"": 0.0}, of_sales)[""],
         "revenue_change": sold["revenue_change"] if sold else None,
     }
 
 
-Kind = Literal["out_of_stock", "low", "overstock", "dead"]
-COLUMNS: Final = tuple(InventoryAlerts.columns)
-
-
-def inventory_alerts(reading: Reading, alert: Kind | None, *, limit: int, offset: int = 0) -> dict[str, Any]:
+def inventory_alerts(reading: Reading, alert: Alert | None, page: Page) -> dict[str, Any]:
     """Return the alerts, sorted by urgency of the kind, then by days of cover, and the count of each kind.
 
     Raises:
@@ -287,19 +257,16 @@ def inventory_alerts(reading: Reading, alert: Kind | None, *, limit: int, offset
     chosen = table if alert is None else table.filter(table.alert == alert)
     urgency = ibis.cases(*((chosen.alert == name, rank) for rank, name in enumerate(ALERTS)))
     by_cover = [urgency, chosen.days_of_cover.asc(nulls_first=False), chosen.product_id]
-    rows = reading.rows(chosen.order_by(*by_cover).select(*COLUMNS).limit(limit, offset=offset))
-    total = sum(counts.values()) if alert is None else counts.get(alert, 0)
-    return {"counts": {name: counts.get(name, 0) for name in ALERTS}, "total_count": total, "alerts": rows}
+    rows = reading.rows(
+        chosen.order_by(*by_cover).select(*InventoryAlerts.columns).limit(page.limit, offset=page.offset)
+    )
+    return {"counts": counts, "total_count": counts[alert] if alert else sum(counts.values()), "alerts": rows}
 
 
 def _alert_counts(reading: Reading) -> dict[str, int]:
     table = reading.table(InventoryAlerts)
-    return {row["alert"]: int(row["n"]) for row in reading.rows(table.group_by("alert").agg(n=table.count()))}
-
-
-def definition() -> dict[str, Any]:
-    """Return the definition of an alert, with its thresholds."""
-    return {"alert": InventoryAlerts.columns["alert"].description, **vars(InventoryRule())}
+    counts = {row["alert"]: int(row["n"]) for row in reading.rows(table.group_by("alert").agg(n=table.count()))}
+    return {name: counts.get(name, 0) for name in ALERTS}
 
 
 def stock_totals(reading: Reading) -> dict[str, Any]:
@@ -309,9 +276,4 @@ def stock_totals(reading: Reading) -> dict[str, Any]:
     (counted,) = reading.state(stock.agg(as_of_date=stock.received_date.max(), products=stock.count()))
     unreadable = raw.filter(raw.reject_reason.notnull(), raw.received_date == raw.received_date.max().as_scalar())
     (lines,) = reading.state(unreadable.agg(n=unreadable.count()))
-    alerts = _alert_counts(reading)
-    return {
-        **counted,
-        "alerts": {name: alerts.get(name, 0) for name in ALERTS},
-        "unreadable_lines": int(lines["n"]),
-    }
+    return {**counted, "alerts": _alert_counts(reading), "unreadable_lines": int(lines["n"])}

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Literal
 
-import ibis.expr.types as ir
-
 from ecom_assets.events.contracts import EventAccountingDaily, QuarantinedEventSamples
-from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily, QuarantinedOrderSamples
+from ecom_assets.orders.contracts import OrderAccountingDaily, QuarantinedOrderSamples
 from ecom_assets.orders.queries import held_days
 from ecom_assets.tables.contract import HIDDEN, Table
-from ecom_assets.tables.queries import KnownDays, Page, Period, Reading, Row, if_known, in_period, page_of
+from ecom_assets.tables.queries import KnownDays, Page, Period, Reading, Row, if_known, of_period, page_of
 
 RowSource = Literal["events", "orders"]
 
@@ -33,22 +31,8 @@ SOURCES: Final[Mapping[RowSource, Accounted]] = {
     "events": Accounted(EventAccountingDaily, QuarantinedEventSamples),
     "orders": Accounted(OrderAccountingDaily, QuarantinedOrderSamples),
 }
-OUTCOMES: Final = ("clean_count", "quarantined_count", "surplus_count", "held_count", "waiting_count")
-COUNTS: Final = ("received_count", *OUTCOMES)
-DEFINITION: Final = {
-    **{name: OrderAccountingDaily.columns[name].description for name in COUNTS},
-    "residue_count": "Received rows that are in no table: anything but 0 means that rows were lost",
-    "sources": "Sums over the days of the range: of events by the day that they count for, of order lines by arrival; "
-    "null where no day of the range is between the first and the last row of the source",
-    "reasons": "Quarantined rows by reason, the most frequent first",
-    "days": "A row per day and source, in order",
-}
-SAMPLES_DEFINITION: Final = {
-    "samples": "The first rows of each day and reason, at most five, the newest day first; without the scope "
-    f"`personal`, what is personal data reads {HIDDEN}",
-    "row_count": "Rows of the day that were quarantined for this reason",
-}
-HELD_DEFINITION: Final = {name: column.description for name, column in HeldOrderDays.columns.items()}
+COUNTS: Final = OrderAccountingDaily.numbers()
+RECEIVED, *OUTCOMES = COUNTS
 
 
 def known_days(reading: Reading) -> dict[str, KnownDays]:
@@ -87,7 +71,7 @@ def row_accounting(reading: Reading, period: Period) -> dict[str, Any]:
 
 def _days(reading: Reading, source: RowSource, period: Period) -> list[Row]:
     tables = SOURCES[source]
-    rows = _in_period(reading, tables.daily, tables.day)
+    rows = of_period(reading, tables.daily)
     names = [name for name in COUNTS if name in tables.daily.columns]
     result = reading.rows(rows.select(tables.day, *names).order_by(tables.day), period)
     return [
@@ -99,12 +83,12 @@ def _days(reading: Reading, source: RowSource, period: Period) -> list[Row]:
 
 
 def _with_residue(row: Row) -> Row:
-    return {**row, "residue_count": row["received_count"] - sum(row[name] for name in OUTCOMES)}
+    return {**row, "residue_count": row[RECEIVED] - sum(row[name] for name in OUTCOMES)}
 
 
 def _reasons(reading: Reading, source: RowSource, period: Period) -> list[Row]:
     tables = SOURCES[source]
-    rows = _in_period(reading, tables.samples, tables.day)
+    rows = of_period(reading, tables.samples)
     first = rows.filter(rows.sample_number == 1)
     day = first[tables.day]
     grouped = first.group_by("reject_reason").agg(
@@ -128,7 +112,7 @@ def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may
     Personal data are replaced unless they may be seen.
     """
     tables = SOURCES[wanted.source]
-    rows = _in_period(reading, tables.samples, tables.day)
+    rows = of_period(reading, tables.samples)
     if wanted.reason is not None:
         rows = rows.filter(rows.reject_reason == wanted.reason)
     order = [rows[tables.day].desc(), "reject_reason", "sample_number"]
@@ -139,11 +123,6 @@ def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may
         for row in samples
     ]
     return {"total_count": total, "samples": shown}
-
-
-def _in_period(reading: Reading, contract: type[Table], day: str) -> ir.Table:
-    rows = reading.table(contract)
-    return rows.filter(in_period(rows[day]))
 
 
 def held(reading: Reading) -> list[Row]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Final, Generic, TypeVar, get_args
 
@@ -18,16 +19,7 @@ from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData, identity_rule
 from ecom_assets.tables.contract import TEXT_FORMATS, Column
 from ecom_assets.tables.days import FIRST_DATE, Ends
-from ecom_assets.tables.queries import (
-    EVENTS,
-    Coverage,
-    KnownDays,
-    Period,
-    TimeRange,
-    cut,
-    events_in_period,
-    unfinished_day,
-)
+from ecom_assets.tables.queries import EVENTS, Coverage, KnownDays, Period, TimeRange, cut, events_in_period, range_of
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
 
 CURRENCY: Final = "Of all amounts, by ISO 4217; null where ECOM_CURRENCY does not say it"
@@ -56,8 +48,13 @@ def number(label: str, format: str, meaning: str, **field: Any) -> Any:  # noqa:
     return Field(title=label, description=meaning, json_schema_extra={"format": format}, **field)
 
 
-def field_of(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
-    """Return a field with the label, meaning, unit, format and example of a measure, or of a contract's column."""
+def field_of(column: Column, null_where: str = "") -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
+    """Return a field with the label, meaning, unit, format and example of a measure, or of a contract's column.
+
+    `null_where` says when it is null though the column is not.
+    """
+    if null_where:
+        column = replace(column, description=f"{column.description}; null where {null_where}")
     unit = f" [{column.unit}]" if column.unit else ""
     field: FieldInfo = Field(
         title=column.label or None,
@@ -72,6 +69,27 @@ def field_of(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns
 def column_of(field: FieldInfo) -> Column | None:
     """Return the measure or column that a field is declared by; None without one."""
     return next((data for data in field.metadata if isinstance(data, Column)), None)
+
+
+def meaning_of(field: FieldInfo) -> str:
+    """Return what a field means: what the measure or column means that it is declared by, if there is one."""
+    return str((column_of(field) or field).description)
+
+
+def definition_of(answer: type[BaseModel], *names: str) -> dict[str, str]:
+    """Return what fields of an answer, or of its parts and rows, mean, by name; of several of a name, the first."""
+    fields = _fields_of(answer)
+    return {name: meaning_of(fields[name]) for name in names}
+
+
+@cache
+def _fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    result = dict(model.model_fields)
+    for name, field in model.model_fields.items():
+        for part in (field.annotation, *get_args(field.annotation)):
+            if name not in ABOUT_THE_NUMBERS and isinstance(part, type) and issubclass(part, BaseModel):
+                result = _fields_of(part) | result
+    return result
 
 
 class SourceDays(BaseModel):
@@ -470,35 +488,3 @@ def _days_of(question: Question, data: QuestionData) -> dict[str, Any]:
         period = _period(data.days, opened, question.time_range or "custom")
     period = replace(period, known={ORDERS if data.source.of_orders else EVENTS: opened.known})
     return {"range": range_of(period, opened.timezone, data.source.known_at), "data_as_of": newest}
-
-
-def range_of(period: Period, timezone: str, known_at: datetime) -> dict[str, Any]:
-    """Return the `Range` of an answer: the days that it covers, which of them are known, and which are not over.
-
-    Args:
-        period: The days.
-        timezone: Their time zone.
-        known_at: When the data were read or published.
-    """
-    previous = period.previous
-    return {
-        "time_range": period.time_range,
-        "start_date": period.start_date,
-        "end_date": period.end_date,
-        "day_count": period.day_count,
-        "timezone": timezone,
-        "provisional_from": unfinished_day(period, timezone, known_at),
-        "previous_start_date": previous.start_date,
-        "previous_end_date": previous.end_date,
-        **_known_of(period),
-        "sources": {name: _known_of(period.for_source(name)) for name in period.known},
-    }
-
-
-def _known_of(period: Period) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for prefix, days in (("", period), ("previous_", period.previous)):
-        known = days.known_days
-        fields |= {f"{prefix}data": days.data, f"{prefix}known_from": known.first, f"{prefix}known_to": known.last}
-        fields |= {f"{prefix}held_days": known.held, f"{prefix}missing_days": known.missing}
-    return fields

@@ -15,14 +15,10 @@ from ecom_assets.reconciliation.contracts import (
 )
 from ecom_assets.sales.coverage import require_orders
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.queries import ZERO, Page, Period, Reading, Row, if_known, in_period, page_of
+from ecom_assets.tables.queries import ZERO, Page, Period, Reading, Row, if_known, of_period, page_of
 
 COLUMNS: Final = tuple(OrderEventReconciliationDaily.columns)
 NUMBERS: Final = OrderEventReconciliationDaily.numbers()
-DEFINITION: Final = {name: column.description for name, column in OrderEventReconciliationDaily.columns.items()} | {
-    "reconciliation": "Sums over the days of the range",
-    "days": "Days with an order or a purchase or refund event, in order",
-}
 
 
 def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
@@ -32,8 +28,7 @@ def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, An
         NoOrdersError: There is not a single order line, so every purchase would count as missing from the orders.
     """
     require_orders(reading)
-    table = reading.table(OrderEventReconciliationDaily)
-    period_rows = table.filter(in_period(table.reconciled_date)).select(*COLUMNS)
+    period_rows = of_period(reading, OrderEventReconciliationDaily).select(*COLUMNS)
     kinds: dict[str, tuple[Any, Any]] = {
         name: (MONEY, ZERO) if name.endswith("_amount") else ("int64", 0) for name in NUMBERS
     }
@@ -53,11 +48,9 @@ def difference_totals(reading: Reading, period: Period) -> dict[str, Any]:
 
     A time zone shift has rows on two days and counts once, on the day of the order.
     """
-    daily = reading.table(OrderEventReconciliationDaily)
-    daily = daily.filter(in_period(daily.reconciled_date))
+    daily = of_period(reading, OrderEventReconciliationDaily)
     (sums,) = reading.rows(daily.agg(**{name: daily[name].sum() for name in SUMMED}), period)
-    rows = reading.table(OrderEventReconciliation)
-    rows = rows.filter(in_period(rows.reconciled_date))
+    rows = of_period(reading, OrderEventReconciliation)
     is_first = (rows.cause != "time_zone_shift") | (rows.side == "order")
     causes = rows.group_by("cause").agg(count=is_first.ifelse(1, 0).sum(), amount=rows.difference_amount.sum())
     by_cause = {row.pop("cause"): row for row in reading.rows(causes, period)}

@@ -214,7 +214,7 @@ REVENUE_DIMENSIONS: Final[Mapping[str, tuple[tuple[Source, ...], AmountsOf]]] = 
     SALES_CHANNEL: (SALES, lambda tables, week: _by("channel", by_sales_channel(tables, week)["channels"])),
     "country": (
         SALES,
-        lambda tables, week: _by("country", geography(tables, week, "country", limit=MOST_PLACES)["places"]),
+        lambda tables, week: _by("country", geography(tables, week, "country")["places"][:MOST_PLACES]),
     ),
 }
 """The sources that each dimension of revenue is counted from, and the amounts of its parts."""

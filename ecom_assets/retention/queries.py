@@ -9,14 +9,6 @@ from ecom_assets.tables.queries import DECIMALS, Page, Reading, Row, page_of
 
 COLUMNS: Final = tuple(name for name in RetentionCohorts.columns if name not in {"cohort_by", "period"})
 AMOUNTS: Final = ("revenue_amount", "cumulative_revenue_amount", "lifetime_value")
-DEFINITION: Final = {
-    **{name: column.description for name, column in RetentionCohorts.columns.items()},
-    **{
-        name: f"{RetentionCohorts.columns[name].description}; null where no purchase event of the data has an amount"
-        for name in AMOUNTS
-    },
-    "cohorts": "A row per cohort and period since its start, of all time, in this order",
-}
 
 
 def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page) -> dict[str, Any]:

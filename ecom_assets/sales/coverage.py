@@ -14,10 +14,6 @@ Source = Literal["sales", "events", "stock"]
 """`sales` are order lines, or purchase events if there are none."""
 ORDERS: Final[SalesSource] = "orders"
 PURCHASES: Final[SalesSource] = "purchase_events"
-DEFINITION: Final = {
-    "source": "Where sales are counted: `orders` are order lines; `purchase_events`, where there is not a single order "
-    "line, are events of type purchase and refund: each purchase is one order of one item, worth its cart_value"
-}
 
 
 def sales_source(reading: Reading) -> SalesSource:

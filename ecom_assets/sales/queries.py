@@ -15,7 +15,6 @@ from ecom_assets.funnels.daily import device
 from ecom_assets.orders.orders import ALL, NONE
 from ecom_assets.orders.queries import coverage
 from ecom_assets.sales.contracts import City, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
-from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import (
     ORDERS,
     SalesSource,
@@ -29,9 +28,8 @@ from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sales.sales import DIMENSIONS, PURCHASE, PURCHASE_DIMENSIONS, REFUND, added_up, purchase_totals
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.tables.days import HOUR_S, ONE_DAY, day_start, hours_of
-from ecom_assets.tables.measures import completed, meanings, summable, summed, sums
+from ecom_assets.tables.measures import completed, summable, summed, sums
 from ecom_assets.tables.queries import (
-    CHANGE,
     ZERO,
     NoSourceError,
     Page,
@@ -42,6 +40,7 @@ from ecom_assets.tables.queries import (
     compared,
     if_known,
     in_period,
+    of_period,
     page_of,
     require,
     revenue_compared,
@@ -53,7 +52,6 @@ from ecom_assets.tables.queries import (
 NUMBERS: Final = tuple(summable(SalesMeasures))
 Dimension = Literal["item_category", "sales_channel"]
 """The dimensions of sales; purchase events have only the category."""
-SALES_DEFINITION: Final = meanings(summable(SalesMeasures)) | {"change": CHANGE} | SOURCE
 
 
 def sales(reading: Reading, period: Period) -> dict[str, Any]:
@@ -64,7 +62,7 @@ def sales(reading: Reading, period: Period) -> dict[str, Any]:
     """
     rows = with_previous(daily_revenue(reading), "order_date")
     result = {row["is_current"]: row for row in reading.rows(added(rows, ["is_current"]), period)}
-    now, before = numbers(result.get(1)), numbers(result.get(0))
+    now, before = (completed(result.get(which), SalesMeasures) for which in (1, 0))
     return {
         "source": sales_source(reading),
         "sales": if_known(now, period),
@@ -85,7 +83,7 @@ def sales_by(reading: Reading, period: Period, dimension: Dimension) -> dict[str
     whole = revenue_of(current.values())
     answers = {}
     for value in {**current, **before}:
-        now, then = numbers(current.get(value)), numbers(before.get(value))
+        now, then = (completed(by_value.get(value), SalesMeasures) for by_value in (current, before))
         answers[value] = {
             **if_known(now, period),
             "revenue_share": share(now["revenue_amount"], whole),
@@ -115,19 +113,8 @@ def added(rows: ir.Table, unit: Sequence[str]) -> ir.Table:
     return rows.group_by(*unit).agg(**sums(rows, SalesMeasures))
 
 
-def numbers(row: Row | None) -> Row:
-    """Return the measures of a row of sums; zeros without a row, as nothing was sold or refunded."""
-    return completed(row, SalesMeasures)
-
-
 Granularity = Literal["hour", "day", "week", "month"]
 MOST_HOURLY_DAYS: Final = 31
-TREND_DEFINITION: Final = {
-    "points": "Every hour, day, ISO week or calendar month of the range, those without a sale too; weeks and months "
-    "that the range cuts hold only its days",
-    "data": "How many days of the part the data hold; where it is `none`, its numbers are null",
-    "hour": "From the start of the day in the reporting time zone; days on which clocks change have 23 or 25",
-}
 
 
 def revenue_trend(reading: Reading, period: Period, granularity: Granularity) -> list[Row]:
@@ -203,8 +190,8 @@ PLACE_COLUMNS: Final = {
 """The columns that identify a place of each level."""
 
 
-def geography(reading: Reading, period: Period, level: Level, *, limit: int, offset: int = 0) -> dict[str, Any]:
-    """Return the sales of each place, highest revenue first, and the number of places.
+def geography(reading: Reading, period: Period, level: Level) -> dict[str, Any]:
+    """Return the sales of each place, highest revenue first.
 
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
@@ -222,14 +209,13 @@ def geography(reading: Reading, period: Period, level: Level, *, limit: int, off
     places = [
         {
             **{name: row.get(name) for name in PLACE_COLUMNS["city"]},
-            **numbers(row),
+            **completed(row, SalesMeasures),
             "revenue_share": share(row["revenue_amount"], whole),
         }
         for row in rows
     ]
     places.sort(key=lambda row: (by_revenue(row), *(str(row[name]) for name in PLACE_COLUMNS[level])))
-    total = None if period.is_unknown else len(places)
-    return {"source": source, "level": level, "total_count": total, "places": places[offset : offset + limit]}
+    return {"source": source, "level": level, "places": places}
 
 
 def _of_purchases(reading: Reading) -> ir.Table:
@@ -244,12 +230,6 @@ def _of_purchases(reading: Reading) -> ir.Table:
     return rows.rename(order_date="event_date").mutate(city_id=ibis.null("string"))
 
 
-CUSTOMER_WEEK_COLUMNS: Final = tuple(CustomerRetention.columns)
-CUSTOMER_WEEKS_DEFINITION: Final = {name: column.description for name, column in CustomerRetention.columns.items()} | {
-    "weeks": "Weeks whose Monday is in the range, each as a whole, in order; weeks without an order line have no row",
-}
-
-
 def customer_weeks(
     reading: Reading, period: Period, category: str | None, city_id: str | None, page: Page
 ) -> dict[str, Any]:
@@ -261,7 +241,7 @@ def customer_weeks(
     table = reading.table(CustomerRetention)
     rows = table.filter(
         in_period(table.week_start_date), table.item_category == (category or ALL), table.city_id == (city_id or ALL)
-    ).select(*CUSTOMER_WEEK_COLUMNS)
+    ).select(*CustomerRetention.columns)
     result, total = page_of(reading, rows, ["week_start_date"], page, period)
     if not result:
         require_orders(reading)
@@ -279,8 +259,7 @@ def newest_customer_week(reading: Reading, period: Period) -> Row | None:
 
 def lines_by_category(reading: Reading, period: Period) -> tuple[int, int]:
     """Return how many order lines a period has, and how many of them have no category."""
-    sold = reading.table(Sales)
-    sold = sold.filter(in_period(sold.order_date))
+    sold = of_period(reading, Sales)
     without = (sold.item_category == NONE).ifelse(1, 0).sum().fill_null(0)
     (row,) = reading.rows(sold.agg(line_count=sold.count(), without_count=without), period)
     return int(row["line_count"]), int(row["without_count"])
@@ -289,10 +268,10 @@ def lines_by_category(reading: Reading, period: Period) -> tuple[int, int]:
 def sales_totals(reading: Reading, period: Period, source: SalesSource) -> Row:
     """Return the numbers of a source's sales in a period, with the number of customers."""
     is_of_orders = source == ORDERS
-    table = reading.table(Sales if is_of_orders else SessionEvents)
-    sold = table.filter(in_period(table.order_date if is_of_orders else table.event_date)).mutate(whole=1)
+    sold = of_period(reading, Sales if is_of_orders else SessionEvents).mutate(whole=1)
     rows = reading.rows((added_up if is_of_orders else purchase_totals)(sold, ["whole"]), period)
-    return numbers(rows[0] if rows else None) | {"customer_count": int(rows[0]["customer_count"]) if rows else 0}
+    row = rows[0] if rows else None
+    return completed(row, SalesMeasures) | {"customer_count": int(row["customer_count"]) if row else 0}
 
 
 def has_purchases(reading: Reading) -> bool:
@@ -306,16 +285,6 @@ ChannelDimension = Literal["marketing_channel", "sales_channel"]
 MARKETING_CHANNEL: Final[ChannelDimension] = "marketing_channel"
 SALES_CHANNEL: Final[Literal["sales_channel"]] = "sales_channel"
 CHANNEL_NUMBERS: Final = ("order_count", "revenue_amount", "revenue_share", "previous_revenue_amount", "revenue_change")
-CHANNEL_DEFINITION: Final = {
-    "channel": "GA4's default channel group of the sessions before the order",
-    "order_count": "Credit: over channels it adds up to the orders of the range",
-    "revenue_amount": "Credited revenue, net of refunds: over channels it adds up to the revenue of the range",
-    "revenue_change": CHANGE,
-    "channel_data": "How much of the range names a channel: all of it (whole), some, or nothing; `(none)` has "
-    "the rest; null where nothing was sold",
-    "unit": "What is credited: orders; where there are none in the data, purchase events",
-    **SOURCE,
-}
 
 
 def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]:
@@ -351,14 +320,6 @@ def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
     ]
     answer = {"source": ORDERS, "dimension": SALES_CHANNEL, "model": None, "unit": ORDER}
     return {**answer, "channel_data": coverage(result.items()), "channels": channels}
-
-
-SALES_CHANNEL_DEFINITION: Final = {
-    **CHANNEL_DEFINITION,
-    "channel": "Where it was sold, as the order line says: web, app, store, marketplace, or the shop's own names",
-    "order_count": "Orders with a line sold there; an order of two sales channels counts in both",
-    "revenue_amount": "Revenue, net of refunds: over sales channels it adds up to the revenue of the range",
-}
 
 
 def device_revenue(reading: Reading, period: Period) -> dict[str, Decimal | None]:

@@ -63,22 +63,12 @@ EVENT_COLUMNS: Final = dict(zip(PARTS, ("", "visitor_id", "", "cart_amount"), st
 
 def with_status(rows: RowsOf, status: str) -> RowsOf:
     """Return the rows of a status only, with their sign: refunds are subtracted."""
-
-    def filtered(context: TraceContext) -> ir.Table:
-        lines = signed(rows)(context)
-        return lines.filter(lines.status == status)
-
-    return filtered
+    return lambda context: signed(rows)(context).filter(lambda lines: lines.status == status)
 
 
 def signed(rows: RowsOf) -> RowsOf:
     """Return the same rows with their sign: refunds are subtracted."""
-
-    def with_sign(context: TraceContext) -> ir.Table:
-        lines = rows(context)
-        return lines.mutate(sign=(lines.status == "refunded").ifelse(-1, 1))
-
-    return with_sign
+    return lambda context: rows(context).mutate(sign=lambda lines: (lines.status == "refunded").ifelse(-1, 1))
 
 
 def sales_derivations(
@@ -97,18 +87,13 @@ def _derivation(to: type[Table], rows: RowsOf, columns: Mapping[str, str], of: A
     if of.is_sum and column:
         return Sum(to, (lambda context: counted(context).drop("sign")) if of.sign == -1 else counted, column)
     if column == "order_key":
-        return Count(to, _of_orders(counted))
+        return Count(to, of_orders(counted))
     return Count(to, counted, unit=column)
 
 
-def _of_orders(rows: RowsOf) -> RowsOf:
+def of_orders(rows: RowsOf) -> RowsOf:
     """Return order lines that count as the order that they are part of."""
-
-    def with_orders(context: TraceContext) -> ir.Table:
-        lines = rows(context)
-        return lines.mutate(counted_as=order_key(lines))
-
-    return with_orders
+    return lambda context: rows(context).mutate(counted_as=order_key)
 
 
 def _of_key(*names: str) -> RowsOf:
@@ -173,9 +158,9 @@ WEEKS: Final[Mapping[str, Derivation]] = {
     "refunded_customers_count": _customers(_in_week(status="refunded")),
     "one_order_customers_count": _customers(_with_orders(several=False)),
     "several_orders_customers_count": _customers(_with_orders(several=True)),
-    "new_orders_count": Count(Sales, _of_orders(NEW)),
-    "returning_orders_count": Count(Sales, _of_orders(RETURNING)),
-    "refunded_orders_count": Count(Sales, _of_orders(_in_week(status="refunded"))),
+    "new_orders_count": Count(Sales, of_orders(NEW)),
+    "returning_orders_count": Count(Sales, of_orders(RETURNING)),
+    "refunded_orders_count": Count(Sales, of_orders(_in_week(status="refunded"))),
     "new_revenue_amount": Sum(Sales, NEW, "payment_amount"),
     "returning_revenue_amount": Sum(Sales, RETURNING, "payment_amount"),
     "refunded_amount": Sum(Sales, _in_week(status="refunded"), "payment_amount"),

@@ -5,7 +5,7 @@ What the numbers mean is in `events/realtime.py`; which events they are about, i
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.journeys.journeys import page_of
 from ecom_assets.serving.earlier_links import PublishedLinks
-from ecom_assets.serving.live_events import LIVE, MOST_BYTES, FilesRead, LiveEvents
+from ecom_assets.serving.live_events import LIVE, FilesRead, LiveEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.order_reports.source import has_events
 from ecom_assets.tables.columns import meeting
@@ -30,19 +30,6 @@ WINDOW: Final = "asked_window"
 """The table with the ends of the window asked about."""
 Statement = tuple[Sequence[str], str]
 """The columns of a result, and its SQL."""
-DEFINITION: Final = {
-    "event_count": "Clean events later than so many minutes ago, of files that changed lately or of the table's newest "
-    "rows, each event once",
-    "visitor_count": "Visitors with an event",
-    "open_cart_count": "Visitors who put something into a cart after their last purchase, within the window",
-    "purchase_count": "Purchase events",
-    "revenue_amount": "Sum of their cart_value",
-    "top_products": "By visitors who viewed, added or bought",
-    "top_pages": "By visitors with an event on the page; a page is its path, without host and query",
-    "minutes": "Events by minute of the clock in UTC; the last minute is not over",
-    "funnel": "Visitors of the last hour who took the steps of the first daily funnel in its order within that hour",
-    "lag_s": "Seconds from the newest event to now; null where nothing came lately",
-}
 
 
 class RealTime:
@@ -89,7 +76,6 @@ class RealTime:
             "files_read": reading.read_count,
             "files_left_out": reading.left_out_count,
             "files_unreadable": reading.unreadable_count,
-            "definition": DEFINITION | {"rule": asdict(rule), "most_bytes": MOST_BYTES},
             "questions": reading.questions,
         }
 

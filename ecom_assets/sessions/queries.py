@@ -10,7 +10,6 @@ from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables.measures import aggregates, completed, sums
 from ecom_assets.tables.portable import rows_of
 from ecom_assets.tables.queries import (
-    CHANGE,
     Fetch,
     Page,
     Period,
@@ -18,16 +17,12 @@ from ecom_assets.tables.queries import (
     Row,
     compared,
     if_known,
-    in_period,
+    of_period,
     page_of,
     with_previous,
 )
 
 COLUMNS: Final = tuple(EngagementDaily.columns)
-DEFINITION: Final = {name: column.description for name, column in EngagementDaily.columns.items()} | {
-    "days": "Days on which anybody came; visitors of several days are in none of the sums, as one may come on each",
-    "change": CHANGE,
-}
 
 
 def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
@@ -37,7 +32,7 @@ def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     rows = reading.rows(both_periods.group_by("is_current").agg(**sums(both_periods, SessionMeasures)), period)
     result = {row["is_current"]: row for row in rows}
     now, before = (completed(result.get(which), SessionMeasures) for which in (1, 0))
-    period_rows = table.filter(in_period(table.event_date)).select(*COLUMNS)
+    period_rows = of_period(reading, EngagementDaily).select(*COLUMNS)
     days, total = page_of(reading, period_rows, ["event_date"], page, period)
     numbers = if_known(now, period)
     return {"engagement": numbers, **compared(now, before, now, period), "total_count": total, "days": days}
@@ -45,9 +40,7 @@ def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
 
 def sessions_of(reading: Reading, period: Period) -> dict[str, Any]:
     """Return the totals of the sessions that started in a period."""
-    table = reading.table(Sessions)
-    period_sessions = table.filter(in_period(table.started_date))
-    return session_totals(period_sessions, partial(reading.rows, period=period))
+    return session_totals(of_period(reading, Sessions), partial(reading.rows, period=period))
 
 
 def session_totals(sessions: ir.Table, fetch: Fetch = rows_of) -> dict[str, Any]:

@@ -22,15 +22,7 @@ from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import (
-    LARGE_SHARE,
-    NO_DAYS,
-    NO_FAULT,
-    FileRows,
-    SourceGate,
-    latest_count,
-    usual_count,
-)
+from ecom_assets.tables.received import LARGE_SHARE, NO_DAYS, NO_FAULT, FileRows, SourceGate, latest_count, usual_count
 from ecom_assets.warehouse.day_notes import AbsentDays, ErasedRows, Withdrawals
 from ecom_assets.warehouse.raw_slices import kind_of
 
@@ -103,17 +95,15 @@ def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
     counts: Counter[FileDay] = Counter()
     checked = set(days.dates) if days else None
     for file in files:
-        counts.update(
-            {(file.file, day): n for day, n in file.by_day.items() if n and (checked is None or day in checked)}
-        )
+        by_day = {day: n for day, n in file.by_day.items() if n and (checked is None or day in checked)}
+        counts.update({(file.file, day): n for day, n in by_day.items()})
     return counts
 
 
 def _by_file(rows: ir.Table, number: ir.IntegerScalar, days: Days | None) -> Counter[FileDay]:
     counts = of_days(rows, "received_date", days).group_by("source_file", "received_date").agg(number=number)
-    return Counter(
-        {(row["source_file"], row["received_date"]): int(row["number"]) for row in counts.to_pyarrow().to_pylist()}
-    )
+    listed = counts.to_pyarrow().to_pylist()
+    return Counter({(row["source_file"], row["received_date"]): int(row["number"]) for row in listed})
 
 
 def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:

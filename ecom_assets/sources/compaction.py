@@ -21,13 +21,7 @@ from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import event_paths, is_table
 from ecom_assets.sources.files.formats import LANDING_DAY, current_entries
-from ecom_assets.sources.files.manifest import (
-    is_generated,
-    is_merged,
-    new_merged_name,
-    read_manifest,
-    write_manifest,
-)
+from ecom_assets.sources.files.manifest import is_generated, is_merged, new_merged_name, read_manifest, write_manifest
 from ecom_assets.sources.landing import changing_landing_files, stream_folders
 from ecom_assets.sources.order_reports.source import has_events
 from ecom_assets.sources.stream_ledger import is_settled, ledgers, settle_ledgers

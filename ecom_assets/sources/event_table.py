@@ -248,6 +248,9 @@ class EventTable:
         """Return the connection to the account."""
         if isinstance(self._lender, SnowflakeEngine):
             return self._lender.con
+        return self._connected()
+
+    def _connected(self) -> PlainBackend:
         return PlainBackend.on_connection(self._connection.enter_context(self.location.connected()), self.location)
 
     @property
@@ -346,9 +349,7 @@ class EventTable:
     def reconnect(self) -> None:
         """Reopen a lost connection."""
         self._connection.close()
-        self.con.con = PlainBackend.on_connection(
-            self._connection.enter_context(self.location.connected()), self.location
-        ).con
+        self.con.con = self._connected().con
 
     def close(self) -> None:
         """Close the connection, unless it is the warehouse's."""
@@ -392,10 +393,8 @@ def _parsed(value: str) -> str:
     zulu = f"TRY_CAST(REGEXP_REPLACE({value}, '( ?[Zz]| UTC)$', '') AS TIMESTAMP_NTZ)"
     local = f"TRY_CAST(REGEXP_REPLACE({value}, ' ?{OFFSET}$', '') AS TIMESTAMP_NTZ)"
     offset = f"REPLACE(REGEXP_SUBSTR({value}, '{OFFSET}$'), ':', '')"
-    hours, minutes = (
-        f"CAST(SUBSTR({offset}, 2, 2) AS INT)",
-        f"CAST(COALESCE(NULLIF(SUBSTR({offset}, 4, 2), ''), '0') AS INT)",
-    )
+    hours = f"CAST(SUBSTR({offset}, 2, 2) AS INT)"
+    minutes = f"CAST(COALESCE(NULLIF(SUBSTR({offset}, 4, 2), ''), '0') AS INT)"
     ahead = f"(CASE WHEN LEFT({offset}, 1) = '-' THEN -1 ELSE 1 END) * ({hours} * 60 + {minutes})"
     read = (
         f"CASE WHEN REGEXP_LIKE({value}, '{WALL}') THEN {wall}"

@@ -47,10 +47,7 @@ def days_to_compute(files: RecordFiles, late_days: int) -> Days:
     received_days = arrival_days(files)
     first, last = received_days.first, received_days.dates[-1]
     own = day_in_zone("event_at", files.timezone)
-    parts = [
-        files.received_sql(first, first + (late_days + 1) * ONE_DAY),
-        files.received_sql(last, last + ONE_DAY),
-    ]
+    parts = [files.received_sql(first, first + (late_days + 1) * ONE_DAY), files.received_sql(last, last + ONE_DAY)]
     rows = " UNION ALL ".join(f"SELECT event_at, received_date FROM ({part})" for part in parts)  # noqa: S608 (quoted by sql_text)
     result = files.con.execute(
         f"SELECT min(own), max(own) FROM (SELECT {own} AS own, received_date FROM ({rows})) "  # noqa: S608 (quoted by sql_text)

@@ -19,8 +19,7 @@ from ecom_assets.sources.files.currency import with_currency
 from ecom_assets.sources.files.fit import columns_used
 from ecom_assets.sources.files.mapping import LEFT_OUT, IdField, RecordMapping, TimeField
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.files.shape import ADDED, RowShape, documents_in, records_in, rows_of
-from ecom_assets.sources.files.shaped_files import as_json
+from ecom_assets.sources.files.shape import ADDED, RowShape, as_json, documents_in, records_in, rows_of
 from ecom_assets.sources.files.sql import CURRENCY
 from ecom_assets.sources.landing import LANDED, LANDED_CUSTOMERS, landed_schema
 from ecom_assets.warehouse.sql_text import ident, select, text

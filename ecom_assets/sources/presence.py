@@ -122,13 +122,12 @@ def require_same_origin(
     Raises:
         UsageError: The warehouse has own data, and the settings name none.
     """
-    result = {noun: origins for noun, raw in OF_SHOPS.items() if (origins := _origins(engine, raw))}
-    if settings.has_own_data and any(SANDBOX in origins for origins in result.values()):
+    origins = {noun: _origin(engine, raw) for noun, raw in OF_SHOPS.items()}
+    if settings.has_own_data and SANDBOX in origins.values():
         engine.clear(tables)
         say(f"The sandbox shop's tables were cleared: this warehouse now holds your own {_named_data(settings)}.")
-    for noun, origins in result.items():
-        if not settings.has_own_data and origins - {SANDBOX}:
-            origin = min(origins - {SANDBOX})
+    for noun, origin in origins.items():
+        if not settings.has_own_data and origin not in {"", SANDBOX}:
             raise UsageError(
                 f"This warehouse holds your own {noun}, from {origin}: name them again with {_setting(noun, origin)}, "
                 "or set ECOM_HOME to another folder for the sandbox shop."
@@ -143,17 +142,8 @@ def with_origin(engine: Engine, settings: Settings) -> Settings:
     """
     if settings.has_own_data:
         return settings
-    owned = {
-        noun: min(origins - {SANDBOX}, default="")
-        for noun, raw in OF_SHOPS.items()
-        if (origins := _origins(engine, raw))
-    }
-    fields = {"events": "events", "orders": "orders", "customers": "customer_api_url"}
-    if _is_api(owned.get("orders", "")):
-        fields["orders"] = "order_api_url"
-    if not _is_api(owned.get("customers", "https://")):
-        fields["customers"] = "customers"
-    addresses = {fields[noun]: address for noun, address in owned.items() if address}
+    origins = {noun: _origin(engine, raw) for noun, raw in OF_SHOPS.items()}
+    addresses = {_field(noun, origin): origin for noun, origin in origins.items() if origin not in {"", SANDBOX}}
     last = {name.removeprefix(PREFIX).lower(): value for name, value in remembered_paths(settings).items()}
     paths = {name: value for name, value in last.items() if name.removesuffix("_mapping") in addresses}
     return settings.model_copy(update=addresses | paths)
@@ -169,15 +159,19 @@ def _named_data(settings: Settings) -> str:
 
 
 def _setting(noun: str, address: str) -> str:
-    return f"ECOM_{noun.upper()[:-1]}_API_URL" if _is_api(address) else f"--{noun} or ECOM_{noun.upper()}"
+    variable = f"{PREFIX}{_field(noun, address).upper()}"
+    return f"--{noun} or {variable}" if _field(noun, address) == noun else variable
 
 
-def _is_api(address: str) -> bool:
-    return address.startswith(("http://", "https://"))
+def _field(noun: str, address: str) -> str:
+    """Return the setting that names a source: that of its API, or of its files."""
+    return f"{noun.removesuffix('s')}_api_url" if address.startswith(("http://", "https://")) else noun
 
 
-def _origins(engine: Engine, raw: type[Table]) -> set[str]:
+def _origin(engine: Engine, raw: type[Table]) -> str:
+    """Return where the rows of a table came from; empty without rows."""
     if not engine.has(raw):
-        return set()
+        return ""
     # One row is enough, because own and simulated data never mix. Of the columns, a table may lack new ones.
-    return {str(row["source"]) for row in engine.rows_of(engine.table(raw).select("source").limit(1))}
+    rows = engine.rows_of(engine.table(raw).select("source").limit(1))
+    return str(rows[0]["source"]) if rows else ""

@@ -23,7 +23,7 @@ from ecom_assets.http.session import Api, ApiSession, header_value
 from ecom_assets.products.contracts import RawStock
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.catalogue_rows import catalogue_rows
+from ecom_assets.sources.files.unpacked import catalogue_rows
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import NoSource, SliceOutput
 from ecom_assets.tables.values import MAX_STOCK

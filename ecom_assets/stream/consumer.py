@@ -14,10 +14,8 @@ from ecom_assets.errors import SourceError, WorkError
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.landing import make_folder
-from ecom_assets.sources.stream_ledger import LedgerEntry, noted_topic_id
-from ecom_assets.stream.batch import MS_OF_S, Batch, Partition, PartitionReader
-from ecom_assets.stream.beginning import ASSIGN_PATIENCE_S, begin_partition
-from ecom_assets.stream.publishing import BatchPublisher, OvertakenError
+from ecom_assets.sources.stream_ledger import ASSIGN_PATIENCE_S, begin_partition, noted_topic_id
+from ecom_assets.stream.publishing import MS_OF_S, Batch, BatchPublisher, OvertakenError, Partition, PartitionReader
 from ecom_assets.stream.topic_ids import BrokerDownError, StreamTopics, TopicMissingError
 
 with packages_of("kafka", "`ecom stream`"):
@@ -54,11 +52,7 @@ class TopicStream:
     """Reads topics into a landing folder until it is stopped."""
 
     def __init__(
-        self,
-        settings: Settings,
-        config: Mapping[str, str],
-        topics: StreamTopics,
-        publisher: BatchPublisher,
+        self, settings: Settings, config: Mapping[str, str], topics: StreamTopics, publisher: BatchPublisher
     ) -> None:
         """Join the group.
 
@@ -208,7 +202,11 @@ class TopicStream:
             self._fault = WorkError(f"The partitions cannot be read ({error}); start the stream again.")
 
     def _begin(self, partition: Partition) -> int:
-        entry = self._entry(partition)
+        """Return where a partition is to be read from, and note what retention has deleted before."""
+        entry = begin_partition(
+            self._publisher.ledger(partition), partition.topic, self._watermarks(partition),
+            self._settings.stream_start, accepts_reset=self._topics.accepts_reset,
+        )  # fmt: skip
         first_day = self._settings.first_plausible_day
         reader = PartitionReader(partition, entry.next_offset, self._timezone, first_day)
         self.counts.readers[partition.topic, partition.number] = reader
@@ -225,14 +223,6 @@ class TopicStream:
             partitions = [TopicPartition(topic, number, reader.next_offset) for (topic, number), reader in readers]
             self._consumer.assign(partitions)
             self._is_paused = False
-
-    def _entry(self, partition: Partition) -> LedgerEntry:
-        """Return where a partition is to be read from, and note what retention has deleted before."""
-        low, high = self._watermarks(partition)
-        return begin_partition(
-            self._publisher.ledger(partition), partition.topic, (low, high), self._settings.stream_start,
-            accepts_reset=self._topics.accepts_reset,
-        )  # fmt: skip
 
     def _watermarks(self, partition: Partition) -> tuple[int, int]:
         own = TopicPartition(partition.topic, partition.number)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 
@@ -34,19 +34,13 @@ class RegistryDownError(WorkError):
     """The schema registry does not answer; messages wait."""
 
 
-class Decoder(Protocol):
-    """Turns the values of messages into JSON."""
-
-    def lines(self, values: Sequence[bytes | None]) -> Lines:
-        """Return the JSON of each message."""
+Decoder = Callable[[Sequence[bytes | None]], Lines]
+"""Turns the values of messages into JSON."""
 
 
-class PlainDecoder:
-    """Messages are JSON."""
-
-    def lines(self, values: Sequence[bytes | None]) -> Lines:
-        """Return the values as they are."""
-        return list(values), {}
+def plain_lines(values: Sequence[bytes | None]) -> Lines:
+    """Return messages that are JSON as they are."""
+    return list(values), {}
 
 
 class RegistryDecoder:
@@ -110,7 +104,7 @@ class RegistryDecoder:
 
     def _reader_of(self, schema: Schema) -> Callable[[bytes], bytes]:
         if schema.schema_type != "AVRO":
-            return _as_it_is
+            return lambda body: body
         named: dict[str, Any] = {}
         self._parse_references(schema, named)
         parsed = fastavro.parse_schema(orjson.loads(schema.schema_str or ""), named_schemas=named)
@@ -123,10 +117,6 @@ class RegistryDecoder:
             other = self._client.get_version(reference.subject or "", reference.version or "latest").schema
             self._parse_references(other, named)
             fastavro.parse_schema(orjson.loads(other.schema_str or ""), named_schemas=named)
-
-
-def _as_it_is(body: bytes) -> bytes:
-    return body
 
 
 def _json_value(value: object) -> object:

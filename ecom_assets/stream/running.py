@@ -14,7 +14,7 @@ from ecom_assets.sources.files.mapping import RecordMapping, load_mapping, load_
 from ecom_assets.sources.landed_rows import CustomerMapper, Mapper, MessageMapper
 from ecom_assets.stream.address import StreamAddress, client_settings
 from ecom_assets.stream.consumer import TopicStream
-from ecom_assets.stream.decoding import PlainDecoder, RegistryDecoder
+from ecom_assets.stream.decoding import RegistryDecoder, plain_lines
 from ecom_assets.stream.publishing import BatchPublisher
 from ecom_assets.stream.topic_ids import StreamTopics, TopicIds, ids_of_brokers
 from ecom_assets.warehouse.local import plain_connection
@@ -48,11 +48,11 @@ def opened_publisher(settings: Settings, kind: StreamKind, landing: Path) -> Ite
         EcomError: A setting or a mapping is wrong.
     """
     registry = settings.stream_registry_url.get_secret_value()
-    decoder = RegistryDecoder(registry, settings.stream_unknown_schema_s) if registry else PlainDecoder()
+    decode = RegistryDecoder(registry, settings.stream_unknown_schema_s).lines if registry else plain_lines
     con = plain_connection(settings.memory_limit)
     try:
         mapper, mapped_by = _mapper_of(settings, kind, con)
-        yield BatchPublisher(landing, mapper, decoder, mapped_by)
+        yield BatchPublisher(landing, mapper, decode, mapped_by)
     finally:
         con.close()
 

@@ -10,7 +10,6 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
@@ -26,12 +25,10 @@ from ecom_assets.settings.home import keep_private
 from ecom_assets.settings.intake import StreamKind
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.landing import address_of, make_folder
-from ecom_assets.sources.stream_ledger import LedgerEntry, PartitionLedger, ledger_folder
+from ecom_assets.sources.stream_ledger import LedgerEntry, PartitionLedger, begin_partition, ledger_folder
 from ecom_assets.stream.address import StreamAddress, client_settings, stream_landing
-from ecom_assets.stream.batch import MS_OF_S, Partition, PartitionReader
-from ecom_assets.stream.beginning import begin_partition
 from ecom_assets.stream.consumer import BYTES_OF_MB, WATERMARK_S
-from ecom_assets.stream.publishing import BatchPublisher
+from ecom_assets.stream.publishing import MS_OF_S, BatchPublisher, Partition, PartitionReader
 from ecom_assets.stream.running import opened_publisher
 from ecom_assets.stream.topic_ids import StreamTopics, ids_of_brokers
 
@@ -136,18 +133,17 @@ class LandingTask:
                 ledger.write(entry)
         first_day = self.settings.first_plausible_day
         reader = PartitionReader(partition, entry.next_offset, ZoneInfo(self.settings.timezone), first_day)
-        publish = partial(_publish_all, reader, publisher, topics)
+
+        def publish() -> None:
+            for batch in list(reader.batches):
+                publisher.publish(batch, lambda: topics.check(publisher.landing))
+                reader.published(batch)
+
         for _, _, offset, sent_ms, value in messages:
             reader.take(offset, sent_ms, value, int(time.time() * MS_OF_S), time.monotonic())
             if reader.size >= self.settings.stream_file_mb * BYTES_OF_MB:
                 publish()
         publish()
-
-
-def _publish_all(reader: PartitionReader, publisher: BatchPublisher, topics: StreamTopics) -> None:
-    for batch in list(reader.batches):
-        publisher.publish(batch, lambda: topics.check(publisher.landing))
-        reader.published(batch)
 
 
 def _begin_partitions(

@@ -112,5 +112,5 @@ def _zero(measure: Column) -> Decimal | int:
 
 
 def meanings(measures: Mapping[str, Column]) -> dict[str, str]:
-    """Return what measures mean, by name."""
+    """Return what measures or columns mean, by name."""
     return {name: measure.description for name, measure in measures.items()}

@@ -207,6 +207,38 @@ def unfinished_day(period: Period, timezone: str, known_at: datetime) -> date | 
     return today if known_to is not None and period.start_date <= today <= min(period.end_date, known_to) else None
 
 
+def range_of(period: Period, timezone: str, known_at: datetime) -> dict[str, Any]:
+    """Return the `Range` of an answer: the days that it covers, which of them are known, and which are not over.
+
+    Args:
+        period: The days.
+        timezone: Their time zone.
+        known_at: When the data were read or published.
+    """
+    previous = period.previous
+    return {
+        "time_range": period.time_range,
+        "start_date": period.start_date,
+        "end_date": period.end_date,
+        "day_count": period.day_count,
+        "timezone": timezone,
+        "provisional_from": unfinished_day(period, timezone, known_at),
+        "previous_start_date": previous.start_date,
+        "previous_end_date": previous.end_date,
+        **_known_of(period),
+        "sources": {name: _known_of(period.for_source(name)) for name in period.known},
+    }
+
+
+def _known_of(period: Period) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for prefix, days in (("", period), ("previous_", period.previous)):
+        known = days.known_days
+        fields |= {f"{prefix}data": days.data, f"{prefix}known_from": known.first, f"{prefix}known_to": known.last}
+        fields |= {f"{prefix}held_days": known.held, f"{prefix}missing_days": known.missing}
+    return fields
+
+
 def provisional_lines(day: date | str | None) -> list[str]:
     """Return a sentence about the day from which numbers are provisional, if there is one."""
     return [f"{day} is not over: its numbers are provisional, and grow."] if day else []
@@ -412,6 +444,12 @@ def require(reading: Reading, source: Literal["events", "stock"]) -> None:
         raise NoSourceError(NEEDED[source])
 
 
+def of_period(reading: Reading, contract: type[Table]) -> ir.Table:
+    """Return the rows of a table on the days of the requested range."""
+    rows = reading.table(contract)
+    return rows.filter(in_period(rows[str(contract.day_column)]))
+
+
 def rejected_rows(
     reading: Reading, quarantined: type[Table], duplicates: type[Table], period: Period
 ) -> dict[str, Any]:
@@ -419,11 +457,7 @@ def rejected_rows(
 
     The first table has a column `reject_reason`, the second one `surplus_count`.
     """
-    rejected, surplus = (
-        table.filter(in_period(table[contract.day_column or ""]))
-        for contract in (quarantined, duplicates)
-        for table in [reading.table(contract)]
-    )
+    rejected, surplus = of_period(reading, quarantined), of_period(reading, duplicates)
     reasons = reading.rows(rejected.group_by("reject_reason").agg(n=rejected.count()), period)
     (copies,) = reading.rows(surplus.agg(n=surplus.surplus_count.sum()), period)
     ordered = sorted(reasons, key=lambda row: (-row["n"], row["reject_reason"]))

@@ -9,13 +9,6 @@ from ecom_assets.tables.queries import END, NoSourceError, Page, Period, Reading
 from ecom_assets.visitor_segments.contracts import VisitorSegmentsDaily
 
 COUNTS: Final = ("visitor_count", "entered_count", "left_count")
-DEFINITION: Final = {
-    "segment": VisitorSegmentsDaily.segment.description,
-    "visitor_count": "Visitors who are in it at the end of the last day of the range; null if that day is unknown",
-    "entered_count": "Times that a visitor came into it in the range; null if no day of it is known",
-    "left_count": "Times that a visitor left it in the range; null if no day of it is known",
-}
-DAILY_DEFINITION: Final = {name: column.description for name, column in VisitorSegmentsDaily.columns.items()}
 
 
 def visitor_segments(reading: Reading, period: Period, page: Page) -> dict[str, Any]:

@@ -159,6 +159,12 @@ NOT_OF_THE_SHOP = {
 CASES: dict[str, str] = {name: str(case[0]) for name, case in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())}
 CASES["trend by the hour"] = TREND
 """The path of each answer that is compared."""
+NO_FIELDS: dict[str, set[str]] = {
+    "/analytics/conversion": {"funnel", "channel"},
+    "/analytics/products/top": {"conversion"},
+    "/analytics/products/{product_id}": {"conversion"},
+}
+"""What definitions explain that is no field of the answer, though another answer has a field of this name."""
 NEVER_RETURNED: dict[str, set[str]] = {
     "/analytics/customers": {"value.no_model_reason", "value.no_order_value_reason"},
     "/analytics/engagement": {"change.bot_session_count"},
@@ -270,6 +276,18 @@ def test_of_days_to_come_nothing_is_known_and_nothing_has_fallen(api: Api, shop:
 
 
 # That nothing goes uncompared
+
+
+@pytest.mark.parametrize("case", [*OF_DAYS, *AS_OF])
+def test_a_definition_says_of_a_field_what_its_description_says(api: Api, shop: PlainShop, case: str) -> None:
+    schemas = api.json("/openapi.json")["components"]["schemas"].values()
+    fields = [field for schema in schemas for field in schema.get("properties", {}).items()]
+    said = {(name, re.sub(r" \[[^]]+\]$", "", field.get("description", ""))) for name, field in fields}
+    definition = _asked(api, shop, case, "week")["definition"]
+    names = {name for name, _ in said} & {name for name, text in definition.items() if isinstance(text, str)}
+    assert {name for name in names if (name, definition[name]) not in said} <= NO_FIELDS.get(
+        route_of(CASES[case]), set()
+    )
 
 
 def test_every_route_is_compared(api: Api) -> None:

@@ -36,7 +36,7 @@ OF_BOTH: dict[str, Question] = {
     "customer profiles": lambda reading, _: customer_profiles(reading),
     "conversion": lambda reading, period: conversion(reading, period, None, "session", "device"),
     "engagement": lambda reading, period: engagement(reading, period, Page(50)),
-    "top products": lambda reading, period: top_products(reading, period, "revenue", None, limit=5),
+    "top products": lambda reading, period: top_products(reading, period, "revenue", None, Page(5)),
 }
 OF_THE_SUMMARY: dict[str, Question] = {
     "sessions": sessions_of,

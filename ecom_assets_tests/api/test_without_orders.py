@@ -13,7 +13,7 @@ from ecom_assets.funnels.queries import conversion
 from ecom_assets.products.queries import inventory_alerts, top_products
 from ecom_assets.sales.queries import by_channel, geography, revenue_trend, sales
 from ecom_assets.serving.reading import WarehouseReading
-from ecom_assets.tables.queries import NoOrdersError, NoSourceError, Period
+from ecom_assets.tables.queries import NoOrdersError, NoSourceError, Page, Period
 from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.api.conftest import served
@@ -34,7 +34,7 @@ def test_questions_about_sales_are_refused_with_the_way_out(shop: WarehouseReadi
         lambda: sales(shop, MONTH),
         lambda: revenue_trend(shop, MONTH, "day"),
         lambda: revenue_trend(shop, MONTH, "hour"),
-        lambda: geography(shop, MONTH, "country", limit=5),
+        lambda: geography(shop, MONTH, "country"),
         lambda: customers(shop, MONTH),
         lambda: segments(shop),
     ):
@@ -46,7 +46,7 @@ def test_questions_about_events_and_stock_name_the_setting_that_brings_them(shop
     values: list[tuple[Callable[[], object], str]] = [
         (lambda: conversion(shop, MONTH, None, "session", None), "set ECOM_EVENTS"),
         (lambda: by_channel(shop, MONTH, "last"), "set ECOM_EVENTS"),
-        (lambda: inventory_alerts(shop, None, limit=5), "set ECOM_CATALOGUE or ECOM_CATALOGUE_API_URL"),
+        (lambda: inventory_alerts(shop, None, Page(5)), "set ECOM_CATALOGUE or ECOM_CATALOGUE_API_URL"),
     ]
     for ask, setting in values:
         with pytest.raises(NoSourceError, match=setting):
@@ -54,7 +54,7 @@ def test_questions_about_events_and_stock_name_the_setting_that_brings_them(shop
 
 
 def test_what_is_counted_of_both_names_no_source_of_sales(shop: WarehouseReading) -> None:
-    assert top_products(shop, MONTH, "revenue", None, limit=5)["source"] is None
+    assert top_products(shop, MONTH, "revenue", None, Page(5))["source"] is None
 
 
 def test_over_http_the_refusal_is_a_conflict(shop: WarehouseReading) -> None:

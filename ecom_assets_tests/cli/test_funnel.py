@@ -228,17 +228,6 @@ def test_help_names_every_unit_of_time(home: Path) -> None:
     assert "s (seconds), m (minutes), h (hours), d (days), w (weeks)" in shown
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("name", ["who.csv", "who.parquet"])
-def test_the_list_of_who_is_at_each_step_is_as_long_as_its_number(home: Path, events: Path, name: str) -> None:
-    path = events.with_name(name)
-    assert answer(home, events, "--who", str(path)) == [3, 2]
-    table = pyarrow.csv.read_csv(path) if name.endswith("csv") else pyarrow.parquet.read_table(path)
-    assert table.column_names == ["visitor_id", "step", "event_at", "event_id"]
-    actual = [(row["step"], row["visitor_id"], row["event_id"]) for row in table.to_pylist()]
-    assert actual == [(1, "ann", "a1"), (1, "bob", "b1"), (1, "cid", "c1"), (2, "ann", "a3"), (2, "bob", "b2")]
-
-
 def test_people_read_a_chart_with_times_and_the_breakdown(home: Path, events: Path) -> None:
     result = ecom("funnel", "--events", events, *STEPS, "--by", "product_category", "--limit", "1", home=home)
     assert "66.7% of previous,  66.7% of all, median 2.5 min" in result.out

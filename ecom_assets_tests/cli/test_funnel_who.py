@@ -1,11 +1,13 @@
-"""`ecom funnel --who`: the list of who is at each step, by several columns."""
+"""`ecom funnel --who`: the list of who is at each step, and by several columns."""
 
 import json
 from pathlib import Path
 
 import pyarrow.csv
+import pyarrow.parquet
 import pytest
 
+from ecom_assets_tests.cli.test_funnel import STEPS, STORY, counts  # noqa: F401 (`events` writes the module's story)
 from ecom_assets_tests.command import ecom
 
 
@@ -37,3 +39,14 @@ def test_who_is_at_a_step_by_several_columns_has_a_column_for_each(home: Path, t
     ]
     ecom("funnel", *options, "--limit", "1", home=home)
     assert [row["label.properties.device"] for row in pyarrow.csv.read_csv(who).to_pylist()].count("Other") > 0
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("name", ["who.csv", "who.parquet"])
+def test_the_list_of_who_is_at_each_step_is_as_long_as_its_number(home: Path, events: Path, name: str) -> None:
+    path = events.with_name(name)
+    assert counts(ecom("funnel", "--events", events, *STEPS, "--json", "--who", path, home=home)) == [3, 2]
+    table = pyarrow.csv.read_csv(path) if name.endswith("csv") else pyarrow.parquet.read_table(path)
+    assert table.column_names == ["visitor_id", "step", "event_at", "event_id"]
+    actual = [(row["step"], row["visitor_id"], row["event_id"]) for row in table.to_pylist()]
+    assert actual == [(1, "ann", "a1"), (1, "bob", "b1"), (1, "cid", "c1"), (2, "ann", "a3"), (2, "bob", "b2")]

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.clock import now_utc
-from ecom_assets.collector.group_commit import GroupCommit, OverloadError
-from ecom_assets.collector.segments import SegmentEntry, SegmentLayout
+from ecom_assets.collector.segments import GroupCommit, OverloadError, SegmentEntry, SegmentLayout
 from ecom_assets_tests.collector.served import CollectClient, collect_settings, collecting, start_process
 from ecom_assets_tests.ports import free_port
 

@@ -10,8 +10,7 @@ from ecom_assets.customers.customers import MarketSegments
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.rules import segments_of
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.known_places import known_places
-from ecom_assets.sources.market_segments import market_segments
+from ecom_assets.sources.places import known_places, market_segments
 from ecom_assets.warehouse.local import connect
 
 EU = (

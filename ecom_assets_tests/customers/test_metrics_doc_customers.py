@@ -15,7 +15,7 @@ from ecom_assets.customers.segments import CODES, customer_segments
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value
 from ecom_assets.customers.value_models import BgNbd, GammaGamma, ModelFit
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.market_segments import market_segments
+from ecom_assets.sources.places import market_segments
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.customers import cdnow
 from ecom_assets_tests.customers.customer_stories import Ordered, answer, sold

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ecom_assets.customers.contracts import Customers
 from ecom_assets.delivery.customers_file import FileLayout, write_customers
-from ecom_assets.sources.market_segments import market_segments
+from ecom_assets.sources.places import market_segments
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import at
 from ecom_assets_tests.customers.customer_stories import PERFECT, visits

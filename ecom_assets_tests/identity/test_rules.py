@@ -1,6 +1,7 @@
 """To whom an event belongs: the rule by default and those of other tools, and a reference in plain Python."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import ibis
@@ -122,7 +123,7 @@ def histories(draw: st.DrawFn) -> list[Seen]:
 def test_the_expressions_find_whom_plain_python_finds(
     events: list[Seen], name: str, days: tuple[int, int], few_runs: int
 ) -> None:
-    rule = PRESETS[name].with_days(*days)
+    rule = replace(PRESETS[name], days_back=days[0], days_ahead=days[1])
     with pytest.MonkeyPatch.context() as patch:
         # A device with more runs on a day is asked in another way.
         patch.setattr("ecom_assets.identity.visitors.FEW_RUNS", few_runs)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecom_assets.privacy.dead_letters import find_letters, letter_files, remove_letters
+from ecom_assets.privacy.other_files import find_letters, letter_files, remove_letters
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.landing import DEAD_LETTERS, day_folder, dead_letter_folder, land

@@ -11,8 +11,8 @@ import pytest
 
 from ecom_assets.delivery.ledger.store import PostgresStore, create_tables
 from ecom_assets.events.contracts import RawEvents
+from ecom_assets.privacy.deliveries import LedgerPerson, hash_records
 from ecom_assets.privacy.erased_people import KeyedHashes
-from ecom_assets.privacy.ledger_records import LedgerPerson, hash_records
 from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.warehouse_rows import (
     delete_left_rows,

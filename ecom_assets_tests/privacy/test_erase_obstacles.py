@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.collector.segments import segments_folder
-from ecom_assets.privacy import erasure
+from ecom_assets.privacy import erasure, warehouse_rows
 from ecom_assets.privacy.pending import pending_files
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.command import FEW_TABLES, HEADER, CommandResult, ecom
@@ -105,7 +105,7 @@ def test_an_erasure_that_was_not_finished_keeps_no_other_from_ending(
     home = shop((ANN, "https://shop.example/"), (BOB, "https://shop.example/"), (CID, "https://shop.example/"))
     with monkeypatch.context() as patch:
         patch.setattr(erasure, "hash_records", lambda *_: 1 / 0)
-        patch.setattr(erasure, "delete_raw_rows", lambda *_: 1 / 0)
+        patch.setattr(warehouse_rows, "delete_raw_rows", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             erase(home, ANN)
     (interrupted,) = pending_files(Settings(home=home))

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from ecom_assets.errors import DeliveryError
+from ecom_assets.privacy.deliveries import Answers, ToolRequests
 from ecom_assets.privacy.person import Person
-from ecom_assets.privacy.tool_requests import Answers, ToolRequests
 from ecom_assets.settings.settings import Settings
 from ecom_sandbox.vendors.faults import ReceiverFaults
 from ecom_sandbox.vendors.running import Receivers, running_receivers

@@ -4,8 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from ecom_assets.questions.answer import range_of
-from ecom_assets.tables.queries import KnownDays, Period
+from ecom_assets.tables.queries import KnownDays, Period, range_of
 
 WEEK = (date(2026, 11, 18), date(2026, 11, 24))
 EVENING = datetime(2026, 11, 24, 23, 30, tzinfo=UTC)

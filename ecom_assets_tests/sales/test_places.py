@@ -9,7 +9,7 @@ from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.rules import places_of
 from ecom_assets.sales.dimensions import city
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.known_places import known_places
+from ecom_assets.sources.places import known_places
 from ecom_assets.tables.places import Places, folded
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import as_table, at

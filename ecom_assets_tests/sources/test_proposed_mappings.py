@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.reading import FileReading
 from ecom_assets.sources.proposal.proposal import OWN, MappingProposal, MappingSearch, read_by
+from ecom_assets.sources.reading import FileReading
 from ecom_assets_tests.builders import Row
 
 NARROW, WIDE = "\u202f", "\u00a0"

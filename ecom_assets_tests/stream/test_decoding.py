@@ -18,8 +18,8 @@ from ecom_assets.errors import EcomError, SettingError, UsageError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.stream import topic_ids
 from ecom_assets.stream.address import StreamAddress, client_settings
-from ecom_assets.stream.batch import Partition, PartitionReader
 from ecom_assets.stream.decoding import RegistryDecoder, RegistryDownError
+from ecom_assets.stream.publishing import Partition, PartitionReader
 from ecom_assets_tests.ports import free_port
 
 PRICE = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}

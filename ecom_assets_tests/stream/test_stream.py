@@ -17,8 +17,8 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from ecom_assets.errors import MappingError, SourceError
-from ecom_assets.privacy.dead_letters import remove_letters
 from ecom_assets.privacy.landing_files import landing_files, remove_records
+from ecom_assets.privacy.other_files import remove_letters
 from ecom_assets.privacy.person import Person
 from ecom_assets.sources.compaction import compact
 from ecom_assets.sources.files.events import FileEvents

@@ -53,22 +53,20 @@ LONGEST_CREDENTIAL = 8_192
 _TOKEN_DOTS = 2
 
 
+@dataclass
 class Credentials:
-    """The keys and tokens of callers."""
+    """The keys and tokens of callers; the reader of tokens is None if tokens are not used."""
 
-    def __init__(self, keys: KeyRing, tokens: TokenReader | None) -> None:
-        """Set the keys and the reader of tokens; None if tokens are not used."""
-        self.keys = keys
-        self.tokens = tokens
-        self._are_needed = tokens is not None
+    keys: KeyRing
+    tokens: TokenReader | None
+    _are_needed: bool = False
 
     def are_needed(self) -> bool:
         """Return whether there was ever a key, or tokens are configured.
 
         Once true, this stays true: if the file of keys is lost, the API must not become open.
         """
-        if not self._are_needed:
-            self._are_needed = not self.keys.is_empty()
+        self._are_needed = self._are_needed or self.tokens is not None or not self.keys.is_empty()
         return self._are_needed
 
     async def caller_of(self, credential: str) -> Caller | None:
@@ -181,7 +179,7 @@ def _is_of_this_machine(scope: Request) -> bool:
     except ValueError:
         if peer:  # not from the network: Starlette's test client has a name here
             return True
-    return is_loopback_name(_headers(scope).get(b"host", b"").decode("latin-1"))
+    return is_loopback_name(dict(scope["headers"]).get(b"host", b"").decode("latin-1"))
 
 
 def is_loopback_name(host: str) -> bool:
@@ -218,13 +216,9 @@ def counted_address(address: str) -> str:
         return address
 
 
-def _headers(scope: Request) -> dict[bytes, bytes]:
-    return dict(scope["headers"])
-
-
 def credential_of(scope: Request) -> str:
     """Return the key or token of a request; empty without one."""
-    headers = _headers(scope)
+    headers: dict[bytes, bytes] = dict(scope["headers"])
     scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
     result = rest if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
     return result.strip().decode("latin-1")

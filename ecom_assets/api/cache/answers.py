@@ -6,7 +6,7 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -107,20 +107,20 @@ MOST_WRITES_UNDER_WAY = 100
 _log = structlog.get_logger("ecom_assets.api")
 
 
+@dataclass
 class CircuitBreaker:
     """Pauses calls to a service after several failures in a row; each pause is longer, up to a limit."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """Set the clock, in seconds."""
-        self._now = now
-        self._failures = 0
-        self._pause_s = FIRST_PAUSE_S
-        self._closed_until = -float("inf")
+    now: Callable[[], float] = time.monotonic
+    """The clock, in seconds."""
+    _failures: int = 0
+    _pause_s: float = FIRST_PAUSE_S
+    _closed_until: float = -float("inf")
 
     @property
     def is_closed_to_us(self) -> bool:
         """Return whether calls are paused now."""
-        return self._now() < self._closed_until
+        return self.now() < self._closed_until
 
     def failed(self) -> bool:
         """Record a failure; return whether it starts a pause."""
@@ -128,7 +128,7 @@ class CircuitBreaker:
         if self._failures < FAILURES_IN_A_ROW:
             return False
         self._failures = FAILURES_IN_A_ROW - 1  # after the pause, one more failure starts the next
-        self._closed_until = self._now() + self._pause_s
+        self._closed_until = self.now() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         return True
 
@@ -233,34 +233,30 @@ _OF_THE_REQUEST = {b"x-request-id", b"date", b"server", b"connection"}
 _OK = 200
 
 
+@dataclass(frozen=True)
 class AnswerCache:
-    """ASGI middleware that caches responses to GET requests, if they have an ETag and may be stored."""
+    """ASGI middleware that caches responses to GET requests, if they have an ETag and may be stored.
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        version: Callable[[], Awaitable[str]],
-        memory: AnswersInMemory,
-        redis: RedisAnswers | None = None,
-    ) -> None:
-        """Wrap the app; `version` returns the version of its data, or an empty string if there are none."""
-        self._app = app
-        self._version = version
-        self._memory = memory
-        self._redis = redis
-        self._in_progress: dict[str, asyncio.Future[None]] = {}
+    `version` returns the version of the app's data, or an empty string if there are none.
+    """
+
+    app: ASGIApp
+    version: Callable[[], Awaitable[str]]
+    memory: AnswersInMemory
+    redis: RedisAnswers | None = None
+    _in_progress: dict[str, "asyncio.Future[None]"] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a cached response, or pass the request on and cache the response."""
         if scope["type"] != "http" or scope["method"] != "GET" or is_stream(scope):
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
-        version = await self._version()
+        version = await self.version()
         if_none_match, key = _read(scope, version)
         if not version:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
-        if (answer := self._memory.get(key)) is not None:
+        if (answer := self.memory.get(key)) is not None:
             await _send_cached(answer, "hit", if_none_match, scope, send)
         else:
             await self._find_or_make(key, if_none_match, scope, receive, send)
@@ -270,14 +266,14 @@ class AnswerCache:
         # answer is not cached, such as an error, the next of them computes it, and the others wait again.
         while (other := self._in_progress.get(key)) is not None:
             await asyncio.shield(other)
-            if (answer := self._memory.get(key)) is not None:
+            if (answer := self.memory.get(key)) is not None:
                 await _send_cached(answer, "hit", if_none_match, scope, send)
                 return
         ended = self._in_progress[key] = asyncio.get_running_loop().create_future()
         try:
-            answer = await self._redis.get(key) if self._redis else None
+            answer = await self.redis.get(key) if self.redis else None
             if answer is not None:
-                self._memory.put(key, answer)
+                self.memory.put(key, answer)
                 await _send_cached(answer, "shared", if_none_match, scope, send)
             else:
                 await self._make(key, scope, receive, send)
@@ -290,24 +286,24 @@ class AnswerCache:
         other_headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
         scope["headers"] = [*other_headers, (b"accept-encoding", scope[_PACKED])]
         recording = _Recording(send)
-        await self._app(scope, receive, recording.send)
+        await self.app(scope, receive, recording.send)
         answer = recording.answer(getattr(scope.get("route"), "path", ""))
         if answer is not None:
             scope[CACHE] = "miss"
-            self._memory.put(key, answer)
-            if self._redis:
-                self._redis.put(key, answer)
+            self.memory.put(key, answer)
+            if self.redis:
+                self.redis.put(key, answer)
 
 
+@dataclass
 class _Recording:
     """Passes a response on and keeps a copy."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._headers: Headers = []
-        self._body: list[bytes] = []
-        self._is_whole = False
-        self._may_be_kept = False
+    pass_on: Send
+    _headers: Headers = field(default_factory=list)
+    _body: list[bytes] = field(default_factory=list)
+    _is_whole: bool = False
+    _may_be_kept: bool = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -316,7 +312,7 @@ class _Recording:
         elif message["type"] == "http.response.body" and self._may_be_kept:
             self._body.append(message.get("body", b""))
             self._is_whole = not message.get("more_body", False)
-        await self._send(message)
+        await self.pass_on(message)
 
     def answer(self, route: str) -> CachedAnswer | None:
         """Return the copy if it is complete and may be cached, else None."""

@@ -5,7 +5,7 @@ The server limits the time to send the headers (`api/connections.py`).
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
@@ -16,30 +16,24 @@ from ecom_assets.api.store.store import AGAIN_AFTER_S, IN_SCOPE, Cancellation
 from ecom_assets.api.streams import is_stream
 
 
+@dataclass(frozen=True)
 class RequestBounds:
-    """ASGI middleware that reads the whole body of a request, within limits, before the app sees the request."""
+    """ASGI middleware that reads the whole body of a request, within limits, before the app sees the request.
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        max_body_bytes: int,
-        client_timeout_s: float,
-        answer_timeout_s: float,
-        larger_bodies: Mapping[str, int] | None = None,
-    ) -> None:
-        """Wrap the app with the limits; `larger_bodies` has those of paths that take files."""
-        self._app = app
-        self._max_body_bytes = max_body_bytes
-        self._larger_bodies = larger_bodies or {}
-        self._client_timeout_s = client_timeout_s
-        self._answer_timeout_s = answer_timeout_s
-        self._ending: set[asyncio.Future[None]] = set()
+    `larger_bodies` has the limits of paths that take files.
+    """
+
+    app: ASGIApp
+    max_body_bytes: int
+    client_timeout_s: float
+    answer_timeout_s: float
+    larger_bodies: Mapping[str, int] = field(default_factory=dict)
+    _ending: set["asyncio.Future[None]"] = field(default_factory=set)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its whole body, or refuse it if it exceeds a limit."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         try:
             body = await self._body(scope, receive)
@@ -48,12 +42,12 @@ class RequestBounds:
         if isinstance(body, RequestRefusal):
             await body.response(scope)(scope, receive, send)
         elif is_stream(scope):
-            await self._app(scope, _replay(body, receive), send)
+            await self.app(scope, _replay(body, receive), send)
         else:
             await self._answer(scope, body, receive, send)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | RequestRefusal:
-        max_body_bytes = max(self._max_body_bytes, self._larger_bodies.get(scope["path"], 0))
+        max_body_bytes = max(self.max_body_bytes, self.larger_bodies.get(scope["path"], 0))
         detail = f"The body is larger than {max_body_bytes} bytes; send it in parts."
         too_large = RequestRefusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail, {"connection": "close"}
@@ -66,22 +60,22 @@ class RequestBounds:
             return b""
         body = bytearray()
         try:
-            async with asyncio.timeout(self._client_timeout_s):
+            async with asyncio.timeout(self.client_timeout_s):
                 async for part in Request(scope, receive).stream():
                     body += part
                     if len(body) > max_body_bytes:
                         return too_large
         except TimeoutError:
-            detail = f"The body did not come within {self._client_timeout_s:g} s; send it faster."
+            detail = f"The body did not come within {self.client_timeout_s:g} s; send it faster."
             return RequestRefusal(HTTPStatus.REQUEST_TIMEOUT, "body_too_slow", detail, {"connection": "close"})
         return bytes(body)
 
     async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         answer, cancellation = _InterruptibleResponse(send), Cancellation()
         scope[IN_SCOPE] = cancellation
-        working = asyncio.ensure_future(self._app(scope, _replay(body, receive), answer.send))
+        working = asyncio.ensure_future(self.app(scope, _replay(body, receive), answer.send))
         try:
-            done, _ = await asyncio.wait({working}, timeout=self._answer_timeout_s)
+            done, _ = await asyncio.wait({working}, timeout=self.answer_timeout_s)
         except asyncio.CancelledError:
             working.cancel()
             raise
@@ -98,7 +92,7 @@ class RequestBounds:
             await self._out_of_time().response(scope)(scope, receive, send)
 
     def _out_of_time(self) -> RequestRefusal:
-        detail = f"The answer took longer than {self._answer_timeout_s:g} s; ask for fewer days or fewer steps."
+        detail = f"The answer took longer than {self.answer_timeout_s:g} s; ask for fewer days or fewer steps."
         return RequestRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "out_of_time", detail, {"retry-after": "60"})
 
 

@@ -129,32 +129,30 @@ _CLIENT_GONE = 499
 """The status that nginx logs for a client that disconnected before the response."""
 
 
+@dataclass(frozen=True)
 class RequestLog:
     """ASGI middleware that logs requests; it is the outermost, so that it also logs refused requests.
 
-    It does not log the query, because people put secrets there, nor any header.
+    It does not log the query, because people put secrets there, nor any header. `metrics` counts the requests.
     """
 
-    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
-        """Wrap the app; `metrics` counts the requests."""
-        self._app = app
-        self._metrics = metrics
-        self._log = structlog.get_logger("ecom_assets.api")
+    app: ASGIApp
+    metrics: ApiMetrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and log how it ended."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         request_id = scope[REQUEST_ID] = _request_id(scope)
         noted = _Noted(send, [(b"x-request-id", request_id.encode()), *security_headers(scope["path"])])
         began = time.perf_counter()
         try:
-            with self._metrics.in_progress.track_inprogress():
-                await self._app(scope, receive, noted.send)
+            with self.metrics.in_progress.track_inprogress():
+                await self.app(scope, receive, noted.send)
         except Exception:
             noted.status = noted.status or _SERVER_ERROR
-            self._log.exception("request_failed", request_id=request_id)
+            structlog.get_logger("ecom_assets.api").exception("request_failed", request_id=request_id)
             raise
         finally:
             self._note(scope, noted.status or _CLIENT_GONE, noted.bytes, time.perf_counter() - began)
@@ -162,8 +160,8 @@ class RequestLog:
     def _note(self, scope: Scope, status: int, sent_bytes: int, took_s: float) -> None:
         route = scope.get(ROUTE) or getattr(scope.get("route"), "path", "") or "unmatched"
         refused, cache = scope.get(REFUSED, ""), scope.get(CACHE, "")
-        self._metrics.request(scope["method"], route, status, took_s)
-        self._metrics.before_the_app(cache, refused)
+        self.metrics.request(scope["method"], route, status, took_s)
+        self.metrics.before_the_app(cache, refused)
         write_line(
             {
                 "event": "request",

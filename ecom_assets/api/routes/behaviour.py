@@ -5,23 +5,25 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.parameters import PREVIOUS, Context, Paged, PagedDaysParameters, change_of, row_of
+from ecom_assets.api.parameters import PREVIOUS, Context, Paged, PagedDaysParameters, change_of, row_of, total_of
 from ecom_assets.api.problems import documented
 from ecom_assets.journeys import queries as journey_queries
 from ecom_assets.journeys.contracts import JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.queries import Dimension
-from ecom_assets.questions.answer import Answer, Money, field_of, number
+from ecom_assets.questions.answer import Answer, Money, definition_of, field_of, number
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.contracts import CohortsBy, Length, RetentionCohorts
 from ecom_assets.sessions import queries as session_queries
 from ecom_assets.sessions.contracts import EngagementDaily
 from ecom_assets.sessions.measures import SessionMeasures
-from ecom_assets.tables.measures import summable
+from ecom_assets.tables.measures import meanings, summable
+from ecom_assets.tables.queries import CHANGE
 from ecom_assets.visitor_segments import queries as segment_queries
 from ecom_assets.visitor_segments.contracts import VisitorSegmentsDaily
 
 router = APIRouter(tags=["behaviour"])
 MOST_PLACES = 10
+NOTHING_PAID = "no purchase event of the data has an amount"
 
 
 class EngagementNumbers(row_of(summable(SessionMeasures), are_known=False)):  # type: ignore[misc]  # a model of a function
@@ -40,9 +42,12 @@ class EngagementAnswer(Answer):
 
     engagement: EngagementNumbers = Field(description="Of the period")
     previous: EngagementNumbers | None = Field(description=PREVIOUS)
-    change: EngagementChange = Field(description="From that to this")  # type: ignore[valid-type]  # a model of a function
-    total_count: int | None = Field(description="How many days there are; null where no day is known", examples=[30])
-    days: list[EngagementDay] = Field(description="Days on which anybody came, in order")
+    change: EngagementChange = Field(description=CHANGE)  # type: ignore[valid-type]  # a model of a function
+    total_count: int | None = total_of("days", 30)
+    days: list[EngagementDay] = Field(
+        description="Days on which anybody came, in order; visitors of several days are in none of the sums, as one "
+        "may come on each"
+    )
 
 
 @router.get("/analytics/engagement", response_model=EngagementAnswer, summary="Sessions, bounces and visitors by day")
@@ -50,7 +55,8 @@ def engagement(context: Context, parameters: Annotated[PagedDaysParameters, Quer
     """Return the engagement of a period and of the period before, and daily, weekly and monthly visitors by day."""
     period = context.period(parameters, "events")
     result = session_queries.engagement(context.reading, period, parameters.page)
-    return context.answer(parameters, session_queries.DEFINITION, result, period)
+    definition = definition_of(EngagementAnswer, *EngagementDay.model_fields, "days", "change")
+    return context.answer(parameters, definition, result, period)
 
 
 class Transition(
@@ -62,7 +68,7 @@ class Transition(
         "Of those from there", "rate", "Its part of all transitions from that step", examples=[0.21]
     )
     conversion_rate: float | None = number(
-        "With a purchase", "rate", "Those in sessions with a purchase among them", examples=[0.3]
+        "With a purchase", "rate", "The share of these that were in sessions with a purchase", examples=[0.3]
     )
 
 
@@ -78,12 +84,12 @@ class JourneysParameters(PagedDaysParameters):
 class JourneysAnswer(Answer):
     """The transitions of a period."""
 
-    dimension: Dimension = Field(description="What a step is")
-    place: int | None = Field(description="After how many steps; null for all places")
-    total_count: int | None = Field(
-        description="How many pairs of steps there are; null where no day is known", examples=[41]
+    dimension: Dimension = field_of(JourneyTransitions.dimension)
+    place: int | None = field_of(JourneyTransitions.place, null_where="transitions of all places are counted")
+    total_count: int | None = total_of("pairs of steps", 41)
+    transitions: list[Transition] = Field(
+        description="The most frequent first, ties by their steps; of all places, unless one is named"
     )
-    transitions: list[Transition] = Field(description="The most frequent first, ties by their steps")
 
 
 class Search(
@@ -95,7 +101,7 @@ class Search(
 class SearchesAnswer(Answer):
     """The search terms of a period."""
 
-    total_count: int | None = Field(description="How many terms there are; null where no day is known", examples=[112])
+    total_count: int | None = total_of("terms", 112)
     searches: list[Search] = Field(description="The most searched first, ties by term")
 
 
@@ -104,7 +110,9 @@ def journeys(context: Context, parameters: Annotated[JourneysParameters, Query()
     """Return how often one step of a session led to another, and how often in sessions with a purchase."""
     period = context.period(parameters, "events")
     result = journey_queries.journeys(context.reading, period, parameters.dimension, parameters.place, parameters.page)
-    return context.answer(parameters, journey_queries.JOURNEY_DEFINITION, result, period)
+    definition = meanings(JourneyTransitions.columns)
+    definition |= definition_of(JourneysAnswer, "place", *Transition.model_fields, "transitions")
+    return context.answer(parameters, definition, result, period)
 
 
 @router.get("/analytics/searches", response_model=SearchesAnswer, summary="Search terms and their outcomes")
@@ -112,16 +120,24 @@ def searches(context: Context, parameters: Annotated[PagedDaysParameters, Query(
     """Return how often each term was searched, and how often a product view or an add to cart followed."""
     period = context.period(parameters, "events")
     result = journey_queries.searches(context.reading, period, parameters.page)
-    return context.answer(parameters, journey_queries.SEARCH_DEFINITION, result, period)
+    definition = meanings(SearchPerformance.columns) | definition_of(SearchesAnswer, "searches")
+    return context.answer(parameters, definition, result, period)
 
 
 class VisitorSegmentCounts(BaseModel):
     """A declared group of visitors in a period."""
 
     segment: str = field_of(VisitorSegmentsDaily.segment)
-    visitor_count: int | None = Field(description=segment_queries.DEFINITION["visitor_count"], examples=[412])
-    entered_count: int | None = Field(description=segment_queries.DEFINITION["entered_count"], examples=[90])
-    left_count: int | None = Field(description=segment_queries.DEFINITION["left_count"], examples=[41])
+    visitor_count: int | None = Field(
+        description="Visitors who are in it at the end of the last day of the period; null if that day is unknown",
+        examples=[412],
+    )
+    entered_count: int | None = Field(
+        description="Times that a visitor came into it in the period; null if no day of it is known", examples=[90]
+    )
+    left_count: int | None = Field(
+        description="Times that a visitor left it in the period; null if no day of it is known", examples=[41]
+    )
 
 
 class VisitorSegmentsAnswer(Answer):
@@ -145,7 +161,7 @@ class VisitorSegmentDaysAnswer(Answer):
     """The declared visitor segments, day by day."""
 
     segment: str | None = Field(description="The requested segment; null for all")
-    total_count: int | None = Field(description="How many rows there are; null where no day is known", examples=[90])
+    total_count: int | None = total_of("rows", 90)
     days: list[VisitorSegmentDay] = Field(description="By day and name; days before and after the events are left out")
 
 
@@ -158,12 +174,9 @@ class VisitorSegmentDaysAnswer(Answer):
 def visitor_segments(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
     """Return how many visitors are in each segment that ECOM_VISITOR_SEGMENTS declares, and how many came and left."""
     period = context.period(parameters, "events")
-    return context.answer(
-        parameters,
-        segment_queries.DEFINITION,
-        segment_queries.visitor_segments(context.reading, period, parameters.page),
-        period,
-    )
+    result = segment_queries.visitor_segments(context.reading, period, parameters.page)
+    definition = definition_of(VisitorSegmentsAnswer, *VisitorSegmentCounts.model_fields)
+    return context.answer(parameters, definition, result, period)
 
 
 @router.get(
@@ -176,7 +189,7 @@ def visitor_segments_daily(context: Context, parameters: Annotated[SegmentDaysPa
     """Return how many visitors were in each declared segment, or in one, at the end of each day."""
     period = context.period(parameters, "events")
     result = segment_queries.visitor_segments_daily(context.reading, period, parameters.segment, parameters.page)
-    return context.answer(parameters, segment_queries.DAILY_DEFINITION, result, period)
+    return context.answer(parameters, meanings(VisitorSegmentsDaily.columns), result, period)
 
 
 class CohortPeriod(
@@ -184,9 +197,9 @@ class CohortPeriod(
 ):
     """A cohort in one of the periods since its start."""
 
-    revenue_amount: Money | None = field_of(RetentionCohorts.revenue_amount)
-    cumulative_revenue_amount: Money | None = field_of(RetentionCohorts.cumulative_revenue_amount)
-    lifetime_value: float | None = field_of(RetentionCohorts.lifetime_value)
+    revenue_amount: Money | None = field_of(RetentionCohorts.revenue_amount, NOTHING_PAID)
+    cumulative_revenue_amount: Money | None = field_of(RetentionCohorts.cumulative_revenue_amount, NOTHING_PAID)
+    lifetime_value: float | None = field_of(RetentionCohorts.lifetime_value, NOTHING_PAID)
 
 
 class CohortsParameters(Paged):
@@ -202,11 +215,14 @@ class CohortsAnswer(Answer):
     cohort_by: CohortsBy = field_of(RetentionCohorts.cohort_by)
     period: Length = field_of(RetentionCohorts.period)
     total_count: int = Field(description="How many rows there are", examples=[15])
-    cohorts: list[CohortPeriod] = Field(description="By the start of the cohort, then by period")
+    cohorts: list[CohortPeriod] = Field(
+        description="A row per cohort and period since its start, of all time, by the cohort's start, then by period"
+    )
 
 
 @router.get("/analytics/cohorts", response_model=CohortsAnswer, summary="Cohorts of visitors and who came back")
 def cohorts(context: Context, parameters: Annotated[CohortsParameters, Query()]) -> dict[str, Any]:
     """Return, for each cohort of a day, week or month, how many visitors came back, and their revenue so far."""
     result = retention_queries.cohorts(context.reading, parameters.cohort_by, parameters.period, parameters.page)
-    return context.answer(parameters, retention_queries.DEFINITION, result, "events")
+    definition = definition_of(CohortsAnswer, "cohort_by", "period", *CohortPeriod.model_fields, "cohorts")
+    return context.answer(parameters, definition, result, "events")

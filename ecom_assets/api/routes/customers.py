@@ -1,7 +1,7 @@
 """Routes for customers: new, returning and retained customers, their value, segments and profiles."""
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -16,19 +16,27 @@ from ecom_assets.api.parameters import (
     SoldAnswer,
     change_of,
     row_of,
+    total_of,
 )
 from ecom_assets.api.problems import documented
 from ecom_assets.customers import queries as customer_queries
-from ecom_assets.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
+from ecom_assets.customers.contracts import (
+    PROFILE_DIMENSIONS,
+    CustomerProfiles,
+    Customers,
+    CustomerSegments,
+    LifetimeValue,
+    ProfileDimension,
+)
 from ecom_assets.customers.measures import CustomerMeasures, ValueMeasures
-from ecom_assets.questions.answer import Answer, Money, field_of, number
+from ecom_assets.questions.answer import Answer, Money, definition_of, field_of, number
 from ecom_assets.sales import queries as sales_queries
 from ecom_assets.sales.contracts import CustomerRetention
 from ecom_assets.sales.coverage import sales_source
 from ecom_assets.tables.measures import measures_of
+from ecom_assets.tables.queries import CHANGE
 
 router = APIRouter(tags=["customers"], responses=documented(409))
-DOCUMENTED = customer_queries.DEFINITION
 
 
 class CustomerNumbers(row_of(measures_of(CustomerMeasures), are_known=False)):  # type: ignore[misc]  # a model of a function
@@ -51,16 +59,23 @@ class CustomerNumbersAnswer(SoldAnswer):
 
     customers: CustomerNumbers = Field(description="Of the period")
     previous: CustomerNumbers | None = Field(description=PREVIOUS)
-    change: CustomerChange = Field(description="From that to this")  # type: ignore[valid-type]  # a model of a function
+    change: CustomerChange = Field(description=CHANGE)  # type: ignore[valid-type]  # a model of a function
     value: CustomerValue = Field(description="Of all customers, whatever the period")
 
 
 class Segment(BaseModel):
     """Customers with similar recency, frequency and value of their orders (RFM)."""
 
-    segment: str = field_of(CustomerSegments.segment)
+    segment: str = Field(
+        title="Segment",
+        description="By scores of recency, frequency and money (RFM), from 1 to 5 by percent rank: 125 codes in 11 "
+        "segments",
+        examples=["Champions"],
+    )
     order_count: int = field_of(CustomerSegments.order_count)
-    revenue_amount: Money | None = field_of(CustomerSegments.revenue_amount)
+    revenue_amount: Money | None = field_of(
+        CustomerSegments.revenue_amount, null_where="no purchase of the data has an amount"
+    )
     customer_count: int = number("Customers", "count", "Its customers", examples=[17])
     customer_share: float | None = number("Share", "rate", "Its part of all customers", examples=[0.06])
     revenue_share: float | None = number("Share of revenue", "rate", "Its part of all revenue", examples=[0.2])
@@ -85,9 +100,7 @@ class Profile(row_of(CustomerProfiles.columns, without=("as_of_date",))):  # typ
 class ProfilesParameters(Sliced):
     """Which dimension to return, and which rows."""
 
-    dimension: Literal["customer_tier", "engagement_level", "market_segment", "quality_band"] | None = Field(
-        None, description="Only this dimension"
-    )
+    dimension: ProfileDimension | None = Field(None, description="Only this dimension")
 
 
 class ProfilesAnswer(Answer):
@@ -112,8 +125,11 @@ class WeeksParameters(PagedDaysParameters):
 class CustomerWeeksAnswer(Answer):
     """The customers by week."""
 
-    total_count: int | None = Field(description="How many weeks there are; null where no day is known", examples=[5])
-    weeks: list[CustomerWeek] = Field(description="Weeks whose Monday is in the range, in order")
+    total_count: int | None = total_of("weeks", 5)
+    weeks: list[CustomerWeek] = Field(
+        description="Weeks whose Monday is in the period, each as a whole, in order; weeks without an order line have "
+        "no row"
+    )
 
 
 @router.get(
@@ -122,14 +138,17 @@ class CustomerWeeksAnswer(Answer):
 def customers(context: Context, parameters: OfDays) -> dict[str, Any]:
     """Return the customers of a period and of the period before, with their lifetime value and churn risk."""
     period = context.period(parameters, "sales")
-    return context.answer(parameters, DOCUMENTED, customer_queries.customers(context.reading, period), period)
+    names = ("source", *CustomerNumbers.model_fields, *measures_of(ValueMeasures), "change")
+    definition = definition_of(CustomerNumbersAnswer, *names)
+    return context.answer(parameters, definition, customer_queries.customers(context.reading, period), period)
 
 
 @router.get("/analytics/customers/segments", response_model=CurrentSegmentsAnswer, summary="Customers by RFM segment")
 def customer_segments(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the customers, orders and revenue of each of eleven segments."""
     result = {"source": sales_source(context.reading), "segments": customer_queries.segments(context.reading)}
-    return context.answer(parameters, customer_queries.SEGMENTS_DEFINITION, parameters.cut(result, "segments"), "sales")
+    definition = definition_of(CurrentSegmentsAnswer, "segment", "revenue_amount")
+    return context.answer(parameters, definition, parameters.cut(result, "segments"), "sales")
 
 
 @router.get(
@@ -140,7 +159,9 @@ def customer_segments(context: Context, parameters: JustSliced) -> dict[str, Any
 def customer_profiles(context: Context, parameters: Annotated[ProfilesParameters, Query()]) -> dict[str, Any]:
     """Return how many current customers have each tier, level of engagement, market segment and band of quality."""
     result = customer_queries.customer_profiles(context.reading, parameters.dimension)
-    return context.answer(parameters, customer_queries.PROFILES_DEFINITION, parameters.cut(result, "profiles"), "sales")
+    definition: dict[str, str] = {name: Customers.columns[name].description for name in PROFILE_DIMENSIONS}
+    definition |= definition_of(ProfilesAnswer, "customer_count", "customer_share")
+    return context.answer(parameters, definition, parameters.cut(result, "profiles"), "sales")
 
 
 @router.get(
@@ -154,4 +175,5 @@ def customer_retention(context: Context, parameters: Annotated[WeeksParameters, 
     result = sales_queries.customer_weeks(
         context.reading, period, parameters.category, parameters.city_id, parameters.page
     )
-    return context.answer(parameters, sales_queries.CUSTOMER_WEEKS_DEFINITION, result, period)
+    definition = definition_of(CustomerWeeksAnswer, *CustomerWeek.model_fields, "weeks")
+    return context.answer(parameters, definition, result, period)

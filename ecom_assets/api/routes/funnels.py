@@ -1,20 +1,27 @@
 """Routes for funnels: daily funnels, with abandoned carts."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.parameters import PREVIOUS, Context, SlicedOfDays, row_of
+from ecom_assets.api.parameters import PREVIOUS, Context, SlicedOfDays, row_of, total_of
 from ecom_assets.api.problems import documented
 from ecom_assets.funnels import queries as funnel_queries
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.funnels.measures import CartMeasures, ConversionMeasures
 from ecom_assets.funnels.queries import By, Unit
-from ecom_assets.questions.answer import Answer, Money, field_of
+from ecom_assets.questions.answer import Answer, Money, definition_of, field_of, meaning_of
 from ecom_assets.tables.measures import measures_of
+from ecom_assets.tables.queries import CHANGE
 
 router = APIRouter(tags=["conversion"])
+PARTS: Final = {
+    "device": "What the visit was made on; `other` where it is not known",
+    "channel": "Where the visit came from; `(none)` where it is not known",
+    "category": "The first category that the visit saw; `(none)` without one",
+}
+"""What the parts of a breakdown are."""
 
 
 class ConversionStep(
@@ -37,9 +44,14 @@ class Abandonment(LeftBehind):
 class Funnelled(BaseModel):
     """A funnel and the carts of a period."""
 
-    steps: list[ConversionStep] = Field(description="The steps in order; none where nobody came")
+    steps: list[ConversionStep] = Field(
+        description="How many visits, or visitors, came to each step, by the day on which they began; none where "
+        "nobody came"
+    )
     conversion_rate: float | None = field_of(ConversionMeasures.conversion_rate)
-    abandonment: Abandonment = Field(description="Of sessions")
+    abandonment: Abandonment = Field(
+        description="Visits that filled a cart, or began to check out, and those of them that bought nothing"
+    )
 
 
 class ConversionChange(BaseModel):
@@ -65,10 +77,8 @@ class ConversionAnswer(Answer, Funnelled):
     unit: Unit = field_of(ConversionFunnel.unit)
     by: By | None = Field(description="What the breakdown is by")
     previous: Funnelled | None = Field(description=PREVIOUS)
-    change: ConversionChange = Field(description="From that to this")
-    total_count: int | None = Field(
-        description="How many values the breakdown has; null where no day is known", examples=[4]
-    )
+    change: ConversionChange = Field(description=CHANGE)
+    total_count: int | None = total_of("values of the breakdown", 4)
     breakdown: list[ConversionPart] = Field(description="By device, channel or category, most at step 1 first")
 
 
@@ -92,4 +102,9 @@ def conversion(context: Context, parameters: Annotated[ConversionParameters, Que
     """Return the steps of a daily funnel, from the first page to the purchase, and the abandoned carts."""
     period = context.period(parameters, "events")
     result = funnel_queries.conversion(context.reading, period, parameters.funnel, parameters.unit, parameters.by)
-    return context.answer(parameters, funnel_queries.DEFINITION, parameters.cut(result, "breakdown"), period)
+    definition = {
+        **definition_of(ConversionAnswer, "conversion_rate", *Abandonment.model_fields, "abandonment", "change"),
+        "funnel": meaning_of(ConversionAnswer.model_fields["steps"]),
+        **PARTS,
+    }
+    return context.answer(parameters, definition, parameters.cut(result, "breakdown"), period)

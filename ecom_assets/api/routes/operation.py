@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ecom_assets.api.auth.callers import may_see_people, require_write
 from ecom_assets.api.auth.guard import is_origin_of
 from ecom_assets.api.middleware.request_log import CONTENT_TYPE, ApiMetrics
-from ecom_assets.api.parameters import VERSION, Context, Formatted, JustSliced, RequestContext, SlicedOfDays
+from ecom_assets.api.parameters import VERSION, Context, Formatted, JustSliced, RequestContext, SlicedOfDays, total_of
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.served_data import ServedData
 from ecom_assets.delivery import queries as delivery_queries
@@ -20,7 +20,7 @@ from ecom_assets.operations import queries
 from ecom_assets.operations.requests import RELEASE, RETRY, Requests
 from ecom_assets.operations.requests import OperationRequest as RunRequest
 from ecom_assets.quality import queries as quality_queries
-from ecom_assets.questions.answer import Answer, InUtc, number
+from ecom_assets.questions.answer import Answer, InUtc, definition_of, number
 from ecom_assets.questions.fields import Day
 from ecom_assets.registry import ALL
 from ecom_assets.tables.queries import Period
@@ -30,7 +30,6 @@ router = APIRouter(tags=["operations"])
 runs_router = APIRouter(tags=["operations"])
 """What runs noted, and requests to runs."""
 _NO_STORE = {"Cache-Control": "no-store"}
-_NOT_READY = 503
 
 
 class Live(BaseModel):
@@ -49,7 +48,7 @@ class Health(Live):
 
 
 _UNREADY: dict[int | str, dict[str, Any]] = {
-    _NOT_READY: {"model": Health, "description": "There are no data, or they are not fresh"}
+    HTTPStatus.SERVICE_UNAVAILABLE: {"model": Health, "description": "There are no data, or they are not fresh"}
 }
 
 
@@ -73,7 +72,7 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
     await served.version()
     complaint, published = served.complaint, served.published
     response.headers.update(_NO_STORE)
-    response.status_code = _NOT_READY if complaint else 200
+    response.status_code = HTTPStatus.SERVICE_UNAVAILABLE if complaint else 200
     return {
         "live": True,
         "ready": not complaint,
@@ -152,7 +151,7 @@ class FailingCheck(BaseModel):
     examples: list[Any] = Field(description="A few rows that break it, without personal data")
     evaluated_at: datetime = Field(description="When it was evaluated last, in UTC")
     failing_since: datetime | None = number(
-        "Failing since (UTC)", "instant", queries.CHECKS_DEFINITION["failing_since"]
+        "Failing since (UTC)", "instant", "When the first of its failures in a row was evaluated"
     )
     run_id: str = Field(description="The Dagster run that evaluated it last")
 
@@ -161,8 +160,10 @@ class ChecksAnswer(Answer):
     """The checks that failed or warned when they were evaluated last."""
 
     total_count: int = Field(description="How many of these there are", examples=[3])
-    checks: list[FailingCheck] = Field(description=queries.CHECKS_DEFINITION["checks"])
-    evaluated_count: int = Field(description=queries.CHECKS_DEFINITION["evaluated_count"], examples=[132])
+    checks: list[FailingCheck] = Field(
+        description="The newest result of each check that failed or warned when it was evaluated last, failures first"
+    )
+    evaluated_count: int = Field(description="Checks with a result", examples=[132])
 
 
 @runs_router.get("/operations/checks", response_model=ChecksAnswer, summary="Checks that fail or warn")
@@ -170,14 +171,19 @@ def failing_checks(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the checks that failed or warned when they were evaluated last, as runs noted them."""
     context.do_not_keep()
     result = parameters.cut(queries.failing_checks(context.settings.home), "checks")
-    return context.answer(parameters, queries.CHECKS_DEFINITION, result, "events")
+    definition = definition_of(ChecksAnswer, "checks", "failing_since", "evaluated_count")
+    return context.answer(parameters, definition, result, "events")
 
 
 class TableState(BaseModel):
     """What is known of a table."""
 
     table_name: str = Field(title="Table", description="The table", examples=["mart.revenue_daily"])
-    newest_date: date | None = number("Newest day", "date", queries.TABLES_DEFINITION["newest_date"])
+    newest_date: date | None = number(
+        "Newest day",
+        "date",
+        "The newest day of its rows in what is published; null if it is not published or not cut by day",
+    )
     row_count: int | None = number("Rows", "count", "Rows in what is published; null if it is not")
     written_at: InUtc | None = number(
         "Written (UTC)", "instant", "When a run wrote it last, in UTC; null if none noted it"
@@ -191,7 +197,10 @@ class TablesAnswer(Answer):
     """How fresh each table is."""
 
     total_count: int = Field(description="How many tables there are", examples=[3])
-    tables: list[TableState] = Field(description=queries.TABLES_DEFINITION["tables"])
+    tables: list[TableState] = Field(
+        description="What runs noted of each table: when it was written last, and with what the last run failed, if it "
+        "did"
+    )
 
 
 @runs_router.get("/operations/tables", response_model=TablesAnswer, summary="How fresh each table is")
@@ -215,7 +224,8 @@ def table_states(context: Context, parameters: JustSliced) -> dict[str, Any]:
         for name in sorted({*noted, *published})
         for written, served in [(noted.get(name, {}), published.get(name, {}))]
     ]
-    return context.answer(parameters, queries.TABLES_DEFINITION, parameters.cut({"tables": rows}, "tables"), "events")
+    definition = definition_of(TablesAnswer, "tables", "newest_date")
+    return context.answer(parameters, definition, parameters.cut({"tables": rows}, "tables"), "events")
 
 
 class DeadLetterGroup(BaseModel):
@@ -224,12 +234,19 @@ class DeadLetterGroup(BaseModel):
     destination: str = Field(description="The asset that delivers them", examples=["amplitude_events"])
     outcome: str = Field(description="`rejected` by the tool, or `refused` and never sent", examples=["rejected"])
     reason: str | None = Field(description="Why, a fixed code")
-    record_count: int = Field(description=delivery_queries.DEAD_DEFINITION["record_count"])
+    record_count: int = Field(description="Records whose newest word is this")
     first_date: date = Field(description="First day of such a record")
     last_date: date = Field(description="Last day of such a record")
-    words: str | None = Field(description=delivery_queries.DEAD_DEFINITION["words"])
-    examples: list[str] = Field(description=delivery_queries.DEAD_DEFINITION["examples"])
-    can_retry: bool = Field(description=delivery_queries.DEAD_DEFINITION["can_retry"])
+    words: str | None = Field(
+        description="The same in the tool's words, of one of these records; hidden without the scope `personal`"
+    )
+    examples: list[str] = Field(
+        description="What the tool knows a few of the records by; hidden without the scope `personal`"
+    )
+    can_retry: bool = Field(
+        description="Whether the tool refused them, so that they can be sent again; others were never sent, and go by "
+        "themselves once they can"
+    )
 
 
 class DeadLettersParameters(SlicedOfDays):
@@ -241,8 +258,10 @@ class DeadLettersParameters(SlicedOfDays):
 class DeadLettersAnswer(Answer):
     """What could not be delivered."""
 
-    total_count: int | None = Field(description="How many groups there are; null where no day is known", examples=[3])
-    dead_letters: list[DeadLetterGroup] = Field(description=delivery_queries.DEAD_DEFINITION["dead_letters"])
+    total_count: int | None = total_of("groups", 3)
+    dead_letters: list[DeadLetterGroup] = Field(
+        description="Records that a destination refused, or that cannot go there, by reason, most first"
+    )
 
 
 @runs_router.get(
@@ -258,7 +277,9 @@ def dead_letters(context: Context, parameters: Annotated[DeadLettersParameters, 
     may = may_see_people(context.request.scope)
     result = delivery_queries.dead_letters(context.settings, period, parameters.destination, may_see_people=may)
     numbers = parameters.cut({"dead_letters": result}, "dead_letters")
-    return context.answer(parameters, delivery_queries.DEAD_DEFINITION, numbers, period)
+    names = ("dead_letters", "record_count", "words", "examples", "can_retry")
+    definition = definition_of(DeadLettersAnswer, *names)
+    return context.answer(parameters, definition, numbers, period)
 
 
 class RequestState(BaseModel):
@@ -281,7 +302,9 @@ class RequestsAnswer(Answer):
     """The newest requests."""
 
     total_count: int = Field(description="How many requests there are", examples=[3])
-    requests: list[RequestState] = Field(description=queries.REQUESTS_DEFINITION["requests"])
+    requests: list[RequestState] = Field(
+        description="Requests of people to runs, the newest first; a run over their days takes them"
+    )
 
 
 @runs_router.get(
@@ -290,8 +313,9 @@ class RequestsAnswer(Answer):
 def newest_requests(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the newest 50 requests, and whether a run has taken them."""
     context.do_not_keep()
-    result = parameters.cut({"requests": queries.newest_requests(context.settings.home)}, "requests")
-    return context.answer(parameters, queries.REQUESTS_DEFINITION, result, "events")
+    newest = [request.to_mapping() for request in Requests(context.settings.home).newest()]
+    result = parameters.cut({"requests": newest}, "requests")
+    return context.answer(parameters, definition_of(RequestsAnswer, "requests"), result, "events")
 
 
 class ReleaseBody(BaseModel):

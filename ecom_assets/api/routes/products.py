@@ -1,13 +1,12 @@
 """Routes for products, categories and stock."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.parameters import (
-    CHANGE,
     PREVIOUS,
     SOURCE,
     Context,
@@ -16,20 +15,23 @@ from ecom_assets.api.parameters import (
     PagedDaysParameters,
     change_of,
     row_of,
+    total_of,
 )
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.sales import SalesNumbers
 from ecom_assets.journeys.contracts import CategoryPerformance
 from ecom_assets.journeys.measures import CategoryMeasures
+from ecom_assets.products import contracts
 from ecom_assets.products import queries as product_queries
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.products.measures import ProductMeasures
 from ecom_assets.products.queries import SortBy
-from ecom_assets.questions.answer import Answer, field_of, number
+from ecom_assets.products.stock import InventoryRule
+from ecom_assets.questions.answer import Answer, definition_of, field_of, number
 from ecom_assets.sales.contracts import Item
 from ecom_assets.sales.coverage import SalesSource
-from ecom_assets.tables.measures import measures_of, summable
-from ecom_assets.tables.queries import Coverage
+from ecom_assets.tables.measures import meanings, measures_of, summable
+from ecom_assets.tables.queries import CHANGE, Coverage
 
 router = APIRouter(tags=["products"])
 ANY_CART = ("any_cart_session_count", "any_cart_rate")
@@ -69,9 +71,7 @@ class TopAnswer(MaybeSoldAnswer):
     """The top products by a number."""
 
     sort_by: SortBy = Field(description="By which number")
-    total_count: int | None = Field(
-        description="How many products there are; null where no day is known", examples=[480]
-    )
+    total_count: int | None = total_of("products", 480)
     products: list[TopProduct] = Field(description="The highest first, ties by id")
 
 
@@ -105,10 +105,12 @@ class ProductAnswer(MaybeSoldAnswer, ProductName):
 
     product: ProductNumbers = Field(description="Of the period")
     previous: ProductNumbers | None = Field(description=PREVIOUS)
-    change: ProductChange = Field(description="From that to this")  # type: ignore[valid-type]  # a model of a function
+    change: ProductChange = Field(description=CHANGE)  # type: ignore[valid-type]  # a model of a function
     total_count: int = Field(description="How many days the period has", examples=[30])
     trend: list[ProductDay] = Field(description="Every day of the period")
-    related: list[Related] = Field(description="What was shipped in the same orders, of all time")
+    related: list[Related] = Field(
+        description="Products of which a line was shipped in the same orders, of all time; the most frequent first"
+    )
 
 
 class Category(
@@ -125,25 +127,28 @@ class Category(
 class CategoriesAnswer(MaybeSoldAnswer):
     """The categories of a period."""
 
-    total_count: int | None = Field(
-        description="How many categories there are; null where no day is known", examples=[12]
-    )
+    total_count: int | None = total_of("categories", 12)
     category_data: Coverage | None = Field(
-        description="How much of what was sold has a category; null where nothing was sold", examples=["whole"]
+        description="How much of what was sold has a category: all of it (whole), some, or nothing, where neither the "
+        "orders nor ECOM_CATALOGUE gave one; null where nothing was sold",
+        examples=["whole"],
     )
-    categories: list[Category] = Field(description="Most revenue first, then most looked at")
+    categories: list[Category] = Field(
+        description="Categories as events carry them, and of what was sold; `(none)` has what was sold without one. "
+        "Most revenue first, then most looked at"
+    )
 
 
 class Alert(row_of(InventoryAlerts.columns)):  # type: ignore[misc]  # a model of a function
     """A product whose stock needs attention."""
 
-    alert: product_queries.Kind = field_of(InventoryAlerts.alert)
+    alert: contracts.Alert = field_of(InventoryAlerts.alert)
 
 
 class AlertsParameters(Paged):
     """Which alerts to return."""
 
-    alert: product_queries.Kind | None = Field(None, description="Only alerts of this kind")
+    alert: contracts.Alert | None = Field(None, description="Only alerts of this kind")
 
 
 class AlertsAnswer(Answer):
@@ -154,20 +159,21 @@ class AlertsAnswer(Answer):
     alerts: list[Alert] = Field(description="The most urgent kind first, within it what lasts shortest")
 
 
+DEFINITION: Final = {
+    **meanings(summable(ProductMeasures)),
+    "conversion": "Purchases per view; products without a view come last",
+    **definition_of(ProductAnswer, "change", "source", "related"),
+}
+
+
 @router.get("/analytics/products/top", response_model=TopAnswer, summary="Top products by a chosen number")
 def top_products(context: Context, parameters: Annotated[TopParameters, Query()]) -> dict[str, Any]:
     """Return the top products by revenue, units, conversion or views."""
     period = context.period(parameters, "sales", "events")
     result = product_queries.top_products(
-        context.reading,
-        period,
-        parameters.sort_by,
-        parameters.category,
-        limit=parameters.limit,
-        offset=parameters.offset,
-        search=parameters.search,
+        context.reading, period, parameters.sort_by, parameters.category, parameters.page, search=parameters.search
     )
-    return context.answer(parameters, product_queries.PRODUCT_DEFINITION, result, period)
+    return context.answer(parameters, DEFINITION, result, period)
 
 
 @router.get(
@@ -188,15 +194,19 @@ def product(
         raise HTTPException(
             404, f"No event and no order has the product {product_id!r}; look at /analytics/products/top."
         )
-    return context.answer(parameters, product_queries.PRODUCT_DEFINITION, parameters.cut(result, "trend"), period)
+    return context.answer(parameters, DEFINITION, parameters.cut(result, "trend"), period)
 
 
 @router.get("/analytics/categories", response_model=CategoriesAnswer, summary="Categories: looked at and sold")
 def categories(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
     """Return the views, carts and sales of each category."""
     period = context.period(parameters, "sales", "events")
-    result = product_queries.categories(context.reading, period, limit=parameters.limit, offset=parameters.offset)
-    return context.answer(parameters, product_queries.CATEGORY_DEFINITION, result, period)
+    result = parameters.cut(product_queries.categories(context.reading, period), "categories")
+    definition = {
+        **meanings(measures_of(CategoryMeasures)),
+        **definition_of(CategoriesAnswer, "revenue_change", "categories", "category_data", "source"),
+    }
+    return context.answer(parameters, definition, result, period)
 
 
 @router.get(
@@ -207,7 +217,6 @@ def categories(context: Context, parameters: Annotated[PagedDaysParameters, Quer
 )
 def inventory_alerts(context: Context, parameters: Annotated[AlertsParameters, Query()]) -> dict[str, Any]:
     """Return the products that are out of stock, low, overstocked or without a sale for a long time."""
-    result = product_queries.inventory_alerts(
-        context.reading, parameters.alert, limit=parameters.limit, offset=parameters.offset
-    )
-    return context.answer(parameters, product_queries.definition(), result, "stock")
+    result = product_queries.inventory_alerts(context.reading, parameters.alert, parameters.page)
+    definition = definition_of(AlertsAnswer, "alert") | vars(InventoryRule())
+    return context.answer(parameters, definition, result, "stock")

@@ -8,15 +8,26 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.auth.callers import may_see_people
-from ecom_assets.api.parameters import Context, DaysParameters, JustSliced, RequestContext, SlicedOfDays, row_of
+from ecom_assets.api.parameters import (
+    Context,
+    DaysParameters,
+    JustSliced,
+    RequestContext,
+    SlicedOfDays,
+    row_of,
+    total_of,
+)
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.quality import queries
 from ecom_assets.quality.queries import RowSource
-from ecom_assets.questions.answer import Answer, number
+from ecom_assets.questions.answer import Answer, definition_of, number
+from ecom_assets.tables.contract import HIDDEN
+from ecom_assets.tables.measures import meanings
 from ecom_assets.tables.queries import Period
 
 router = APIRouter(tags=["quality"])
 SOURCE = "Whose rows: `events` by the day that they count for, `orders` by the day on which lines arrived"
+RESIDUE = "Received rows that are in no table: anything but 0 means that rows were lost"
 
 
 class ReceivedRowCounts(
@@ -25,7 +36,7 @@ class ReceivedRowCounts(
     """What became of received rows; null where no day of the range is known."""
 
     source: RowSource = Field(description=SOURCE)
-    residue_count: int | None = number("Lost", "count", queries.DEFINITION["residue_count"], examples=[0])
+    residue_count: int | None = number("Lost", "count", RESIDUE, examples=[0])
 
 
 class DayCounts(
@@ -34,7 +45,7 @@ class DayCounts(
     """What became of the received rows of a day."""
 
     source: RowSource = Field(description=SOURCE)
-    residue_count: int = number("Lost", "count", queries.DEFINITION["residue_count"], examples=[0])
+    residue_count: int = number("Lost", "count", RESIDUE, examples=[0])
     accounted_date: date = number("Day", "date", "The day")
 
 
@@ -51,12 +62,13 @@ class Reason(BaseModel):
 class QualityAnswer(Answer):
     """What became of received rows, and why rows were quarantined."""
 
-    total_count: int | None = Field(
-        description="How many days and sources there are; null where no day is known", examples=[60]
+    total_count: int | None = total_of("days and sources", 60)
+    days: list[DayCounts] = Field(description="A row per day and source, in order")
+    sources: list[ReceivedRowCounts] = Field(
+        description="Sums over the days of the period: of events by the day that they count for, of order lines by "
+        "arrival; null where no day of the period is between the first and the last row of the source"
     )
-    days: list[DayCounts] = Field(description=queries.DEFINITION["days"])
-    sources: list[ReceivedRowCounts] = Field(description=queries.DEFINITION["sources"])
-    reasons: list[Reason] = Field(description=queries.DEFINITION["reasons"])
+    reasons: list[Reason] = Field(description="Quarantined rows by reason, the most frequent first")
 
 
 def _period(context: RequestContext, parameters: DaysParameters) -> Period:
@@ -69,7 +81,8 @@ def row_accounting(context: Context, parameters: Annotated[SlicedOfDays, Query()
     """Return what became of the received rows of each day and source, and the quarantined rows by reason."""
     period = _period(context, parameters)
     result = queries.row_accounting(context.reading, period)
-    return context.answer(parameters, queries.DEFINITION, parameters.cut(result, "days"), period)
+    definition = definition_of(QualityAnswer, *queries.COUNTS, "residue_count", "sources", "reasons", "days")
+    return context.answer(parameters, definition, parameters.cut(result, "days"), period)
 
 
 class SamplesParameters(DaysParameters):
@@ -83,10 +96,11 @@ class SamplesParameters(DaysParameters):
 class SamplesAnswer(Answer):
     """Sample rows that were quarantined."""
 
-    total_count: int | None = Field(
-        description="How many sample rows there are; null where no day is known", examples=[5]
+    total_count: int | None = total_of("sample rows", 5)
+    samples: list[dict[str, Any]] = Field(
+        description="The first rows of each day and reason, at most five, the newest day first; without the scope "
+        f"`personal`, what is personal data reads {HIDDEN}"
     )
-    samples: list[dict[str, Any]] = Field(description=queries.SAMPLES_DEFINITION["samples"])
 
 
 @router.get("/analytics/quality/samples", response_model=SamplesAnswer, summary="Sample rows that were quarantined")
@@ -98,7 +112,9 @@ def quarantined_samples(context: Context, parameters: Annotated[SamplesParameter
     result = queries.quarantined_samples(
         context.reading, period, wanted, may_see_people=may_see_people(context.request.scope)
     )
-    return context.answer(parameters, queries.SAMPLES_DEFINITION, result, period)
+    definition = definition_of(SamplesAnswer, "samples")
+    definition["row_count"] = "Rows of the day that were quarantined for this reason"
+    return context.answer(parameters, definition, result, period)
 
 
 class HeldOrderDay(row_of(HeldOrderDays.columns)):  # type: ignore[misc]  # a model of a function
@@ -118,4 +134,4 @@ class HeldDaysAnswer(Answer):
 def held_days(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the days of arrival whose rows are held back until they are released or better data arrive."""
     result = parameters.cut({"held_days": queries.held(context.reading)}, "held_days")
-    return context.answer(parameters, queries.HELD_DEFINITION, result, "sales")
+    return context.answer(parameters, meanings(HeldOrderDays.columns), result, "sales")

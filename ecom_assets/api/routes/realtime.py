@@ -32,10 +32,18 @@ from ecom_assets.clock import now_utc
 from ecom_assets.errors import DeliveryError, EcomError, SettingError, SourceError
 from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.privacy.erased_people import ErasedPeople
-from ecom_assets.questions.answer import CURRENCY, Explained, Money, may_lack_what_is_about_numbers, number
+from ecom_assets.questions.answer import (
+    CURRENCY,
+    Explained,
+    Money,
+    definition_of,
+    may_lack_what_is_about_numbers,
+    number,
+)
 from ecom_assets.rules import daily_funnels
 from ecom_assets.sales.contracts import Item
 from ecom_assets.serving.earlier_links import PublishedLinks
+from ecom_assets.serving.live_events import MOST_BYTES
 from ecom_assets.serving.realtime import RealTime
 from ecom_assets.settings.settings import Settings
 
@@ -56,6 +64,11 @@ UNREADABLE: Final = (
     "there to the folder that events land in, or to their table. The log of the API says what is wrong."
 )
 
+DEFINED: Final = (
+    "event_count", "visitor_count", "open_cart_count", "purchase_count", "revenue_amount", "top_products", "top_pages",
+    "minutes", "funnel", "lag_s",
+)  # fmt: skip
+"""The fields that `definition` explains."""
 NO_LIST: Final = (
     "Real time leaves erased people out, and their list beside the ledger of deliveries, or its key, cannot be read "
     "where the API runs. The log of the API says what is wrong."
@@ -111,16 +124,21 @@ class Window(BaseModel):
     minutes: int = Field(description="Its length", examples=[5])
     start_at: datetime = Field(description="Its beginning in UTC, not included")
     end_at: datetime = Field(description="Its end in UTC, included")
-    event_count: int = number("Events", "count", "Events")
+    event_count: int = number(
+        "Events",
+        "count",
+        "Clean events later than so many minutes ago, of files that changed lately or of the table's newest rows, each "
+        "event once",
+    )
     visitor_count: int = number("Visitors", "count", "Visitors with an event")
     open_cart_count: int = number(
-        "Open carts", "count", "Visitors who put something into a cart after their last purchase"
+        "Open carts", "count", "Visitors who put something into a cart after their last purchase, within the window"
     )
     purchase_count: int = number("Purchases", "count", "Purchase events")
     revenue_amount: Money = number("Revenue", "money", "Sum of their amounts")
     events_by_type: dict[str, int] = Field(description="Events of each type", examples=[{"page_view": 40}])
-    top_products: list[ProductNow] = Field(description="Those of most visitors")
-    top_pages: list[PageNow] = Field(description="Those of most visitors")
+    top_products: list[ProductNow] = Field(description="Those that most visitors viewed, put into a cart or bought")
+    top_pages: list[PageNow] = Field(description="Those that most visitors had an event on")
 
 
 class MinutesCovered(BaseModel):
@@ -144,12 +162,16 @@ class RealTimeAnswer(BaseModel):
 
     range: MinutesCovered = Field(description="The time that the answer covers")
     data_as_of: datetime | None = Field(description="The newest event in UTC; null where no file changed lately")
-    lag_s: float | None = Field(description="Seconds from it to now; null without it")
+    lag_s: float | None = Field(description="Seconds from the newest event to now; null where nothing came lately")
     currency: str | None = Field(description=CURRENCY, examples=["EUR"])
     definition: dict[str, Any] = Field(description="What the numbers mean")
     windows: list[Window] = Field(description="The last 5 and the last 30 minutes")
-    minutes: list[MinuteNow] = Field(description="The last 30 minutes of the clock; that of now is the last")
-    funnel: FunnelNow = Field(description="The funnel of the last hour")
+    minutes: list[MinuteNow] = Field(
+        description="Events of the last 30 minutes of the clock in UTC; the last minute is that of now, and not over"
+    )
+    funnel: FunnelNow = Field(
+        description="Visitors of the last hour who took the steps of the first daily funnel in its order within it"
+    )
     newest_file_at: datetime | None = Field(description="When the newest landing file changed, in UTC")
     files_read: int = Field(description="Files that changed lately and whose events are in the numbers")
     files_left_out: int = Field(
@@ -256,7 +278,7 @@ def realtime(
         raise UnreadableError(UNREADABLE) from error
     settings = request.app.state.settings
     table = {"table": "raw.events", "dagster_url": f"{dagster_address(settings)}/assets/raw/events"}
-    longest = result["windows"][-1]
+    longest, rule = result["windows"][-1], replace(RULE, top_product_count=parameters.limit)
     windows = [
         {**window, **{name: window[name][: parameters.limit] for name in ("top_products", "top_pages")}}
         for window in result["windows"]
@@ -264,7 +286,7 @@ def realtime(
     return {
         **result,
         "windows": windows,
-        "definition": result["definition"] | {"rule": asdict(replace(RULE, top_product_count=parameters.limit))},
+        "definition": definition_of(RealTimeAnswer, *DEFINED) | {"rule": asdict(rule), "most_bytes": MOST_BYTES},
         "range": {"start_at": longest["start_at"], "end_at": longest["end_at"], "timezone": "UTC"},
         "data_as_of": result["newest_event_at"],
         "currency": settings.known_currency or None,

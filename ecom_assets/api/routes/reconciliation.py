@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from ecom_assets.api.parameters import Context, PagedDaysParameters, row_of
+from ecom_assets.api.parameters import Context, PagedDaysParameters, row_of, total_of
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.delivery.contracts import ReconciliationDaily
-from ecom_assets.questions.answer import Answer, field_of
+from ecom_assets.questions.answer import Answer, definition_of, field_of
 from ecom_assets.reconciliation import queries as reconciliation_queries
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.tables.queries import if_known
@@ -39,8 +39,8 @@ class ReconciledDay(ReconciledNumbers):
 class ReconciliationAnswer(Answer):
     """Orders compared with purchase and refund events."""
 
-    reconciliation: ReconciledNumbers = Field(description="Of the period")
-    total_count: int | None = Field(description="How many days there are; null where no day is known", examples=[30])
+    reconciliation: ReconciledNumbers = Field(description="Sums over the days of the period")
+    total_count: int | None = total_of("days", 30)
     days: list[ReconciledDay] = Field(description="Days with an order or a purchase or refund event, in order")
 
 
@@ -62,9 +62,9 @@ class DeliveriesParameters(PagedDaysParameters):
 class DeliveriesAnswer(Answer):
     """The outcomes of deliveries."""
 
-    totals: DeliveredCounts = Field(description="Sums over days and destinations")
-    total_count: int | None = Field(description="How many rows there are; null where no day is known", examples=[60])
-    deliveries: list[DeliveredDay] = Field(description="By day, destination and account")
+    totals: DeliveredCounts = Field(description="Sums over the days of the period and over destinations")
+    total_count: int | None = total_of("rows", 60)
+    deliveries: list[DeliveredDay] = Field(description="A row per day, destination and account, in this order")
 
 
 @router.get("/analytics/reconciliation", response_model=ReconciliationAnswer, summary="Orders against purchase events")
@@ -72,7 +72,8 @@ def reconciliation(context: Context, parameters: Annotated[PagedDaysParameters, 
     """Return the totals of orders and of events for each day, and their differences by cause."""
     period = context.period(parameters, "sales", "events")
     result = reconciliation_queries.reconciliation(context.reading, period, parameters.page)
-    return context.answer(parameters, reconciliation_queries.DEFINITION, result, period)
+    definition = definition_of(ReconciliationAnswer, *ReconciledDay.model_fields, "reconciliation", "days")
+    return context.answer(parameters, definition, result, period)
 
 
 @router.get("/analytics/deliveries", response_model=DeliveriesAnswer, summary="What was delivered to other tools")
@@ -83,4 +84,5 @@ def deliveries(context: Context, parameters: Annotated[DeliveriesParameters, Que
     result = delivery_queries.deliveries(context.settings, period, parameters.destination)
     if not result["deliveries"]:
         result["totals"] = if_known(result["totals"], period)
-    return context.answer(parameters, delivery_queries.DEFINITION, parameters.cut(result, "deliveries"), period)
+    definition = definition_of(DeliveriesAnswer, *DeliveredDay.model_fields, "totals", "deliveries")
+    return context.answer(parameters, definition, parameters.cut(result, "deliveries"), period)

@@ -1,24 +1,18 @@
 """The route of the values that a column has, from which forms let people choose."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.parameters import Context, PagedDaysParameters
+from ecom_assets.api.parameters import Context, PagedDaysParameters, total_of
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.question_source import TableSource
-from ecom_assets.questions.answer import Answer, number
+from ecom_assets.questions.answer import Answer, definition_of, number
 from ecom_assets.questions.values import MOST_DOCUMENTS, ValuesQuestion, column_values
 from ecom_assets.tables.values import check_column
 
 router = APIRouter(tags=["ad hoc"], responses=documented(409, 413))
-DEFINITION: Final = {
-    "value": "A value of the column as text; of `properties`, one of its keys as columns are named",
-    "kind": "What conditions compare it with: text, number or boolean; of other columns their type",
-    "event_count": "Events that have it; of the keys of properties, among the newest "
-    f"{MOST_DOCUMENTS:,} events with any",
-}
 
 
 class ValuesParameters(PagedDaysParameters):
@@ -36,9 +30,21 @@ class ValuesParameters(PagedDaysParameters):
 class ColumnValue(BaseModel):
     """A value that events have in a column."""
 
-    value: str = Field(title="Value", description=DEFINITION["value"], examples=["Shoes"])
-    kind: str = Field(description=DEFINITION["kind"], examples=["text"])
-    event_count: int = number("Events", "count", DEFINITION["event_count"], examples=[412])
+    value: str = Field(
+        title="Value",
+        description="A value of the column as text; of `properties`, one of its keys as columns are named",
+        examples=["Shoes"],
+    )
+    kind: str = Field(
+        description="What conditions compare it with: text, number or boolean; of other columns their type",
+        examples=["text"],
+    )
+    event_count: int = number(
+        "Events",
+        "count",
+        f"Events that have it; of the keys of properties, among the newest {MOST_DOCUMENTS:,} events with any",
+        examples=[412],
+    )
 
 
 class ValuesAnswer(Answer):
@@ -46,7 +52,7 @@ class ValuesAnswer(Answer):
 
     column: str = Field(description="As requested")
     event_type: str | None = Field(description="As requested; null for all events")
-    total_count: int | None = Field(description="How many values there are; null where no day is known", examples=[3])
+    total_count: int | None = total_of("values", 3)
     values: list[ColumnValue] = Field(description="The most frequent first, ties by value")
 
 
@@ -58,7 +64,5 @@ def values(context: Context, parameters: Annotated[ValuesParameters, Query()]) -
     question = ValuesQuestion(parameters.column, parameters.event_type, parameters.search, parameters.page)
     source = TableSource(context.request, context.reading, context.settings)
     rows, count = column_values(source, period, question)
-    numbers = {
-        "column": parameters.column, "event_type": parameters.event_type, "total_count": count, "values": rows
-    }  # fmt: skip
-    return context.answer(parameters, DEFINITION, numbers, period)
+    numbers = {"column": parameters.column, "event_type": parameters.event_type, "total_count": count, "values": rows}
+    return context.answer(parameters, definition_of(ValuesAnswer, *ColumnValue.model_fields), numbers, period)

@@ -25,6 +25,7 @@ from ecom_assets.api.store.store import (
     statement_of,
 )
 from ecom_assets.errors import ConnectionLostError
+from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.serving.places import newest_publication, publication_target
 from ecom_assets.sessions.contracts import SessionEvents
@@ -42,10 +43,7 @@ NOTHING = (
 LOOK_EVERY_MS = 1_000
 """Milliseconds between looks of the server, during a query, whether the process that asked is still there."""
 BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
-SHARED = (
-    "event_id", "event_at", "event_date", "visitor_id", "session_device_id", "event_type", "product_id",
-    "product_category", "page_url", "cart_amount", "is_bot",
-)  # fmt: skip
+SHARED = tuple(name for name in CleanEvents.columns if name in SessionEvents.columns)
 """The columns of clean events that are published."""
 MARTS = "mart"
 """The layer of the tables that are published to Postgres."""

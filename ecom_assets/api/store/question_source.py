@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 from starlette.requests import Request
 
-from ecom_assets.api.auth.callers import require_personal
+from ecom_assets.api.auth.callers import OTHER_NAMES, require_personal
 from ecom_assets.api.store.store import PublishedTables, StoreReading
 from ecom_assets.attribution.contracts import Touches
 from ecom_assets.attribution.session_columns import READS, direct_warnings, named_of, with_stored_columns
@@ -31,8 +31,6 @@ from ecom_assets.tables.portable import dialect_of
 from ecom_assets.tables.queries import EVENTS, NOTHING, Extent, KnownDays, Period, events_in_period, require
 from ecom_assets.visitor_segments.segment import VisitorSegment
 
-NOT_PUBLISHED = {"session_id": "source_session_id"}
-"""Columns that questions name otherwise than tables."""
 SELDOM_READ = frozenset(("user_agent", "properties", "referrer_url", "source_file", "received_date", "joined_by"))
 """Columns that no question reads unless it names them."""
 
@@ -84,7 +82,7 @@ class TableSource:
         columns = list(columns)
         require_personal(self.request.scope, columns)
         for column in columns:
-            name = NOT_PUBLISHED.get(column, column.partition(".")[0])
+            name = OTHER_NAMES.get(column, column.partition(".")[0])
             if name in self.lacking:
                 raise DefinitionError(f"The events published in Postgres have no column {column!r}; ask without it.")
 
@@ -172,7 +170,7 @@ class PublishedEvents:
             return events
         if stored := self.stored(self.source.settings.session_rule):
             return with_stored_columns(events, stored, names)
-        read = {NOT_PUBLISHED.get(name, name.partition(".")[0]) for name in self.read}
+        read = {OTHER_NAMES.get(name, name.partition(".")[0]) for name in self.read}
         # They are written once for several queries, so that columns that no query reads would cost most.
         events = events.select(*(name for name in events.columns if name in read or name not in SELDOM_READ))
         return with_channels(self.con, events, names, self.source)

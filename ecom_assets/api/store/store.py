@@ -25,13 +25,14 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.errors import EcomError, WarehouseError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.explain.notes import Notes, stored_notes
+from ecom_assets.questions.answer import ORDERS
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.serving.places import serving_folder
 from ecom_assets.serving.reading import PUBLISHED_DAYS_OF
 from ecom_assets.serving.snapshot import POINTER, Snapshot
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.queries import KnownDays, Period, Row
+from ecom_assets.tables.queries import EVENTS, KnownDays, Period, Row
 from ecom_assets.warehouse.local import connect, keep_within
 from ecom_assets.warehouse.sql_text import STATEMENTS
 
@@ -77,7 +78,6 @@ class Cancellation:
 
 
 Tables = dict[str, dict[str, str | int | None]]
-EVENTS, ORDERS = "events", "orders"
 
 
 def stamp_of(path: Path) -> tuple[int, int] | None:
@@ -238,21 +238,20 @@ class PublishedStore(Protocol):
         """Close open files and connections."""
 
 
+@dataclass(frozen=True)
 class PublishedTables:
     """The published tables on a connection of their own."""
 
-    def __init__(self, reading: StoreReading, con: SQLBackend) -> None:
-        """Set the published state, and the connection."""
-        self._published = reading.published.tables
-        self._con = con
+    reading: StoreReading
+    con: SQLBackend
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
-        return self._con.table(contract.name, database=contract.layer)
+        return self.con.table(contract.name, database=contract.layer)
 
     def rows(self, question: ir.Table) -> list[Row]:
         """Return the rows of a small result."""
-        rows: list[Row] = self._con.to_pyarrow(question).to_pylist()
+        rows: list[Row] = self.con.to_pyarrow(question).to_pylist()
         return rows
 
     @property
@@ -262,17 +261,17 @@ class PublishedTables:
 
     def has(self, contract: type[Table]) -> bool:
         """Return whether a table is published."""
-        return contract.qualified_name() in self._published
+        return contract.qualified_name() in self.reading.published.tables
 
     def is_stored(self, contract: type[Table]) -> bool:
         """Return whether a table of notes is stored with the published tables."""
-        return contract.layer in self._con.list_databases() and contract.name in self._con.list_tables(
+        return contract.layer in self.con.list_databases() and contract.name in self.con.list_tables(
             database=contract.layer
         )
 
     def query(self, sql: str) -> list[Row]:
         """Run a small query."""
-        rows: list[Row] = self._con.sql(sql).to_pyarrow().to_pylist()
+        rows: list[Row] = self.con.sql(sql).to_pyarrow().to_pylist()
         return rows
 
     @staticmethod
@@ -339,18 +338,21 @@ class SnapshotStore:
         self._opened = None
 
 
+@dataclass(eq=False)
 class _Opened:
     """An open snapshot, and the number of requests that read it."""
 
-    def __init__(self, stamp: tuple[int, int], con: Backend, path: Path, published: PublishedState) -> None:
-        self.stamp = stamp
-        self.con = con
-        self.path = path
-        self.published = published
-        self.readers = 0
-        self.states: dict[str, list[Row]] = {}
+    stamp: tuple[int, int]
+    con: Backend
+    path: Path
+    published: PublishedState
+    readers: int = 0
+    states: dict[str, list[Row]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
         # Created now, because requests run in parallel and a connection runs one query at a time.
-        self.tables = {name: con.table(name.split(".")[1], database=name.split(".")[0]) for name in published.tables}
+        names = ((name, *name.split(".")) for name in self.published.tables)
+        self.tables = {name: self.con.table(table, database=layer) for name, layer, table in names}
 
 
 class SnapshotReading(StoreReading):
@@ -405,12 +407,12 @@ class SnapshotReading(StoreReading):
             con.disconnect()
 
 
+@dataclass
 class _Recorded:
     """A connection that records its statements."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, questions: list[str]) -> None:
-        self._con = con
-        self._questions = questions
+    _con: duckdb.DuckDBPyConnection
+    _questions: list[str]
 
     def execute(self, query: str, *args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:  # noqa: ANN401 (as DuckDB's)
         """Record a statement, and execute it."""

@@ -56,7 +56,7 @@ FILLED_BY: Final[dict[str, tuple[str, ...]]] = {
 
 def unfilled_columns(settings: Settings) -> dict[str, list[str]]:
     """Return what would fill each column of customers that nothing fills, by the name of the column."""
-    filled = {name for name, _ in mapping_of(settings).fields.given()}
+    filled = {name for name, _ in mapping_of(settings).fields.mapped()}
     filled |= {EVENTS_SETTING} if has_events(settings) else set()
     filled |= {ORDERS_SETTING} if has_orders(settings) else set()
     return {name: [*sources] for name, sources in FILLED_BY.items() if not filled.intersection(sources)}

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.auth.callers import require_personal
-from ecom_assets.api.store.question_source import NOT_PUBLISHED
+from ecom_assets.api.auth.callers import OTHER_NAMES, require_personal
 from ecom_assets.dashboard.blocks import Block, DataTable, Notice, Several, TableColumn, Tile, Tiles
 from ecom_assets.dashboard.page import DashboardPage, PageParameters, Section, View
 from ecom_assets.tables.queries import EVENTS, require
@@ -66,7 +65,7 @@ def person(view: View) -> Block:
     if not visitor:
         return Notice("Open a visitor from a list of who is at a step of a funnel, or in a cell of retention.", "info")
     require(reading, EVENTS)
-    columns = [name for name in SHOWN if NOT_PUBLISHED.get(name, name) not in reading.lacking]
+    columns = [name for name in SHOWN if OTHER_NAMES.get(name, name) not in reading.lacking]
     with reading.adhoc() as con:
         events = reading.events_in(con)
         events = events.filter(events.visitor_id == visitor)

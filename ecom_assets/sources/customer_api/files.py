@@ -21,8 +21,7 @@ from ecom_assets.sources.customer_api.records import (
 )
 from ecom_assets.sources.files.damage import with_encoding
 from ecom_assets.sources.files.formats import InputFile, find_files, head_of, require_text, split_paths
-from ecom_assets.sources.files.shape import RowShape
-from ecom_assets.sources.files.shaped_files import shaped_records, without_apostrophe
+from ecom_assets.sources.files.shape import RowShape, shaped_records, without_apostrophe
 from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of, lines_of, marked_encoding
 from ecom_assets.sources.files.unpacked import unpacked
 from ecom_assets.sources.landing import has_landed, is_stream, stream_folder
@@ -117,7 +116,7 @@ def _lines(file: InputFile, mapping: CustomerMapping) -> Iterator[object]:
 def _check(file: InputFile, records: list[object], mapping: CustomerMapping) -> None:
     objects = [record for record in records if isinstance(record, dict)]
     columns = list(dict.fromkeys(name for record in objects[:1000] for name in record))
-    for name, field in mapping.fields.given():
+    for name, field in mapping.fields.mapped():
         if objects and not field.optional and all(field.value_in(record) is MISSING for record in objects):
             guess = bracketed_guess(field.paths[0], columns)
             raise MappingError(

@@ -236,7 +236,7 @@ def require_fit(mapping: CustomerMapping, records: Sequence[Any]) -> None:
     objects = [record for record in records if isinstance(record, dict)]
     if not objects:
         return
-    for name, api_field in mapping.fields.given():
+    for name, api_field in mapping.fields.mapped():
         _require_field(name, api_field, mapping.id_type, objects)
     if mapping.other_fields == "refuse":
         _require_known(mapping, objects)
@@ -278,7 +278,7 @@ def _is_right(name: str, api_field: ApiField, id_type: str, value: object) -> bo
 
 
 def _require_known(mapping: CustomerMapping, objects: Sequence[dict[str, Any]]) -> None:
-    names = {path.split(".")[0] for _, api_field in mapping.fields.given() for path in api_field.paths}
+    names = {path.split(".")[0] for _, api_field in mapping.fields.mapped() for path in api_field.paths}
     names |= set(mapping.ignore_fields)
     for record in objects:
         for key in record:

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ecom_assets.customers.contracts import SCORE, SCORED_FIELDS, RawCustomers
 from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.mapping import OF_SHOP, ZoneOrShop
+from ecom_assets.sources.files.mapping import FieldEntries, ZoneOrShop, known_format
 from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file
 from ecom_assets.warehouse.local import in_memory
@@ -71,15 +71,8 @@ class ApiField(_ApiPart):
 class ApiTime(ApiField):
     """A timestamp field: its format (`iso`, one of `EPOCHS` or a strptime format) and the zone of texts without one."""
 
-    format: str = "iso"
+    format: Annotated[str, AfterValidator(known_format)] = "iso"
     timezone: ZoneOrShop = "UTC"
-
-    @field_validator("format")
-    @classmethod
-    def _known_format(cls, value: str) -> str:
-        if value != "iso" and value not in EPOCHS and "%" not in value:
-            raise ValueError(f"{value!r} is neither one of iso, {', '.join(EPOCHS)} nor a strptime format")
-        return value
 
     def instant_of(self, value: object) -> datetime | None:
         """Return a value as a UTC instant; None if it cannot be parsed."""
@@ -105,7 +98,7 @@ class ApiScore(ApiField):
         return value * 100 / self.out_of
 
 
-class CustomerFields(_ApiPart):
+class CustomerFields(FieldEntries, _ApiPart):
     """One entry per field of a customer; omit the fields that the API does not have."""
 
     id: ApiField
@@ -119,13 +112,6 @@ class CustomerFields(_ApiPart):
     updated_at: ApiTime | None = None
     last_login_at: ApiTime | None = None
     engagement_score: ApiScore | None = None
-
-    def given(self) -> Iterator[tuple[str, ApiField]]:
-        """Return the fields that the API has, with their names."""
-        for name in type(self).model_fields:
-            api_field = getattr(self, name)
-            if api_field is not None:
-                yield name, api_field
 
 
 class NumberedPages(_ApiPart):
@@ -213,7 +199,7 @@ class CustomerMapping(_ApiPart):
 
     @model_validator(mode="after")
     def _expected_fields_are_there(self) -> "CustomerMapping":
-        fields = dict(self.fields.given())
+        fields = dict(self.fields.mapped())
         for name in self.expected or ():
             if name not in fields:
                 raise ValueError(f"{name!r} is expected for the quality score, but `fields` does not say where it is")
@@ -221,10 +207,7 @@ class CustomerMapping(_ApiPart):
 
     def in_zone(self, zone: str) -> "CustomerMapping":
         """Return the mapping with a time zone for times of which only the shop knows the zone."""
-        mapped_fields = dict(self.fields.given())
-        times = {name: field for name, field in mapped_fields.items() if getattr(field, "timezone", "") == OF_SHOP}
-        fields = {name: field.model_copy(update={"timezone": zone}) for name, field in times.items()}
-        return self.model_copy(update={"fields": self.fields.model_copy(update=fields)})
+        return self.model_copy(update={"fields": self.fields.in_zone(zone)})
 
     @property
     def expected_fields(self) -> tuple[str, ...]:
@@ -234,7 +217,7 @@ class CustomerMapping(_ApiPart):
         """
         if self.expected is not None:
             return tuple(name for name in (*SCORED_FIELDS, SCORE) if name in self.expected)
-        names = {name for name, _ in self.fields.given()}
+        names = {name for name, _ in self.fields.mapped()}
         return tuple(name for name in SCORED_FIELDS if name in names)
 
 
@@ -362,7 +345,7 @@ def _customer(record: object, payload: str, mapping: CustomerMapping) -> Custome
     if not isinstance(record, dict):
         raise ValueError(f"a customer is an object, not a {type(record).__name__}")  # noqa: TRY004 (a fault of the data)
     values: dict[str, Any] = {"payload": payload}
-    for name, api_field in mapping.fields.given():
+    for name, api_field in mapping.fields.mapped():
         value = api_field.value_in(record)
         if name == "id":
             values["is_number_id"] = isinstance(value, int)
@@ -447,10 +430,7 @@ def _values(customer: CustomerVersion) -> dict[str, Any]:
     for name in TIMES:
         value, instant = getattr(customer, f"{name}_at"), getattr(customer, f"{name}_instant")
         values |= {f"{name}_timestamp": value or None, f"{name}_at": instant and instant.replace(tzinfo=None)}
-    return values | {
-        "engagement_score": customer.engagement_score,
-        "has_engagement_score": customer.has_engagement_score,
-    }
+    return values | {name: getattr(customer, name) for name in ("engagement_score", "has_engagement_score")}
 
 
 def _tidy(text: str | None) -> str | None:

@@ -123,11 +123,7 @@ class LandingFolder:
             before = newest[document.id]
             if before is None or document.is_newer_than(before):
                 newest[document.id] = document
-        newer = [
-            document
-            for key, document in newest.items()
-            if isinstance(document, ApiDocument) and document is not stored[key]
-        ]
+        newer = [document for document in newest.values() if isinstance(document, ApiDocument)]
         with self._state:
             if newer:
                 self._keep(resource, newer, day)

@@ -95,9 +95,8 @@ def known_user_sql() -> str:
 @cache
 def device_sql() -> str:
     """Return the SQL of the device of a row `t0`, or of the source session in its place."""
-    return _values_sql({"device": ibis.coalesce(known_id(_raw().anonymous_id, DEFAULT_RULE), _raw().session_id)})[
-        "device"
-    ]
+    device = ibis.coalesce(known_id(_raw().anonymous_id, DEFAULT_RULE), _raw().session_id)
+    return _values_sql({"device": device})["device"]
 
 
 def _rows_sql(rows: ir.Table) -> str:

@@ -2,8 +2,8 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ import duckdb
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.formats import InputFile, check_parquet, head_of, require_text
 from ecom_assets.sources.files.mapping import RecordMapping
-from ecom_assets.sources.files.shaped_files import shaped_rows
+from ecom_assets.sources.files.shape import json_in, shaped_rows
 from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, as_utf_8, encoding_of_header, marked_encoding
 from ecom_assets.warehouse.sql_text import ident, pattern_of, select, text
 
@@ -51,8 +51,6 @@ class FileColumns:
     first_rows: tuple[dict[str, str], ...] = ()
     rounded: frozenset[str] = frozenset()
     encoding: str | None = None
-    has_header: bool = True
-    has_quotes: bool = True
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, mapping: RecordMapping) -> FileColumns:
@@ -69,11 +67,14 @@ def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, mapping: RecordM
     encoding = file.encoding or marked_encoding(head)
     text_head = _text_head(file, head, encoding)
     if file.format == "ndjson":
+        members: Iterable[Iterable[tuple[str, object]]]
         if mapping.shape:
             rows = islice(shaped_rows(replace(file, encoding=encoding), mapping.shape), _SAMPLE_LINES)
-            columns = _columns_in(row.items() for row in rows if isinstance(row, dict))
-            return FileColumns(columns, encoding=encoding)
-        return replace(_ndjson(text_head, mapping.explode), encoding=encoding)
+            members = (row.items() for row in rows if isinstance(row, dict))
+        else:
+            lines = [line for line in text_head.splitlines() if line.strip()]
+            members = (_members(line, mapping.explode) for line in lines[:_SAMPLE_LINES])
+        return FileColumns(_columns_in(members), encoding=encoding)
     delimiter = "\t" if ".tsv" in Path(file.path).suffixes else mapping.delimiter
     result = _csv(file, text_head, delimiter, mapping)
     header = delimiter.join(result.columns).encode(UTF_8, "surrogateescape")
@@ -113,16 +114,16 @@ def _csv(file: InputFile, head: bytes, delimiter: str, mapping: RecordMapping) -
     names = _known_names(names, mapping)
     first_rows = _csv_rows(rows, names, _FIRST_LINES)
     columns = {name: FileColumn("text", "text") for name in names}
-    return FileColumns(columns, delimiter, first_rows, has_header=not mapping.header, has_quotes=bool(mapping.quote))
+    return FileColumns(columns, delimiter, first_rows)
 
 
-def sample_of(file: InputFile, result: FileColumns) -> tuple[dict[str, str], ...]:
+def sample_of(file: InputFile, result: FileColumns, mapping: RecordMapping) -> tuple[dict[str, str], ...]:
     """Return rows of a CSV file from its beginning, more than `first_rows`; none of other files."""
     if not result.first_rows:
         return ()
     head = _text_head(file, head_of(file), result.encoding)
-    rows = _csv_reader(head, result.delimiter, has_quotes=result.has_quotes)
-    if result.has_header:
+    rows = _csv_reader(head, result.delimiter, has_quotes=bool(mapping.quote))
+    if not mapping.header:
         next(row for row in rows if row)
     return _csv_rows(rows, list(result.columns), _SAMPLE_LINES)
 
@@ -136,20 +137,10 @@ def _known_names(names: Sequence[str], mapping: RecordMapping) -> list[str]:
 
 def _csv_rows(rows: Iterable[list[str]], names: Sequence[str], most: int) -> tuple[dict[str, str], ...]:
     sample: list[dict[str, str]] = []
-    try:
-        for row in rows:
-            if len(row) == len(names):
-                sample.append(dict(zip(names, row, strict=True)))
-            if len(sample) == most:
-                break
-    except csv.Error:  # reading handles damaged lines; the sample is for hints only
-        pass
+    whole = (dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names))
+    with suppress(csv.Error):  # reading handles damaged lines; the sample, of those before, is for hints only
+        sample.extend(islice(whole, most))
     return tuple(sample)
-
-
-def _ndjson(head: bytes, exploded: str | None) -> FileColumns:
-    lines = [line for line in head.splitlines() if line.strip()]
-    return FileColumns(_columns_in(_members(line, exploded) for line in lines[:_SAMPLE_LINES]))
 
 
 def _columns_in(rows: Iterable[Iterable[tuple[str, object]]]) -> dict[str, FileColumn]:
@@ -166,16 +157,8 @@ def _columns_in(rows: Iterable[Iterable[tuple[str, object]]]) -> dict[str, FileC
     return columns
 
 
-def _json_in(line: bytes) -> object:
-    """Return the JSON of a line; None if it is damaged, which reading handles."""
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _members(line: bytes, exploded: str | None) -> Iterable[tuple[str, object]]:
-    row = _json_in(line)
+    row = json_in(line)
     if not isinstance(row, dict):
         return
     yield from row.items()

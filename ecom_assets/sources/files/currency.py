@@ -11,9 +11,9 @@ import duckdb
 from ecom_assets.errors import SourceError, first_line
 from ecom_assets.orders.orders import CHARGES
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.catalogue_rows import catalogue_rows
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import CURRENCY
+from ecom_assets.sources.files.unpacked import catalogue_rows
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.sql_text import day_in_zone, select, text
 
@@ -48,9 +48,8 @@ class Currencies:
         if not _may_have_currency(files):
             return rows
         con = files.con.cursor()
-        amounts = con.execute(
-            select("currency, sum(payment_amount), count(*)", rows, _COUNTS, group_by="currency")
-        ).fetchall()
+        totals = select("currency, sum(payment_amount), count(*)", rows, _COUNTS, group_by="currency")
+        amounts = con.execute(totals).fetchall()
         if self._is_one(amounts):
             return rows
         if self.rates is None or not self.target or None in {currency for currency, _, _ in amounts}:
@@ -101,8 +100,8 @@ class Currencies:
         for name, total, count in amounts:
             before, number = totals.get(name, (Decimal(0), 0))
             totals[name] = before + total, number + count
-        if not self._is_one([(name, *amounts) for name, amounts in totals.items() if name is not None]):
-            named = [(name, *amounts) for name, amounts in totals.items()]
+        named = [(name, *sums) for name, sums in totals.items()]
+        if not self._is_one([row for row in named if row[0] is not None]):
             raise SourceError(self._refusal(named, "events", "event", remedy))
 
     def names_of_events(self, files: RecordFiles) -> frozenset[str]:
@@ -156,11 +155,7 @@ class Currencies:
 
 def with_currency(files: RecordFiles) -> RecordFiles:
     """Return files of events with the column `CURRENCY`, if their mapping says where it is."""
-    return replace(files, convert=_as_they_are) if getattr(files.mapping.fields, "currency", None) else files
-
-
-def _as_they_are(rows: str) -> str:
-    return rows
+    return replace(files, convert=lambda rows: rows) if getattr(files.mapping.fields, "currency", None) else files
 
 
 _COUNTS = "left_out IS NULL AND payment_amount IS NOT NULL AND order_date IS NOT NULL"

@@ -21,20 +21,10 @@ import pyarrow.parquet as pq
 from isal import igzip
 
 from ecom_assets.errors import SourceError
+from ecom_assets.sources.files import sql
 from ecom_assets.sources.files.formats import InputFile
-from ecom_assets.sources.files.shape import FlatRow, RowShape, grouped
-from ecom_assets.sources.files.shaped_files import as_json, csv_row, shaped_rows
-from ecom_assets.sources.files.sql import (
-    HAS_TEXT,
-    MAX_DEPTH,
-    Layout,
-    csv_source,
-    is_object,
-    line_source,
-    list_length,
-    many_brackets,
-    parquet_source,
-)
+from ecom_assets.sources.files.shape import FlatRow, RowShape, as_json, csv_row, grouped, shaped_rows
+from ecom_assets.sources.files.sql import Layout
 from ecom_assets.sources.files.text_blocks import (
     MAX_LINE_BYTES,
     UTF_8,
@@ -150,8 +140,8 @@ def _look_at_copy(con: duckdb.DuckDBPyConnection, layout: Layout, path: str, cop
 
 def _parquet_counts(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> dict[str, int]:
     if layout.exploded:
-        rows = f"coalesce(sum({list_length(layout)}), 0)"
-        sums = {file.path: con.execute(select(rows, parquet_source([file.path]))).fetchall() for file in files}
+        rows = f"coalesce(sum({sql.list_length(layout)}), 0)"
+        sums = {file.path: con.execute(select(rows, sql.parquet_source([file.path]))).fetchall() for file in files}
         return {path: int(count) for path, ((count,),) in sums.items()}
     if not files:
         return {}
@@ -163,16 +153,16 @@ def _look(con: duckdb.DuckDBPyConnection, layout: Layout, paths: Sequence[str]) 
     if layout.format == "csv":
         # The reader checks only the columns that it reads for valid UTF-8, so all columns are read.
         columns = "__file, count(*), count(COLUMNS(*))"
-        counted = con.execute(select(columns, csv_source(layout, paths), group_by="__file")).fetchall()
+        counted = con.execute(select(columns, sql.csv_source(layout, paths), group_by="__file")).fetchall()
         return Findings(row_counts={row[0]: int(row[1]) for row in counted})
-    good, unknown = is_object(layout), "NULL"
+    good, unknown = sql.is_object(layout), "NULL"
     if layout.other_columns == "refuse":
         unknown = f"list_filter(json_keys(line), lambda k: NOT list_contains({texts(layout.named)}, k))[1]"
     checked = select(
-        f"__file, {good} AND NOT {many_brackets('line')} AS good, CASE WHEN {good} THEN {unknown} END AS unknown,"
-        f" CASE WHEN {good} THEN {list_length(layout)} ELSE 1 END AS row_count",
-        line_source(paths, is_gzip=layout.is_gzip),
-        HAS_TEXT,
+        f"__file, {good} AND NOT {sql.MANY_BRACKETS} AS good, CASE WHEN {good} THEN {unknown} END AS unknown,"
+        f" CASE WHEN {good} THEN {sql.list_length(layout)} ELSE 1 END AS row_count",
+        sql.line_source(paths, is_gzip=layout.is_gzip),
+        sql.HAS_TEXT,
     )
     summed = select("__file, bool_and(good), any_value(unknown), sum(row_count)", checked, group_by="__file")
     rows = con.execute(summed).fetchall()
@@ -400,13 +390,13 @@ def _is_text(content: bytes) -> bool:
 
 def _is_too_deep(line: bytes) -> bool:
     """Return whether lists and objects are nested deeper than `MAX_DEPTH`, which later readers cannot parse."""
-    if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
+    if line.count(b"[") + line.count(b"{") <= sql.MAX_DEPTH:
         return False
     depth = 0
     for result in _TOKENS.finditer(line):
         token = result[0][:1]
         depth += (token in b"[{") - (token in b"]}")
-        if depth > MAX_DEPTH:
+        if depth > sql.MAX_DEPTH:
             return True
     return False
 

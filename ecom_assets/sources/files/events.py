@@ -17,18 +17,7 @@ from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import MAX_WORKERS, can_count, event_code, times_of_parts
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import Matching
-from ecom_assets.identity.links import (
-    ALIAS,
-    alias_events,
-    erased_devices,
-    identity_aliases,
-    merged_rows,
-    merged_users,
-    of_persons,
-    shared_users,
-    sign_ins,
-    users_of_devices,
-)
+from ecom_assets.identity import links
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import session_device_of, visitor_of_user, with_visitors_of_all
 from ecom_assets.questions.source import identity_rule
@@ -165,13 +154,9 @@ class FileEvents:
     @property
     def rule(self) -> CleaningRule:
         """Return the cleaning rule of `ecom run`."""
-        accepted = self.mapping.accepted_types(self.settings.event_types)
-        return CleaningRule(
-            accepted,
-            self.settings.late_days,
-            max_amount=self.settings.max_amount,
-            timezone=self.settings.timezone,
-        )
+        settings = self.settings
+        accepted = self.mapping.accepted_types(settings.event_types)
+        return CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
 
     @property
     def checked(self) -> CheckedRows | None:
@@ -263,17 +248,17 @@ class FileEvents:
         """Return the rows of `SharedIds` of devices that an erased person used, too."""
         from ecom_assets.privacy.erased_people import unlinked_ids  # noqa: PLC0415 (loads the ledger)
 
-        users = partial(fetched, self.con, users_of_devices(sign_ins(events, self.identity)))
-        rows = erased_devices(users, partial(unlinked_ids, self.settings))
+        users = partial(fetched, self.con, links.users_of_devices(links.sign_ins(events, self.identity)))
+        rows = links.erased_devices(users, partial(unlinked_ids, self.settings))
         kinds = "id_kind VARCHAR, id_value VARCHAR, reason VARCHAR, reached_count BIGINT"
         return self._filled(UNLINKED, kinds, list(rows))
 
     def _shared_users(self, events: ir.Table, aliases: Iterable[tuple[str, str]]) -> set[str]:
         """Return those of the users in aliases who join nobody."""
         users = sorted({user for alias in aliases for user in alias})
-        seen = sign_ins(events, self.identity)
+        seen = links.sign_ins(events, self.identity)
         seen = seen.filter(seen.user_id.isin(users))
-        return {row[0] for row in fetched(self.con, shared_users(seen, seen, self.identity).select("id_value"))}
+        return {row[0] for row in fetched(self.con, links.shared_users(seen, seen, self.identity).select("id_value"))}
 
     def _filled(self, name: str, columns: str, rows: Sequence[tuple[object, ...]]) -> ir.Table:
         """Return a table of a few rows: as lists in one statement, because Arrow and Ibis would load pandas."""
@@ -287,16 +272,16 @@ class FileEvents:
     def _merged(self, events: ir.Table) -> ir.Table:
         """Return the rows of `MergedUsers`; the few aliases are read again, with their properties."""
         pairs: list[tuple[str, str]] = []
-        if fetched(self.con, events.filter(events.event_type == ALIAS).limit(1).select("event_id")):
+        if fetched(self.con, events.filter(events.event_type == links.ALIAS).limit(1).select("event_id")):
             received = self.received()
-            rows = clean.classify(received.filter(received.event_type == ALIAS), self.rule, self._days)
+            rows = clean.classify(received.filter(received.event_type == links.ALIAS), self.rule, self._days)
             rows = clean.as_clean_events(rows.filter(rows.reject_reason.isnull()), self.rule)
-            aliases = identity_aliases(fetched(self.con, alias_events(rows, self.identity)))
+            aliases = links.identity_aliases(fetched(self.con, links.alias_events(rows, self.identity)))
             pairs = [(user, previous) for *_, user, previous in aliases]
-            pairs = of_persons(pairs, self._shared_users(events, pairs))
-        groups, _ = merged_users(pairs, self.identity.group_users)
+            pairs = links.of_persons(pairs, self._shared_users(events, pairs))
+        groups, _ = links.merged_users(pairs, self.identity.group_users)
         columns = "user_id VARCHAR, visitor_user_id VARCHAR, user_count BIGINT"
-        return self._filled(MERGED, columns, list(merged_rows(groups)))
+        return self._filled(MERGED, columns, list(links.merged_rows(groups)))
 
     def _ordinary(self, checked: CheckedRows) -> ir.Table:
         """Return the clean events that have a user and a unique id; with `received_date` only if it is needed."""

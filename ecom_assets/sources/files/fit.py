@@ -77,13 +77,8 @@ class _Fit:
 
     @cached_property
     def unknown(self) -> list[str]:
-        expected = {column for columns in self.used.values() for column in columns}
-        expected |= {
-            *self.mapping.ignore_columns,
-            *self.mapping.group_by,
-            *self.mapping.carry_down,
-            self.mapping.explode or "",
-        }
+        mapping, expected = self.mapping, {column for columns in self.used.values() for column in columns}
+        expected |= {*mapping.ignore_columns, *mapping.group_by, *mapping.carry_down, mapping.explode or ""}
         return [name for name in self.found.columns if name not in expected]
 
     def check_missing(self) -> None:
@@ -195,7 +190,7 @@ class _Fit:
         values = _filled(self.found.first_rows, column)
         if values and _epoch_form(values) is None:
             return
-        values = _filled(sample_of(self.file, self.found), column)
+        values = _filled(sample_of(self.file, self.found, self.mapping), column)
         form = _epoch_form(values)
         if form:
             raise MappingError(

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ecom_assets.events.clean import NULL_LIKE_IDS
-from ecom_assets.sources.files.mapping import SourceField
+from ecom_assets.sources.files.mapping import RecordMapping, SourceField
 from ecom_assets.warehouse.sql_text import pattern_of, select, texts
 
 if TYPE_CHECKING:
-    from ecom_assets.sources.files.mapping import RecordMapping
     from ecom_assets.sources.files.sql import FileDays, Layout
 
 IN_TIME = "is_sure"
@@ -82,7 +81,7 @@ def _bounds(kind: str, is_null: str, pattern: str | None = None) -> str:
 
 
 def rules_passed(
-    mapping: "RecordMapping", files: Iterable[tuple["Layout", "FileDays"]], late_days: int, most: Decimal
+    mapping: RecordMapping, files: Iterable[tuple["Layout", "FileDays"]], late_days: int, most: Decimal
 ) -> set[str]:
     """Return the rules that no row of any file breaks, by the footers, with `IN_TIME` and `PLAIN_USERS` if they hold.
 
@@ -108,7 +107,7 @@ def _footer(field: SourceField | None, layout: "Layout") -> Footer | None:
     return layout.footers.get(name) if name and layout.exploded is None else None
 
 
-def _filled(mapping: "RecordMapping", layout: "Layout") -> Iterator[str]:
+def _filled(mapping: RecordMapping, layout: "Layout") -> Iterator[str]:
     """Yield the rules about fields that no row leaves out."""
     needed = {"missing_event_id": mapping.id_field, "product_missing": mapping.fields.product_id}
     for rule, field in needed.items():
@@ -117,7 +116,7 @@ def _filled(mapping: "RecordMapping", layout: "Layout") -> Iterator[str]:
             yield rule
 
 
-def _amounts(mapping: "RecordMapping", layout: "Layout", most: Decimal) -> Iterator[str]:
+def _amounts(mapping: RecordMapping, layout: "Layout", most: Decimal) -> Iterator[str]:
     """Yield the rules about amounts, if each amount is an exact number within its limits."""
     field = mapping.fields.cart_value
     if mapping.fields.currency:  # what is read can be a converted amount
@@ -130,7 +129,7 @@ def _amounts(mapping: "RecordMapping", layout: "Layout", most: Decimal) -> Itera
             yield from ("negative_cart_value", "amount_too_large", "unparseable_cart_value")
 
 
-def _users(mapping: "RecordMapping", layout: "Layout") -> Iterator[str]:
+def _users(mapping: RecordMapping, layout: "Layout") -> Iterator[str]:
     """Yield the rules about users, and `PLAIN_USERS`, if the bounds of all users leave out all that are not plain."""
     field = mapping.fields.user_id
     footer = _footer(field, layout)
@@ -159,7 +158,7 @@ def _spellings(word: str) -> Iterator[tuple[str, str]]:
         yield first + word[1:].upper(), first + last
 
 
-def _is_in_time(mapping: "RecordMapping", layout: "Layout", days: "FileDays", late_days: int) -> bool:
+def _is_in_time(mapping: RecordMapping, layout: "Layout", days: "FileDays", late_days: int) -> bool:
     field, received = mapping.time_field, mapping.fields.received_at
     footer, kind = _footer(field, layout), layout.moments().get(field.column or "")
     if footer is None or kind is None or (received and (received.column is None or received.column in layout.own())):

@@ -11,7 +11,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     create_model,
     field_validator,
@@ -20,7 +19,7 @@ from pydantic import (
 
 from ecom_assets.clock import is_zone
 from ecom_assets.orders.orders import CHARGES
-from ecom_assets.sources.files.plain import Numerals, Operations, RowCondition, Text
+from ecom_assets.sources.files.plain import MappingPart, Numerals, Operations, RowCondition, Text
 from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, RowShape
 from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in, usual_event_types
@@ -37,6 +36,13 @@ def valid_zone(name: str) -> str:
     return name
 
 
+def known_format(form: str) -> str:
+    """Return the format of times if it is one, else raise ValueError."""
+    if form not in FORMATS and "%" not in form:
+        raise ValueError(f"{form!r} is neither one of {', '.join(FORMATS)} nor a strptime format")
+    return form
+
+
 OF_SHOP = "shop"
 
 
@@ -47,7 +53,7 @@ def _zone_or_shop(name: str) -> str:
 ZoneOrShop = Annotated[str, AfterValidator(_zone_or_shop)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RecordKind:
     """The kind of record that the rows of files become.
 
@@ -56,7 +62,7 @@ class RecordKind:
     are fields whose column has another name.
     """
 
-    folder: str  # of the shipped mappings
+    folder: str = ""  # of the shipped mappings
     fields: tuple[str, ...]
     id: str
     time: str
@@ -78,10 +84,6 @@ class RecordKind:
         left_out = {LEFT_OUT: "VARCHAR"} if self.is_filtered else {}
         file = {"source_file": "VARCHAR", "malformed_row": "VARCHAR"}
         return {**texts, self.at: "TIMESTAMP", **read, **left_out, **arrival, **file}
-
-
-class _MappingPart(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SourceField(Operations):
@@ -123,7 +125,7 @@ def _listed(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-class KindOfRow(_MappingPart):
+class KindOfRow(MappingPart):
     """One kind of rows of a record: the path of the list, and the records or elements that have such a row."""
 
     list: str = Field(min_length=1)
@@ -148,10 +150,9 @@ class TimeField(SourceField):
 
     @field_validator("format")
     @classmethod
-    def _known_format(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    def _known_formats(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for form in [value] if isinstance(value, str) else value:
-            if form not in FORMATS and "%" not in form:
-                raise ValueError(f"{form!r} is neither one of {', '.join(FORMATS)} nor a strptime format")
+            known_format(form)
         return value
 
     @property
@@ -179,7 +180,20 @@ class IdField(SourceField):
         return self
 
 
-class RecordFields(_MappingPart):
+class FieldEntries(BaseModel):
+    """The entries of a mapping: one per field of a record, None for fields that it does not fill."""
+
+    def mapped(self) -> Iterator[tuple[str, Any]]:
+        """Yield the entries of the fields that the mapping fills, with their names."""
+        return ((name, entry) for name in type(self).model_fields if (entry := getattr(self, name)) is not None)
+
+    def in_zone(self, zone: str) -> Self:
+        """Return the entries with a time zone for times of which only the shop knows the zone."""
+        times = {name: entry for name, entry in self.mapped() if getattr(entry, "timezone", "") == OF_SHOP}
+        return self.model_copy(update={name: t.model_copy(update={"timezone": zone}) for name, t in times.items()})
+
+
+class RecordFields(FieldEntries, MappingPart):
     """One entry per field of the record; fields without an entry stay empty."""
 
 
@@ -197,7 +211,7 @@ def fields_of(kind: RecordKind, base: type[RecordFields] = RecordFields) -> type
     return create_model(base.__name__, __base__=base, **entries)
 
 
-class RecordMapping(_MappingPart):
+class RecordMapping(MappingPart):
     """The settings that all mappings share."""
 
     kind: ClassVar[RecordKind]
@@ -247,9 +261,7 @@ class RecordMapping(_MappingPart):
 
     def in_zone(self, zone: str) -> Self:
         """Return the mapping with a time zone for times of which only the shop knows the zone."""
-        times = {name: field for name, field in self.mapped() if getattr(field, "timezone", "") == OF_SHOP}
-        fields = {name: field.model_copy(update={"timezone": zone}) for name, field in times.items()}
-        return self.model_copy(update={"fields": self.fields.model_copy(update=fields)}) if fields else self
+        return self.model_copy(update={"fields": self.fields.in_zone(zone)})
 
     @property
     def shape(self) -> RowShape | None:
@@ -288,10 +300,8 @@ class RecordMapping(_MappingPart):
 
     def mapped(self) -> Iterator[tuple[str, SourceField]]:
         """Yield the fields that this mapping fills, with their names."""
-        for name in type(self.fields).model_fields:
-            source_field = getattr(self.fields, name)
-            if source_field is not None:
-                yield name, source_field
+        fields: RecordFields = self.fields
+        return fields.mapped()
 
     def may_lack(self, name: str, column: str) -> bool:
         """Return whether a file may lack a column of a field; a hash may lack what another field may lack."""

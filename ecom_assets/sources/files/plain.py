@@ -51,18 +51,20 @@ class Numerals(BaseModel):
         return f"CASE WHEN {is_number} THEN replace({bare}, {text(self.decimal)}, '.') END"
 
 
-class _Part(BaseModel):
+class MappingPart(BaseModel):
+    """A part of a mapping, which refuses keys that it does not know."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Split(_Part):
+class Split(MappingPart):
     """One part of a text: the separator, and the place of the part, from 1; -1 is the last one."""
 
     by: str = Field(min_length=1)
     part: int = 1
 
 
-class Operations(_Part):
+class Operations(MappingPart):
     """What is done with a value, in this order; numbers first.
 
     Attributes:
@@ -141,7 +143,7 @@ def _listed(values: tuple[str, ...]) -> str:
     return f"({', '.join(map(text, values))})"
 
 
-class RowCondition(_Part):
+class RowCondition(MappingPart):
     """A condition on a row: a column with one of some values, with any value at all, or SQL."""
 
     column: str | None = Field(default=None, min_length=1)

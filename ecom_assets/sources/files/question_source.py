@@ -351,9 +351,8 @@ class OpenFileEvents:
             return Extent(self.files.rows.counted, self._ends["first"], self._ends["last"])
         events = events_in_period(self._clean, period)
         days = events.event_date
-        (row,) = (
-            events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max()).to_pyarrow().to_pylist()
-        )
+        ends = events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max())
+        (row,) = ends.to_pyarrow().to_pylist()
         return Extent(**row)
 
     def missing(self, first: date, last: date) -> frozenset[date]:

@@ -130,7 +130,7 @@ class RecordFiles:
         """
         low, high = first or date.min, end or date.max
         landed = [(f, y) for f, y in self.layouts if f.received_date and low <= f.received_date < high]
-        arrivals = self._arrivals_of(self._loose)
+        arrivals = self._arrivals_by_path()
         loose = [
             (f, y)
             for f, y in self._loose
@@ -152,7 +152,7 @@ class RecordFiles:
         """
         landed = [(f, y) for f, y in self.layouts if f.received_date]
         if is_dated:
-            self._arrivals_of(self._loose)
+            self._arrivals_by_path()
         return " UNION ALL ".join(self._select(group, late_days) for group in (*_groups(landed), *_groups(self._loose)))
 
     def row_count(self) -> int:
@@ -172,19 +172,19 @@ class RecordFiles:
     def received_days(self) -> tuple[date, date] | None:
         """Return the first and the last arrival day of the files; None if they have no rows."""
         days = [file.received_date for file in self.files() if file.received_date]
-        days += [end for arrival in self._arrivals_of(self._loose).values() for end in (arrival.first, arrival.last)]
+        days += [end for arrival in self._arrivals_by_path().values() for end in (arrival.first, arrival.last)]
         return (min(days), max(days)) if days else None
 
     def arrival_dates(self) -> set[date]:
         """Return the days on which rows of the files arrived; landing folders count without being opened."""
-        loose = self._arrivals_of(self._loose).values()
+        loose = self._arrivals_by_path().values()
         landed = {file.received_date for file in self.files() if file.received_date}
         return landed.union(*(arrivals.row_counts for arrivals in loose))
 
     def has_believed_days(self) -> bool:
         """Return whether any file or row has a plausible arrival day."""
         is_landed = len(self._loose) < len(self.layouts)
-        return is_landed or any(arrivals.has_date for arrivals in self._arrivals_of(self._loose).values())
+        return is_landed or any(arrivals.has_date for arrivals in self._arrivals_by_path().values())
 
     def file_rows(self, days: Days | None = None) -> list[FileRows]:
         """Return the row counts of the files; landing folders of other days are left out and not opened."""
@@ -192,7 +192,7 @@ class RecordFiles:
         landed = [(f, y) for f, y in self.layouts if f.received_date and (wanted is None or f.received_date in wanted)]
         for group in _groups(landed):
             self._look_for_damage(group)
-        arrivals = self._arrivals_of(self._loose)
+        arrivals = self._arrivals_by_path()
         by_day: dict[str, dict[date, int]] = {
             **{f.path: {f.received_date: self._row_counts[f.path]} for f, _ in landed if f.received_date},
             **{f.path: arrivals[f.path].row_counts for f, _ in self._loose if f.path in arrivals},
@@ -211,10 +211,10 @@ class RecordFiles:
 
     def _select(self, group: Sequence[tuple[InputFile, Layout]], sure_late_days: int | None = None) -> str:
         files = [self._days_of(file) for file, _ in group]
-        has = self.convert is not None
         rows = dated_sql(
-            self._records(group), self.mapping.kind, files, self.timezone, sure_late_days, with_currency=has
-        )
+            self._records(group), self.mapping.kind, files, self.timezone, sure_late_days,
+            with_currency=self.convert is not None,
+        )  # fmt: skip
         return self.convert(rows) if self.convert else rows
 
     def _records(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
@@ -254,17 +254,17 @@ class RecordFiles:
         latest = _day_of(file.placed_at, self.timezone)
         return FileDays(file.path, file.stored_name, file.received_date, modified, fallback, self.first_day, latest)
 
-    def _arrivals_of(self, loose: Sequence[tuple[InputFile, Layout]]) -> dict[str, ArrivalDays]:
+    def _arrivals_by_path(self) -> dict[str, ArrivalDays]:
         """Return the arrival days of files outside landing folders, from one pass over each file."""
-        new = [(file, layout) for file, layout in loose if file.path not in self._arrivals]
+        new = [(file, layout) for file, layout in self._loose if file.path not in self._arrivals]
         for group in _groups(new):
             files = [self._days_of(file) for file, _ in group]
             sql = arrivals_sql(self._records(group), self.mapping.kind, files, self.timezone)
             rows: dict[str, list[tuple[date | None, int, date | None]]] = {}
             with naming_damaged_parquet():
                 result = self.con.execute(sql).fetchall()
-            for path, *counted in result:
-                rows.setdefault(path, []).append((counted[0], counted[1], counted[2]))
+            for path, stated, row_count, usable in result:
+                rows.setdefault(path, []).append((stated, row_count, usable))
             for file in files:
                 if file.path in rows:
                     self._arrivals[file.path] = ArrivalDays.from_rows(rows[file.path], file.modified_date)

@@ -42,6 +42,10 @@ _END_OF_PLAUSIBLE = LAST_PLAUSIBLE + timedelta(days=1)
 FIRST_TIME, LAST_TIME = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 (UTC, as the engine has it)
 _APOSTROPHE = text("^'([0-9+=@-])") + ", " + text(r"\1")
 HAS_TEXT = "trim(line) <> ''"
+_OPENING = "strlen(line) - strlen(translate(line, '[{', ''))"
+# A condition with AND would count the brackets of every line.
+MANY_BRACKETS = f"(CASE WHEN strlen(line) > {2 * MAX_DEPTH} THEN {_OPENING} > {MAX_DEPTH} ELSE false END)"
+"""The test whether a `line` may be nested deeper than `MAX_DEPTH`; it counts brackets in long lines."""
 
 
 @dataclass(frozen=True)
@@ -193,13 +197,6 @@ def list_length(layout: Layout) -> str:
     if layout.own()[layout.exploded].type.endswith("[]"):
         return f"coalesce(len({column}), 1)"
     return f"coalesce(len(TRY_CAST(to_json({column}) AS JSON[])), 1)"
-
-
-def many_brackets(line: str) -> str:
-    """Return the SQL that tests if a line may be nested deeper than `MAX_DEPTH`; it counts brackets in long lines."""
-    opening = f"strlen({line}) - strlen(translate({line}, '[{{', ''))"
-    # A condition with AND would count the brackets of every line.
-    return f"(CASE WHEN strlen({line}) > {2 * MAX_DEPTH} THEN {opening} > {MAX_DEPTH} ELSE false END)"
 
 
 def _json_rows(layout: Layout, lines: str) -> str:
@@ -394,9 +391,7 @@ def field_sql(mapping: RecordMapping, name: str) -> str:
     field: SourceField | None = getattr(mapping.fields, name)
     value = _value_sql(field, mapping.numerals, is_number=name in mapping.kind.numbers)
     if translations := mapping.translations().get(name):
-        pairs = " ".join(
-            f"WHEN {text(source_value)} THEN {text(translation)}" for source_value, translation in translations.items()
-        )
+        pairs = " ".join(f"WHEN {text(old)} THEN {text(new)}" for old, new in translations.items())
         return f"CASE {value} {pairs} ELSE {value} END"
     if name == "properties" and mapping.other_columns == "properties":
         return _with_others(value) if field else "__other"
@@ -436,9 +431,7 @@ def _share_sql(whole: str, weight: str) -> str:
     return f"TRY_CAST(CASE WHEN {all_} = 0 THEN {first} ELSE {parts} END AS {NUMBER})::VARCHAR"
 
 
-def _origin_sql(field: SourceField | None) -> str:
-    if field is None:
-        return _NOTHING
+def _origin_sql(field: SourceField) -> str:
     if field.column:
         return ident(field.column)
     if field.first_of:

@@ -1,4 +1,7 @@
-"""Files as the engine reads them: the files in a zip archive, and the elements of a JSON array as lines."""
+"""Files as the engine reads them: the files in a zip archive, and the elements of a JSON array as lines.
+
+Catalogues and rates are small files that the engine reads by itself, after a copy in UTF-8 where they are not.
+"""
 
 import hashlib
 import json
@@ -6,12 +9,25 @@ import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.damage import copies_folder
 from ecom_assets.sources.files.formats import InputFile, format_of, head_of, is_ignored
-from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK, DAMAGED, UTF_8, blocks_of, opened_bytes
+from ecom_assets.sources.files.shape import json_in
+from ecom_assets.sources.files.text_blocks import (
+    BYTE_ORDER_MARK,
+    DAMAGED,
+    UTF_8,
+    blocks_of,
+    encoding_of_lines,
+    lines_of,
+    marked_encoding,
+    opened_bytes,
+)
+from ecom_assets.warehouse.sql_text import text
 
 
 def unpacked(files: Iterable[InputFile], *, keeps_arrays: bool = False) -> Iterator[InputFile]:
@@ -74,15 +90,7 @@ def _is_array(file: InputFile) -> bool:
     if not start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"["):
         return False
     lines = [line for line in head_of(file).removeprefix(BYTE_ORDER_MARK).splitlines() if line.strip()]
-    return len(lines) == 1 or not _is_json(lines[0])
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    return len(lines) == 1 or json_in(lines[0]) is None
 
 
 def _lines(file: InputFile) -> InputFile:
@@ -128,3 +136,33 @@ def _copy_of(file: InputFile, part: str) -> Path:
     """Return the folder for the copy of a part of a file, as the file is now."""
     named = f"{file.path}|{file.size}|{file.modified_at}|{part}"
     return copies_folder() / hashlib.sha256(named.encode(errors="replace")).hexdigest()
+
+
+def catalogue_rows(path: str) -> str:
+    """Return the reader call for a catalogue.
+
+    Raises:
+        SourceError: It cannot be read to its end, or is a text file of an unknown encoding.
+    """
+    if path.endswith((".parquet", ".pq")):
+        return f"read_parquet({text(path)})"
+    return f"read_csv({text(_in_utf_8(path))}, all_varchar=true)"
+
+
+def _in_utf_8(path: str) -> str:
+    """Return the path of a text file if it is UTF-8, else that of a copy."""
+    file_path = Path(path)
+    if not file_path.is_file():  # the engine's reader says so
+        return path
+    stat = file_path.stat()
+    written_at = datetime.fromtimestamp(stat.st_mtime, UTC)
+    is_gzip = file_path.suffix == ".gz"
+    file = InputFile(path, file_path.name, "csv", is_gzip, None, stat.st_size, written_at, written_at, encoding=UTF_8)
+    head = b"".join(islice(blocks_of(file), 1))
+    encoding = marked_encoding(head) or encoding_of_lines(lines_of(file), file_path.name)
+    if encoding in {None, UTF_8}:
+        return path
+    copy = copies_folder() / f"{hashlib.sha256(f'{file_path.absolute()}|{written_at}'.encode()).hexdigest()}.csv"
+    with copy.open("wb") as opened:
+        opened.writelines(blocks_of(replace(file, encoding=encoding)))
+    return str(copy)

@@ -310,8 +310,8 @@ class OrderReports:
                 )
             time.sleep(self._settings.order_api_poll_s)
 
-    def fetch_history(self, report: ReadyReport) -> Path:
-        """Download the order lines of a report, store them, and return their path.
+    def fetch_history(self, report: ReadyReport) -> None:
+        """Download the order lines of a report, and store them.
 
         Raises:
             SourceError: The report has no such file, or it is empty or truncated; an earlier file is kept.
@@ -322,9 +322,7 @@ class OrderReports:
                 "your orders from a file once instead, with `ecom run --orders PATH`."
             )
         body = self._download_file(report, HISTORY, partial(_fault_of_orders, None))
-        path = history_path(self._settings.home)
-        land(body, path)
-        return path
+        land(body, history_path(self._settings.home))
 
     def fetch_other(self, report: ReadyReport, name: str) -> str:
         """Download and store another file of a report if it has it; return why it could not, or nothing."""

@@ -38,7 +38,6 @@ CENTS = Decimal("0.01")
 
 
 ACTIVITY_KIND = RecordKind(
-    folder="",
     fields=("id", "uniq_id", "date_time", "action_id", "customer_id", "quantity"),
     id="uniq_id",
     time="date_time",
@@ -53,7 +52,6 @@ ACTIVITY_KIND = RecordKind(
 
 
 RESEARCH_KIND = RecordKind(
-    folder="",
     fields=("research_id", "id", "date_id", "category_id", "geo_id", "sales_qty", "sales_amt"),
     id="research_id",
     time="date_id",

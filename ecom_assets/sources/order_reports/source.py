@@ -14,11 +14,11 @@ from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import received_rows
 from ecom_assets.sources.extraction.landing import STATE
-from ecom_assets.sources.files.catalogue_rows import catalogue_rows
 from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.formats import in_landing_folders, split_paths
 from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles, landing_days
+from ecom_assets.sources.files.unpacked import catalogue_rows
 from ecom_assets.sources.landing import NATIVE_ORDERS, has_landed, is_stream, stream_folder
 from ecom_assets.sources.order_reports.api import fetch_increments, history_path, metrics_of, path_of
 from ecom_assets.tables.days import Days
@@ -44,11 +44,6 @@ def order_paths(settings: Settings) -> list[str]:
     if is_stream(settings, "orders"):
         return [str(stream_folder(settings, "orders"))]
     return split_paths(settings.orders)
-
-
-def orders_mapping_name(settings: Settings) -> str:
-    """Return the name of the mapping of order files; what landed has the native one."""
-    return NATIVE_ORDERS if is_stream(settings, "orders") else settings.orders_mapping
 
 
 def checks_days(settings: Settings) -> bool:
@@ -114,7 +109,8 @@ def open_orders(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFil
     """
     if not has_landed(settings, "orders"):
         raise SourceError("No order of the stream in ECOM_ORDERS has landed yet; run `ecom stream --kind orders`.")
-    mapping = load_order_mapping(orders_mapping_name(settings))
+    # What landed has the native mapping.
+    mapping = load_order_mapping(NATIVE_ORDERS if is_stream(settings, "orders") else settings.orders_mapping)
     return RecordFiles.open(con, order_paths(settings), mapping, settings.timezone, settings.first_plausible_day)
 
 
@@ -187,12 +183,6 @@ class OrderReader:
         files = self._landed[0] if self._landed else self._open_landed(home, days or NO_DAYS)
         return files.file_rows(days) or None
 
-    def arrival_days(self, home: Path, days: Days) -> Days:
-        """Return those of `days` that have lines in the report that was loaded whole, and those after it."""
-        path = history_path(home)
-        report_days = self.files([path]).arrival_dates() if path.exists() else set()
-        return Days(tuple(day for day in days.dates if day in report_days or not report_days or day > max(report_days)))
-
     def _open_landed(self, home: Path, days: Days) -> RecordFiles:
         paths = [history_path(home), *(path_of(home, day) for day in days.dates)]
         self._landed[:] = [self.files([path for path in paths if path.exists()])]
@@ -258,8 +248,14 @@ class ApiOrders(_Orders):
         return self.reader.landed_rows(self.settings.home, days)
 
     def arrival_days(self, days: Days) -> Days:
-        """Return those of `days` that can have an increment: the API says only of days that it is asked about."""
-        return self.reader.arrival_days(self.settings.home, ended_days(self.settings.timezone, days, self.now))
+        """Return those of `days` that can have an increment: the API says only of days that it is asked about.
+
+        These have lines in the report that was loaded whole, or come after it.
+        """
+        path = history_path(self.settings.home)
+        in_report = self.reader.files([path]).arrival_dates() if path.exists() else set()
+        ended = ended_days(self.settings.timezone, days, self.now)
+        return Days(tuple(day for day in ended.dates if day in in_report or not in_report or day > max(in_report)))
 
 
 def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:

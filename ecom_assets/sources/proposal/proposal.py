@@ -1,5 +1,6 @@
 """The mapping that is proposed for files: a shipped one that reads them, else one by names and values of columns."""
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,19 +9,130 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from ecom_assets.errors import UsageError
+import duckdb
+
+from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.reading import CustomerFileReading
-from ecom_assets.sources.files.formats import InputFile, find_files
-from ecom_assets.sources.files.reading import FileReading
+from ecom_assets.sources.files.columns import columns_of
+from ecom_assets.sources.files.fit import columns_used, has_needed_columns
+from ecom_assets.sources.files.formats import find_files
+from ecom_assets.sources.files.mapping import load, shipped
+from ecom_assets.sources.files.records import DUPLICATE
+from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.unpacked import unpacked
-from ecom_assets.sources.proposal.draft import CustomerDraft, Draft
-from ecom_assets.sources.proposal.encodings import encoding_question, possible_encodings
+from ecom_assets.sources.proposal.draft import MAPPINGS, CustomerDraft, Draft
 from ecom_assets.sources.proposal.fields import MappingKind, item_field_count, kind_of
-from ecom_assets.sources.proposal.lists import ItemList, RecordLists
-from ecom_assets.sources.proposal.questions import ENCODING, LIST, OPEN, ROWS, ZONE, OpenQuestion, quoted, shown
-from ecom_assets.sources.proposal.shipped import ShippedFit, shipped_fits
-from ecom_assets.sources.proposal.values import FileValues
+from ecom_assets.sources.proposal.questions import (
+    ENCODING,
+    LIST,
+    OPEN,
+    ROWS,
+    ZONE,
+    OpenQuestion,
+    encoding_question,
+    possible_encodings,
+    quoted,
+    shown,
+)
+from ecom_assets.sources.proposal.values import FileValues, ItemList, delimiter_of
+from ecom_assets.sources.reading import CustomerFileReading, FileReading, file_mappings
+
+
+@dataclass(frozen=True)
+class ShippedFit:
+    """A shipped mapping that reads the files, with the lines in which they differ from its layout."""
+
+    name: str
+    kind: MappingKind
+    columns: tuple[str, ...]
+    known_count: int
+    filled_count: int
+    clean_count: int
+    row_count: int
+    lines: tuple[str, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """Return why it fits, in a sentence."""
+        columns = ", ".join(self.columns[:6])
+        return f"{self.name} fits best: it knows {columns}; of {self.row_count:,} rows {self.clean_count:,} are clean."
+
+
+def shipped_fits(paths: Sequence[str], settings: Settings, kind: MappingKind | None = None) -> list[ShippedFit]:
+    """Return the shipped mappings of a kind that read files, the best first.
+
+    The best is the one by which the most rows are clean, then the most fields filled; then the simplest. Mappings of
+    customers need little more than an address, so they count only where nothing else reads the files.
+    """
+    kinds = [of_rows for of_rows in MAPPINGS if kind in {None, of_rows}]
+    with duckdb.connect() as con:
+        tried = [
+            _tried(con, paths, of_rows, name, settings) for of_rows in kinds for name in shipped(MAPPINGS[of_rows])
+        ]
+    fits = [fit for fit in tried if fit is not None]
+    if not fits and kind in {None, MappingKind.CUSTOMERS}:
+        fits = [fit for name in file_mappings() if (fit := _tried_customers(paths, name, settings)) is not None]
+    return sorted(fits, key=lambda fit: (fit.clean_count, fit.filled_count, -fit.known_count), reverse=True)
+
+
+def _tried(
+    con: duckdb.DuckDBPyConnection, paths: Sequence[str], kind: MappingKind, name: str, settings: Settings
+) -> ShippedFit | None:
+    """Return the fit of a mapping, also if a spreadsheet has saved the files with its own delimiter."""
+    try:
+        mapping = load(MAPPINGS[kind], name)
+        file = next(unpacked(find_files(paths)))
+        lines: tuple[str, ...] = ()
+        if mapping.delimiter == "," and (own := delimiter_of(file)) != ",":
+            mapping, lines = mapping.model_copy(update={"delimiter": own}), (f"delimiter: {json.dumps(own)}",)
+        columns = columns_of(con, file, mapping).columns.keys()
+        mapped_columns = {column for used in columns_used(mapping).values() for column in used} - {*ADDED}
+        is_document = file.format == "ndjson" and mapping.shape is not None
+        if not has_needed_columns(mapping, columns, is_document=is_document):
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            extended = Path(folder) / f"{name}.yaml"
+            extended.write_text("\n".join([f"extends: {name}", *lines, ""]), encoding="utf-8")
+            reading = FileReading.open(
+                paths, str(extended) if lines else name, is_events=kind is MappingKind.EVENTS, settings=settings
+            )
+            rows, filled_count = reading.rows, reading.filled_count
+    except EcomError:
+        return None
+    clean_count = rows.counted + rows.rejected.get(DUPLICATE, 0)  # a copy of a row that is counted is clean, too
+    if clean_count * 2 < rows.read:
+        return None
+    return ShippedFit(
+        name,
+        kind,
+        tuple(sorted(mapped_columns & columns)),
+        len(mapped_columns),
+        filled_count,
+        clean_count,
+        rows.read,
+        lines,
+    )
+
+
+def _tried_customers(paths: Sequence[str], name: str, settings: Settings) -> ShippedFit | None:
+    try:
+        reading = CustomerFileReading.open(paths, name, settings)
+    except EcomError:
+        return None
+    columns, mapped_columns = reading.known_columns
+    # An address alone is in every file of orders, too.
+    if len(columns) < 4 or reading.clean_count * 2 < reading.row_count:  # noqa: PLR2004 (id, and who it is)
+        return None
+    return ShippedFit(
+        name,
+        MappingKind.CUSTOMERS,
+        columns,
+        len(mapped_columns),
+        reading.filled_count,
+        reading.clean_count,
+        reading.row_count,
+    )
+
 
 NO_LIST, FIRST_ITEM = "none", "first"
 OWN: Final = "own"
@@ -46,17 +158,6 @@ class MappingProposal:
     def text(self) -> str:
         """Return the mapping as YAML."""
         return "\n".join([*(f"# {shown(reason)}" for reason in self.why), *self.lines, ""])
-
-
-@dataclass(frozen=True)
-class FileLook:
-    """What a file looks like: its format, encoding and delimiter, and how many rows it has."""
-
-    format: str
-    encoding: str | None
-    delimiter: str
-    row_count: int
-    lists: RecordLists
 
 
 @dataclass(frozen=True)
@@ -97,9 +198,8 @@ class MappingSearch:
         problems: dict[str, str] = {}
         while True:
             questions = self.proposal(result, mapping).questions
-            new = [
-                question for question in questions if question.key in answers and question.key not in result | problems
-            ]
+            left = answers.keys() - result.keys() - problems.keys()
+            new = [question for question in questions if question.key in left]
             if not new:
                 return result, problems
             try:
@@ -149,18 +249,13 @@ class MappingSearch:
         return result
 
     @cached_property
-    def look(self) -> FileLook:
-        """Return what the first of the files looks like."""
-        values = self._values(self.encoding or next(iter(self._possible_encodings), None))
-        return FileLook(self._first.format, values.encoding, values.delimiter, values.row_count, values.lists)
-
-    @cached_property
-    def _first(self) -> InputFile:
-        return next(unpacked(find_files(self.paths)))
+    def look(self) -> FileValues:
+        """Return what the first of the files looks like: its format, encoding and delimiter, and its values."""
+        return self._values(self.encoding or next(iter(self._possible_encodings), None))
 
     @cached_property
     def _possible_encodings(self) -> dict[str, str]:
-        return {} if self.encoding else possible_encodings(self._first)
+        return {} if self.encoding else possible_encodings(next(unpacked(find_files(self.paths))))
 
     def _values(self, encoding: str | None, spread: str = "") -> FileValues:
         key = encoding, spread

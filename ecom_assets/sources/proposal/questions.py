@@ -1,14 +1,20 @@
-"""What a file does not say by itself: the questions about it, and the answers that are possible."""
+"""What a file does not say by itself: the questions about it, and the answers that are possible.
+
+Of a text file that is not UTF-8, the encoding is what its words say, or a question where several readings are words.
+"""
 
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from typing import Final
 
 from ecom_assets.clock import is_zone
-from ecom_assets.errors import DefinitionError, UsageError
+from ecom_assets.errors import UsageError
+from ecom_assets.sources.files.formats import InputFile, head_of
+from ecom_assets.sources.files.text_blocks import is_utf_8, lines_of, marked_encoding
 
 OPEN: Final = "?"
 """What stands in a mapping for an answer that nobody has given: it is refused until it is replaced."""
@@ -81,11 +87,66 @@ def quoted_list(names: Sequence[str]) -> str:
     return f"[{', '.join(map(quoted, names))}]"
 
 
-def require_answer(choices: Sequence[str], role: str) -> None:
-    """Raise unless there is something to choose from.
+CANDIDATES: Final = {
+    "cp1252": "Western Europe, as Excel saves it", "cp1250": "Central Europe", "cp1251": "Cyrillic",
+    "cp1253": "Greek", "cp1254": "Turkish", "mac_roman": "older Macs", "cp850": "DOS",
+}  # fmt: skip
+"""Encodings of one byte that files of shops have, the most frequent first."""
+_MOST_WORDS = 5_000
+_MOST_ODD_SHARE = 0.05
+_NOT_WRITTEN = frozenset({"Cc", "Cn", "Sk"})
+"""The categories of signs that no word has: controls, signs that are not assigned, accents without a letter."""
+_UNLIKELY = re.compile("[\xc0-\u024f]{3}")
+"""Three accented letters in a row, as Cyrillic letters are in a Western encoding."""
+_WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff]+[A-Za-z\x80-\xff]*")
 
-    Raises:
-        DefinitionError: No column can be what is needed.
+
+def possible_encodings(file: InputFile) -> dict[str, str]:
+    """Return the encodings in which a file's words look like words, each with a word that distinguishes it.
+
+    One entry means that the file says it; none that it is UTF-8 or has a mark.
     """
-    if not choices:
-        raise DefinitionError(f"No column of the file can be {role}; give a file that has one.")
+    if file.format != "csv" or marked_encoding(head_of(file)):
+        return {}
+    odd_words = list(dict.fromkeys(islice(_odd_words(file), _MOST_WORDS)))
+    readings = {name: read for name in CANDIDATES if (read := _words_in(odd_words, name))}
+    first_with: dict[tuple[str, ...], str] = {}
+    for name, read in readings.items():
+        first_with.setdefault(read, name)  # encodings that read the same are one
+    different = [index for index in range(len(odd_words)) if len({read[index] for read in first_with}) > 1]
+    return {name: shown(read[different[0] if different else 0]) for read, name in first_with.items()}
+
+
+def encoding_question(possible: dict[str, str]) -> OpenQuestion | None:
+    """Return the question which of several encodings is meant; None if there is no choice."""
+    if len(possible) < 2:  # noqa: PLR2004 (a choice is between two)
+        return None
+    readings = ", ".join(f"{name} ({CANDIDATES[name]}) reads “{word}”" for name, word in possible.items())
+    sentence = f"the encoding, as the file is not UTF-8: {readings}"
+    return OpenQuestion(ENCODING, sentence, tuple(possible), next(iter(possible)))
+
+
+def _odd_words(file: InputFile) -> Iterator[bytes]:
+    for line in lines_of(file):
+        if not line.isascii() and not is_utf_8(line):
+            yield from _WORD.findall(line)
+
+
+def _words_in(encoded_words: Sequence[bytes], encoding: str) -> tuple[str, ...]:
+    """Return encoded words as an encoding reads them; none if too many are not words then."""
+    try:
+        read = tuple(word.decode(encoding) for word in encoded_words)
+    except UnicodeDecodeError:
+        return ()
+    odd = sum(map(_is_odd, read))
+    return read if odd <= _MOST_ODD_SHARE * len(read) else ()
+
+
+def _is_odd(word: str) -> bool:
+    """Return whether a word mixes scripts, has a sign between letters, or a capital after a small letter."""
+    if any(unicodedata.category(sign) in _NOT_WRITTEN for sign in word):
+        return True
+    scripts = {unicodedata.name(sign, "?").split()[0] for sign in word if sign.isalpha()}
+    has_inner_sign = not all(map(str.isalpha, word.strip("".join(sign for sign in word if not sign.isalpha()))))
+    has_inner_capital = any(before.islower() and after.isupper() for before, after in pairwise(word))
+    return len(scripts) > 1 or has_inner_sign or _UNLIKELY.search(word) is not None or has_inner_capital

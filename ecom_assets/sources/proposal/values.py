@@ -1,10 +1,14 @@
-"""The values of a file as text, and what they are: times in which formats, numbers with which separators."""
+"""The values of a file as text, and what they are: times in which formats, numbers with which separators.
+
+Of JSON: where the records of a document lie, and the lists of items that records have.
+"""
 
 import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import duckdb
@@ -16,11 +20,79 @@ from ecom_assets.sources.files.formats import InputFile, find_files, head_of
 from ecom_assets.sources.files.mapping import EventMapping
 from ecom_assets.sources.files.plain import Numerals
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.files.shape import RowShape, at, shaped_records
 from ecom_assets.sources.files.sql import json_pointer
 from ecom_assets.sources.files.text_blocks import UTF_8, as_utf_8, marked_encoding
 from ecom_assets.sources.files.unpacked import unpacked
-from ecom_assets.sources.proposal.lists import RecordLists
 from ecom_assets.warehouse.sql_text import ident, instant, select, text
+
+_SAMPLE = 1000
+
+
+@dataclass(frozen=True)
+class ItemList:
+    """A list of objects in records: its path, the most elements that a record of the sample has, and their members."""
+
+    path: str
+    most: int
+    members: frozenset[str]
+
+
+@dataclass(frozen=True)
+class RecordLists:
+    """The path of the records in a document, empty if they are its lines, and the lists that records have."""
+
+    records: str = ""
+    items: tuple[ItemList, ...] = ()
+
+    @classmethod
+    def in_file(cls, file: InputFile) -> "RecordLists":
+        """Return those of a file; of other files than JSON none."""
+        if file.format != "ndjson":
+            return cls()
+        try:
+            documents = [
+                document for document in islice(shaped_records(file, RowShape()), _SAMPLE) if isinstance(document, dict)
+            ]
+        except SourceError:
+            return cls()
+        records = _records_path(documents[0]) if len(documents) == 1 else ""
+        listed = at(documents[0], records) if records else documents
+        sample = [record for record in listed if isinstance(record, dict)][:_SAMPLE]
+        return cls(records, tuple(_item_lists(sample)))
+
+
+def _records_path(document: dict[str, Any]) -> str:
+    """Return the path of the list that a document is about; empty if it is a record itself."""
+    lists = dict(_lists_of(document, ""))
+    if not lists:
+        return ""
+    name = max(lists, key=lambda path: len(lists[path]))
+    steps = name.split(".")
+    around = [document, *(at(document, ".".join(steps[:depth])) for depth in range(1, len(steps)))]
+    own = [member for parent in around for member, value in parent.items() if not isinstance(value, dict | list)]
+    # An answer of an API has little around its records; a record has more than the elements of its lists.
+    return name if len(own) < len(lists[name][0]) and not any("id" in member.lower() for member in own) else ""
+
+
+def _item_lists(records: list[dict[str, Any]]) -> Iterator[ItemList]:
+    most: dict[str, int] = {}
+    members: dict[str, set[str]] = {}
+    for record in records:
+        for path, elements in _lists_of(record, ""):
+            most[path] = max(most.get(path, 0), len(elements))
+            members.setdefault(path, set()).update(*elements)
+    for path, count in most.items():
+        yield ItemList(path, count, frozenset(members[path]))
+
+
+def _lists_of(record: dict[str, Any], prefix: str, depth: int = 2) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    for name, value in record.items():
+        if isinstance(value, list) and value and all(isinstance(element, dict) for element in value):
+            yield f"{prefix}{name}", value
+        elif isinstance(value, dict) and depth:
+            yield from _lists_of(value, f"{prefix}{name}.", depth - 1)
+
 
 TABLE = "values_of_file"
 FEW, MOST_LOOKED_AT = 100, 20_000
@@ -160,9 +232,9 @@ class FileValues:
         has_clock = self.scalar(f"count(*) FILTER (contains({value.column}, ':'))")
         return bool(forms) and not has_clock and not forms[0].startswith("epoch")
 
-    def scalar(self, expression: str, *, where: str = "") -> Any:  # noqa: ANN401 (whatever the expression is)
+    def scalar(self, expression: str) -> Any:  # noqa: ANN401 (whatever the expression is)
         """Return the value of an aggregate."""
-        ((result,),) = self._rows(select(expression, TABLE, where))
+        ((result,),) = self._rows(select(expression, TABLE))
         return result
 
     def _rows(self, statement: str) -> list[Any]:
