@@ -295,15 +295,13 @@ def answer(
         data = replace(_data_of(question, source, opened, segment, keep), begun=begun)
         numbers = kind.compute(question, data)
         numbers["definition"] |= _asked_of(segment, identity)
-        document = _document(kind, question, data, numbers, page)
-        result = kind.answer.model_validate(document)
-        return _without_numbers(result) if is_unknown(document) else result
+        return _answer_of(kind, question, data, numbers, page)
 
 
-def _document(
+def _answer_of(
     kind: Kind[Q, A], question: Q, data: QuestionData, numbers: dict[str, Any], page: tuple[int | None, int]
-) -> dict[str, Any]:
-    """Return the fields of an answer with these numbers."""
+) -> A:
+    """Return the answer with these numbers, if its days are known."""
     doubts, of_days = [*numbers.pop("warnings", ()), *_doubts(data)], _unknown_days(question, data)
     of_source = data.opened.warnings()
     document = {
@@ -313,9 +311,10 @@ def _document(
         **_page_of(numbers, kind.lists, page),
         **data.source.facts(),
     }
-    if is_unknown(document):  # then whatever else is said of events would be about days without any
-        doubts, document["notes"] = [], []
-    return document | {"warnings": list(dict.fromkeys((*of_days, *doubts, *of_source)))}
+    if not is_unknown(document):
+        return kind.answer.model_validate(document | {"warnings": [*dict.fromkeys((*of_days, *doubts, *of_source))]})
+    # Whatever else is said of events would be about days without any.
+    return _without_numbers(kind.answer.model_validate(document | {"warnings": [*of_days, *of_source], "notes": []}))
 
 
 def _compared(kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | None, page: tuple[int | None, int]) -> A:
