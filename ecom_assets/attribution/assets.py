@@ -10,18 +10,10 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from ecom_assets.attribution import contracts, credit
+from ecom_assets.attribution import contracts, credit, markov
 from ecom_assets.attribution import touches as compute
 from ecom_assets.attribution.contracts import Conversions, FirstTouches, Touches
 from ecom_assets.attribution.credit import UNITS_OF_ONE, AttributionRule, touched_days
-from ecom_assets.attribution.markov import (
-    Chain,
-    converting_days,
-    removal_effect_rows,
-    removal_effects,
-    step_spans,
-    steps_on,
-)
 from ecom_assets.attribution.touches import ChannelRule
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders import orders
@@ -97,22 +89,22 @@ def channel_removal_effects(
     conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
 ) -> ir.Table:
     """Solve the Markov chain of each day; the engine counts its transitions, and Python solves the few equations."""
-    spans = step_spans(conversions, touches, attribution_rule, days)
-    counted = steps_on(spans, days).semi_join(converting_days(spans), ["unit", "day"])
+    spans = markov.step_spans(conversions, touches, attribution_rule, days)
+    counted = markov.steps_on(spans, days).semi_join(markov.converting_days(spans), ["unit", "day"])
     con = connect()
     chains = _chains(counted.to_pyarrow().to_pylist())
-    con.con.register("removal_effects", removal_effect_rows(chains))
+    con.con.register("removal_effects", markov.removal_effect_rows(chains))
     return con.table("removal_effects")
 
 
-def _chains(counted: list[dict[str, Any]]) -> Iterator[Chain]:
+def _chains(counted: list[dict[str, Any]]) -> Iterator[markov.Chain]:
 
     def chain(row: dict[str, Any]) -> tuple[date, str]:
         return row["day"], row["unit"]
 
     for (day, unit), rows in groupby(sorted(counted, key=chain), key=chain):
         steps = {(row["here"], row["there"]): int(row["step_count"]) for row in rows}
-        yield day, unit, removal_effects(steps, UNITS_OF_ONE)
+        yield day, unit, markov.removal_effects(steps, UNITS_OF_ONE)
 
 
 @invalidation(conversions=Conversions, conversion_credit=contracts.ConversionCredit)

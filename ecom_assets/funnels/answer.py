@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.missing import SourceNames, missing_property_warnings, missing_type_warnings
+from ecom_assets.funnels import report
 from ecom_assets.funnels.chains import NO_VALUE, SEPARATOR, funnel_chains
 from ecom_assets.funnels.definition import UNIT, Funnel
 from ecom_assets.funnels.entries import (
@@ -30,19 +31,6 @@ from ecom_assets.funnels.kernel.counts import can_count, funnel_times, times_of_
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import with_bins, with_firsts, with_flags
 from ecom_assets.funnels.question import FunnelQuestion
-from ecom_assets.funnels.report import (
-    OTHER,
-    conversion_times,
-    counted_times,
-    grouped,
-    key_columns,
-    labelled,
-    step_answers,
-    step_numbers,
-    step_rows,
-    types_in_doubt,
-    with_value_columns,
-)
 from ecom_assets.questions.answer import InUtc, Kind, QuestionAnswer, number
 from ecom_assets.questions.source import EventSource, OpenEvents, QuestionData, QuestionTooLargeError
 from ecom_assets.sessions.question import known_session_rule
@@ -222,7 +210,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     numbers, parts = _numbers(entered, keep, fast[0] if fast else times)
     return {
         "definition": json.loads(json.dumps(funnel.to_mapping())),
-        "steps": step_answers(funnel, numbers),
+        "steps": report.step_answers(funnel, numbers),
         **parts,
         **({"entries": entries.as_json(funnel)} if entries else {}),
         **({"cohorts": _cohorts(counts, entries, cohorts, fast) if entries and cohorts else []} if funnel.over else {}),
@@ -232,7 +220,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
 
 def _missing(counted: "_Counted", funnel: Funnel, numbers: Rows, source_names: SourceNames | None) -> list[str]:
     con, events = counted.con, counted.events
-    of_types = missing_type_warnings(con, events, types_in_doubt(funnel, numbers), source_names)
+    of_types = missing_type_warnings(con, events, report.types_in_doubt(funnel, numbers), source_names)
     return [*of_types, *missing_property_warnings(con, events, funnel.columns, funnel.number_columns)]
 
 
@@ -278,18 +266,18 @@ def _cohorts(
     by_key: dict[object, Rows] = {}
     by_label: dict[object, Rows] = {}
     if fast:
-        by_key = {cohort.key: step_rows(times) for cohort, times in zip(cohorts, fast[1:], strict=True)}
+        by_key = {cohort.key: report.step_rows(times) for cohort, times in zip(cohorts, fast[1:], strict=True)}
     else:
         chains = funnel_chains(by_cohort(counted.events, funnel, unit, entries), funnel, [*unit, COHORT])
-        with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
-            by_key = _by_cohort(rows_of(step_numbers(result, [COHORT], optional)))
+        with (report.labelled(chains, funnel) if funnel.by else chains).cache() as result:
+            by_key = _by_cohort(rows_of(report.step_numbers(result, [COHORT], optional)))
             if funnel.by:
-                by_label = _by_cohort(rows_of(step_numbers(result, [COHORT, "label"], optional)))
+                by_label = _by_cohort(rows_of(report.step_numbers(result, [COHORT, "label"], optional)))
     return [
         {
             "start": cohort.start,
             "complete": entries.are_complete(funnel, cohort.end),
-            "steps": step_answers(funnel, by_key.get(cohort.key, ())),
+            "steps": report.step_answers(funnel, by_key.get(cohort.key, ())),
             **({"breakdown": _breakdown(funnel, by_label.get(cohort.key, []))} if funnel.by else {}),
         }
         for cohort in cohorts
@@ -297,26 +285,26 @@ def _cohorts(
 
 
 def _by_cohort(rows: Rows) -> dict[object, Rows]:
-    return grouped(rows, lambda row: key_of(row[COHORT]))
+    return report.grouped(rows, lambda row: key_of(row[COHORT]))
 
 
 def _numbers(counted: _Counted, keep: Keep | None, fast: StepTimes | None) -> tuple[Rows, dict[str, Any]]:
     """Return a row per step, and the breakdown and times; call `keep` with the list of who is at each step."""
     con, events, funnel, unit = counted.con, counted.events, counted.funnel, counted.unit
     times = None if funnel.by or keep else fast or fast_times(con, events, funnel, unit)
-    converted = counted_times(times, funnel.time_to_convert) if times and funnel.time_to_convert else None
+    converted = report.counted_times(times, funnel.time_to_convert) if times and funnel.time_to_convert else None
     if times and (converted or not funnel.time_to_convert):
-        return step_rows(times), {"breakdown": [], **({"time_to_convert": converted} if converted else {})}
+        return report.step_rows(times), {"breakdown": [], **({"time_to_convert": converted} if converted else {})}
     chains = funnel_chains(events, funnel, unit)
-    with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
-        by_label = rows_of(step_numbers(result, ["label"], funnel.optional_steps)) if funnel.by else []
+    with (report.labelled(chains, funnel) if funnel.by else chains).cache() as result:
+        by_label = rows_of(report.step_numbers(result, ["label"], funnel.optional_steps)) if funnel.by else []
         parts: dict[str, Any] = {"breakdown": _breakdown(funnel, by_label)}
         if funnel.time_to_convert:
-            parts["time_to_convert"] = conversion_times(result, funnel.time_to_convert)
+            parts["time_to_convert"] = report.conversion_times(result, funnel.time_to_convert)
         if keep:
-            keys = key_columns(result)
-            keep(with_value_columns(result, funnel.by_columns).order_by("step", *keys))
-        return rows_of(step_numbers(result, (), funnel.optional_steps)), parts
+            keys = report.key_columns(result)
+            keep(report.with_value_columns(result, funnel.by_columns).order_by("step", *keys))
+        return rows_of(report.step_numbers(result, (), funnel.optional_steps)), parts
 
 
 def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, list[str]]:
@@ -334,11 +322,11 @@ def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[
 
 def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
     """Return the steps for each value of `by`, the most frequent value first, or bins in order; "Other" last."""
-    by_label: dict[str, Rows] = grouped(rows, itemgetter("label"))
+    by_label: dict[str, Rows] = report.grouped(rows, itemgetter("label"))
     sizes = {label: sum(row["count"] for row in result if row["step"] == 1) for label, result in by_label.items()}
-    labels = sorted(by_label, key=lambda label: (label == OTHER, -sizes[label], label))
+    labels = sorted(by_label, key=lambda label: (label == report.OTHER, -sizes[label], label))
     return [
-        {"value": " / ".join(values), "values": values, "steps": step_answers(funnel, by_label[label])}
+        {"value": " / ".join(values), "values": values, "steps": report.step_answers(funnel, by_label[label])}
         for label in in_order(funnel.by_columns, labels)
         for values in [_values(funnel, label)]
     ]
@@ -364,7 +352,7 @@ def _listed_by(funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep
     """Return a function that puts who is at the step, and how many they are, into `values`."""
 
     def keep(chains: ir.Table) -> None:
-        keys = key_columns(chains)
+        keys = report.key_columns(chains)
         rows = chains.filter(chains.step == listed.step)
         if listed.only_stopped:
             following = next((n for n in funnel.required_steps if n > listed.step), None)
