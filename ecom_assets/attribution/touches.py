@@ -22,6 +22,8 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO, first_of_each, union_all
 
 DIRECT, NO_MEDIUM, NOT_SET = "(direct)", "(none)", "(not set)"
+NO_SOURCE = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET}
+"""What a visit has whose source is not known."""
 CLICK_IDS = "[?&;](gclid|gbraid|wbraid)=[^&#]"
 """Click ids that Google Ads adds to a page URL; Google Analytics ignores those of other networks."""
 TAGS = ("source", "medium", "campaign")
@@ -75,8 +77,7 @@ def with_source(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]
 def with_source_or_direct(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]) -> ir.Table:
     """Return all events, as `with_source` does; those without a source are `(direct)`, `(none)`, `(not set)`."""
     result = _named(_clues(events, own_domains), lists)
-    nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET}
-    return result.mutate(**{name: result.has_source.ifelse(result[name], value) for name, value in nothing.items()})
+    return result.mutate(**{name: result.has_source.ifelse(result[name], value) for name, value in NO_SOURCE.items()})
 
 
 def _may_have_source(events: ir.Table) -> ir.BooleanValue:
@@ -310,8 +311,7 @@ def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days
     alone, crossing = (sessions.filter(condition).select(*columns) for condition in (~crosses, crosses))
     arrived = arrived.select(*UNIT, "fragment_started_at", *SOURCED)
     rows = union_all(_of_one_fragment(alone, arrived), _of_several(crossing, arrived))
-    nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET, "channel": "Direct"}
-    nothing["source_lists_version"] = rule.lists.version
+    nothing = {**NO_SOURCE, "channel": "Direct", "source_lists_version": rule.lists.version}
     return rows.mutate(**{name: rows[name].fill_null(value) for name, value in nothing.items()}).select(
         *Touches.columns
     )

@@ -19,6 +19,7 @@ from ecom_assets.experiments.comparison import (
     Interval,
     Posterior,
     Sample,
+    SampleRatio,
     beta_posterior,
     credible_difference,
     credible_interval,
@@ -167,16 +168,17 @@ def experiment_answer(
     counted = variant_counts(events, experiment, *days)
     rows = rows_of(counted.order_by(counted.unit_count.desc()).limit(MAX_VARIANTS + 2))
     variants = _in_order(rows, experiment)
+    split = sample_ratio([variant.unit_count for variant in variants], _shares(variants, experiment))
     event_types = [part.event_type for part in (experiment.exposure, experiment.goal) if part.event_type]
     return {
         "definition": {**experiment.definition(), "first_date": str(days[0]), "last_date": str(days[1])},
         "variants": _described(variants, experiment),
         "mixed_count": sum(int(row["mixed_count"]) for row in rows),
-        "sample_ratio": _ratio(variants, experiment),
+        "sample_ratio": _ratio(split),
         "warnings": [
             *missing_type_warnings(con, events, event_types, source_names),
             *_missing_properties(con, events, experiment, variants),
-            *_warnings(variants, experiment),
+            *_warnings(variants, split),
         ],
     }
 
@@ -306,15 +308,14 @@ def _shares(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> 
     return [planned[variant.variant] / math.fsum(planned.values()) for variant in variants]
 
 
-def _ratio(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> dict[str, Any] | None:
-    result = sample_ratio([variant.unit_count for variant in variants], _shares(variants, experiment))
-    if not result:
+def _ratio(split: SampleRatio | None) -> dict[str, Any] | None:
+    if not split:
         return None
-    ratio = {"chi_squared": _rounded(result.chi_squared), "p_value": significant(result.p_value)}
-    return ratio | {"threshold": MISMATCH_BELOW, "is_mismatch": result.is_mismatch}
+    ratio = {"chi_squared": _rounded(split.chi_squared), "p_value": significant(split.p_value)}
+    return ratio | {"threshold": MISMATCH_BELOW, "is_mismatch": split.is_mismatch}
 
 
-def _warnings(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> list[str]:
+def _warnings(variants: Sequence[VariantSums], split: SampleRatio | None) -> list[str]:
     """Return a sentence for each reason to doubt the comparison."""
     if not any(variant.unit_count for variant in variants):
         return ["No unit was exposed to a variant on these days."]
@@ -327,10 +328,9 @@ def _warnings(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -
             f"Some variants have fewer than {FEWEST_UNITS} units: {', '.join(few)}; intervals are too narrow then, and "
             "those of `credible` for conversion only can be used."
         )
-    ratio = sample_ratio([variant.unit_count for variant in variants], _shares(variants, experiment))
-    if ratio and ratio.is_mismatch:
+    if split and split.is_mismatch:
         result.append(
-            f"The units are not split as planned (p = {ratio.p_value:.2g}, below {MISMATCH_BELOW}), so the differences "
+            f"The units are not split as planned (p = {split.p_value:.2g}, below {MISMATCH_BELOW}), so the differences "
             "may come from the split; find out who is missing before you trust them."
         )
     return result

@@ -24,7 +24,8 @@ from ecom_assets.tables.columns import (
 )
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import CLOCK_S, Days, hour_number, hour_start, period_number, period_start
-from ecom_assets.tables.portable import ratio, union_all
+from ecom_assets.tables.portable import ratio, rows_of, union_all
+from ecom_assets.tables.values import in_order
 from ecom_assets.trends.question import ACTIVE, COUNTS, DISTINCT, PER_VISITOR, PERCENTILES, TrendQuestion, TrendSeries
 
 NONE, OTHER = "(none)", "(other)"
@@ -125,8 +126,17 @@ def top_values(rows: ir.Table, column: str, limit: int) -> ir.Table:
     return by_value.order_by(ibis.desc("row_count"), column).limit(limit)
 
 
-def with_other(rows: ir.Table, column: str, kept: Sequence[str]) -> ir.Table:
-    """Return the rows with every value of a breakdown's column that is not in `kept` replaced by `(other)`."""
+def shown_values(rows: ir.Table, column: str, by: Sequence[str], limit: int) -> list[str]:
+    """Return the values of a breakdown's column to show, most rows or events first; `(other)` if there are more."""
+    result = [row[column] for row in rows_of(top_values(rows, column, limit + 1))]
+    return [*in_order(by, result[:limit]), *([OTHER] if len(result) > limit else [])]
+
+
+def with_other(rows: ir.Table, column: str, shown: Sequence[str | None]) -> ir.Table:
+    """Return the rows with every value of a breakdown's column beyond those that are shown replaced by `(other)`."""
+    if OTHER not in shown:
+        return rows
+    kept = [value for value in shown if value is not None]
     return rows.mutate(**{column: rows[column].isin(kept).ifelse(rows[column], ibis.literal(OTHER))})
 
 
