@@ -432,15 +432,9 @@ def begin(question: FunnelQuestion, opened: OpenEvents) -> StepTimes | None:
 
 
 FUNNEL: Final = Kind(
-    "funnel",
-    FunnelQuestion,
-    FunnelAnswer,
-    compute,
-    "A custom funnel",
-    lists=("cohorts", "breakdown"),
-    writes=("--who", "Write who is at each step to this .parquet or .csv file."),
-    begin=begin,
-)
+    "funnel", FunnelQuestion, FunnelAnswer, compute, "A custom funnel", lists=("cohorts", "breakdown"),
+    writes=("--who", "Write who is at each step to this .parquet or .csv file."), begin=begin,
+)  # fmt: skip
 
 
 def who_is_at(listed: StepList) -> Kind[FunnelQuestion, WhoAnswer]:
