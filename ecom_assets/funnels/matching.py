@@ -25,7 +25,7 @@ from ecom_assets.tables.columns import (
     with_first,
 )
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group
-from ecom_assets.tables.portable import can_be_null
+from ecom_assets.tables.portable import NO, can_be_null
 from ecom_assets.tables.values import Scalar, bins_of, check_comparable, json_path, kind_of, unknown_column
 
 MAX_OVERLAPPING: Final = 6
@@ -147,7 +147,7 @@ def matches(events: ir.Table, step: FunnelEvent) -> ir.BooleanValue:
         raise WorkError("What is first is found among all events; give the events and the funnel of `with_firsts`.")
     tests = [] if step.event_type == ANY else [events.event_type == step.event_type]
     tests += [comparable(events, column, value) == value for column, value in step.equal.items()]
-    equal = ibis.and_(ibis.literal(value=True), *tests).fill_null(ibis.literal(value=False))
+    equal = ibis.and_(ibis.literal(value=True), *tests).fill_null(NO)
     return equal if step.others == EVERYTHING else equal & holds(events, step.others)
 
 
