@@ -2,6 +2,7 @@
 
 import os
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -9,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -17,12 +19,13 @@ from ecom_assets.clock import is_zone, today_in
 from ecom_assets.errors import DefinitionError, SettingError, did_you_mean, nearest
 from ecom_assets.redact_url import hides_its_password, without_secrets
 from ecom_assets.settings import subjects
-from ecom_assets.settings.files import SHOP_FILE, in_dotenv, in_shop_file
 from ecom_assets.settings.home import close_to_others, platform_files_in, require_history
 from ecom_assets.settings.intake import STREAM, STREAM_KINDS, CollectSettings, StreamSettings, landing_of
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 
 PREFIX = "ECOM_"
+SHOP_FILE: Final = "ecom.toml"
+"""The file in the working folder with what `ecom init` has asked: settings by name, without `ECOM_`."""
 OWN_DATA: Final = "own_data.json"
 """The file in `home` that notes which data of its own a shop has loaded."""
 LEAST_MEMORY_MB = 200
@@ -340,6 +343,32 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         reason = str(first["msg"]).removeprefix("Value error, ")
         advice = "correct it or leave it out" if is_option else "correct or unset it"
         raise SettingError(f"{name}{_masked(first)} is wrong: {reason}; {advice}.") from error
+
+
+def in_shop_file() -> dict[str, Any]:
+    """Return the settings in the working folder's `ecom.toml`, by name; none without such a file.
+
+    Raises:
+        SettingError: The file cannot be read.
+    """
+    path = Path(SHOP_FILE)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise SettingError(f"{path.absolute()} cannot be read as TOML ({error}); fix it, or move it away.") from error
+
+
+def in_dotenv() -> dict[str, str | None]:
+    """Return the variables in the working folder's `.env`; none without such a file.
+
+    Raises:
+        SettingError: The file cannot be read.
+    """
+    path = Path(".env")
+    try:
+        return dotenv_values(path) if path.exists() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path.absolute()} cannot be read as UTF-8 text; fix it, or move it away.") from error
 
 
 def _refuse_unknown_names() -> None:
