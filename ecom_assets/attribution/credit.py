@@ -221,10 +221,6 @@ def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
     return of_shape
 
 
-def _due_time_decay(placed: ir.Table, _rule: AttributionRule) -> Due:
-    return lambda position: (_up_to(placed, "weight", position), placed.weight_in_all)
-
-
 DUE: dict[str, Callable[[ir.Table, AttributionRule], Due]] = {
     "first": lambda _placed, _rule: _due_at(ONE),
     "last": lambda placed, _rule: _due_at(placed.touch_count),
@@ -232,7 +228,7 @@ DUE: dict[str, Callable[[ir.Table, AttributionRule], Due]] = {
     "linear": lambda placed, _rule: lambda position: (position, placed.touch_count),
     "position": _due_by_shape("position"),
     "j": _due_by_shape("j"),
-    "time_decay": _due_time_decay,
+    "time_decay": lambda placed, _rule: lambda position: (_up_to(placed, "weight", position), placed.weight_in_all),
 }
 
 

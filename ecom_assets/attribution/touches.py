@@ -64,19 +64,20 @@ class SourceLists:
         return f"(^|[.])({'|'.join(names)})[.]"
 
 
-def with_source(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]) -> ir.Table:
+def with_source(events: ir.Table, rule: "ChannelRule") -> ir.Table:
     """Return the events that have a source, with `source`, `medium` and `campaign`, in lower case.
 
     UTM parameters take precedence over Google click ids, and these over a referrer outside the shop. Visits from search
-    engines of the lists are `organic`, not `referral`. `own_domains` are never a source, nor is the domain of the page.
+    engines of the lists are `organic`, not `referral`. The own domains of the rule are never a source, nor is the
+    domain of the page.
     """
-    result = _clues(events.filter(_may_have_source(events)), own_domains)
-    return _named(result.filter(result.has_source), lists)
+    result = _clues(events.filter(_may_have_source(events)), rule.own_domains)
+    return _named(result.filter(result.has_source), rule.lists)
 
 
-def with_source_or_direct(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]) -> ir.Table:
+def with_source_or_direct(events: ir.Table, rule: "ChannelRule") -> ir.Table:
     """Return all events, as `with_source` does; those without a source are `(direct)`, `(none)`, `(not set)`."""
-    result = _named(_clues(events, own_domains), lists)
+    result = _named(_clues(events, rule.own_domains), rule.lists)
     return result.mutate(**{name: result.has_source.ifelse(result[name], value) for name, value in NO_SOURCE.items()})
 
 
@@ -240,7 +241,7 @@ def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
     """
     first = first_of_each(events, ["event_date", "visitor_id"], ["event_at", "event_id"])
     # Not `with_source` and a join: engines take the first events for a few rows, and Postgres joins them row by row.
-    sourced = with_source_or_direct(first, rule.lists, rule.own_domains)
+    sourced = with_source_or_direct(first, rule)
     return sourced.mutate(
         acquisition_channel=acquisition_channel(sourced.page_url, sourced.referrer_url, sourced.user_agent),
         default_channel_group=rule.channel(sourced.source, sourced.medium, sourced.campaign),
@@ -275,9 +276,7 @@ def session_sources(events: ir.Table, session_events: ir.Table, rule: ChannelRul
 
     The events are rows of `CleanEvents` and of `SessionEvents` of the same days.
     """
-    sourced = with_source(
-        events.select("event_id", "event_date", "page_url", "referrer_url"), rule.lists, rule.own_domains
-    )
+    sourced = with_source(events.select("event_id", "event_date", "page_url", "referrer_url"), rule)
     sourced = sourced.select("event_id", "event_date", "source", "medium", "campaign")
     placed = session_events.select("event_id", *FRAGMENT, "event_at", "event_number")
     return _first(placed.join(sourced, ["event_date", "event_id"]), rule)
@@ -285,7 +284,7 @@ def session_sources(events: ir.Table, session_events: ir.Table, rule: ChannelRul
 
 def sources_of_sessions(placed: ir.Table, rule: ChannelRule) -> ir.Table:
     """Return the first event with a source of each whole session; its `event_date` is the first day of the session."""
-    return _first(with_source(placed, rule.lists, rule.own_domains), rule)
+    return _first(with_source(placed, rule), rule)
 
 
 def _first(sourced: ir.Table, rule: ChannelRule) -> ir.Table:
