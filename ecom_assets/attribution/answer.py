@@ -64,9 +64,13 @@ class AttributionAnswer(QuestionAnswer):
 def attribution_by(lists: SourceLists) -> Kind[AttributionQuestion, AttributionAnswer]:
     """Return the question of attribution to the channels that lists of sites make."""
     return Kind(
-        "attribution", AttributionQuestion, AttributionAnswer, partial(compute, lists=lists),
-        "Which channels purchase events are credited to, by a model and with choices of your own", lists=("channels",),
-    )  # fmt: skip
+        "attribution",
+        AttributionQuestion,
+        AttributionAnswer,
+        partial(compute, lists=lists),
+        "Which channels purchase events are credited to, by a model and with choices of your own",
+        lists=("channels",),
+    )
 
 
 def compute(question: AttributionQuestion, data: QuestionData, *, lists: SourceLists) -> dict[str, Any]:

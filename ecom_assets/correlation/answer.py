@@ -120,7 +120,11 @@ def _warnings(totals: tuple[int, int]) -> list[str]:
 
 
 CORRELATION: Final = Kind(
-    "correlation", CorrelationQuestion, CorrelationAnswer, compute,
-    "Find which event types and properties go with the conversion of a funnel", lists=("correlations",),
+    "correlation",
+    CorrelationQuestion,
+    CorrelationAnswer,
+    compute,
+    "Find which event types and properties go with the conversion of a funnel",
+    lists=("correlations",),
     without="nobody entered",
-)  # fmt: skip
+)

@@ -337,7 +337,11 @@ def _warnings(variants: Sequence[VariantSums], split: SampleRatio | None) -> lis
 
 
 EXPERIMENT: Final = Kind(
-    "experiment", ExperimentQuestion, ExperimentAnswer, compute,
+    "experiment",
+    ExperimentQuestion,
+    ExperimentAnswer,
+    compute,
     "Compare the variants of an experiment: conversion and mean by variant, and whether they differ",
-    lists=("variants",), without="nobody saw a variant",
-)  # fmt: skip
+    lists=("variants",),
+    without="nobody saw a variant",
+)

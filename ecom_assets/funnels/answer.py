@@ -432,9 +432,15 @@ def begin(question: FunnelQuestion, opened: OpenEvents) -> StepTimes | None:
 
 
 FUNNEL: Final = Kind(
-    "funnel", FunnelQuestion, FunnelAnswer, compute, "A custom funnel", lists=("cohorts", "breakdown"),
-    writes=("--who", "Write who is at each step to this .parquet or .csv file."), begin=begin,
-)  # fmt: skip
+    "funnel",
+    FunnelQuestion,
+    FunnelAnswer,
+    compute,
+    "A custom funnel",
+    lists=("cohorts", "breakdown"),
+    writes=("--who", "Write who is at each step to this .parquet or .csv file."),
+    begin=begin,
+)
 
 
 def who_is_at(listed: StepList) -> Kind[FunnelQuestion, WhoAnswer]:

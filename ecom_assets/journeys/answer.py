@@ -214,7 +214,11 @@ def _transitions(steps: ir.Table, by: tuple[str, ...], min_count: int) -> list[d
 
 
 JOURNEYS: Final = Kind(
-    "journeys", JourneyQuestion, OwnJourneysAnswer, compute,
-    "Which paths sessions take from or to a step, and how often they end in a purchase", tool="custom_journeys",
+    "journeys",
+    JourneyQuestion,
+    OwnJourneysAnswer,
+    compute,
+    "Which paths sessions take from or to a step, and how often they end in a purchase",
+    tool="custom_journeys",
     lists=("transitions",),
-)  # fmt: skip
+)

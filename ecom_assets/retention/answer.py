@@ -118,11 +118,15 @@ def _whole_until(question: RetentionQuestion, data: QuestionData) -> date | None
 
 
 RETENTION: Final = Kind(
-    "retention", RetentionQuestion, RetentionAnswer, compute,
+    "retention",
+    RetentionQuestion,
+    RetentionAnswer,
+    compute,
     "Who of each period's new visitors, or customers, came back, and what they were worth",
-    lists=("cohorts", "breakdown"), of_orders=True,
+    lists=("cohorts", "breakdown"),
+    of_orders=True,
     writes=("--who", "Write who counts in which cell to this .parquet or .csv file."),
-)  # fmt: skip
+)
 
 
 def _compute_who(listed: counting.CellList, question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
@@ -133,6 +137,10 @@ def _compute_who(listed: counting.CellList, question: RetentionQuestion, data: Q
 def who_of(listed: counting.CellList) -> Kind[RetentionQuestion, RetentionWhoAnswer]:
     """Return the kind of question that asks who is in a cell."""
     return Kind(
-        "retention_who", RetentionQuestion, RetentionWhoAnswer, partial(_compute_who, listed),
-        "Who is in a cell of retention", lists=("who",),
-    )  # fmt: skip
+        "retention_who",
+        RetentionQuestion,
+        RetentionWhoAnswer,
+        partial(_compute_who, listed),
+        "Who is in a cell of retention",
+        lists=("who",),
+    )

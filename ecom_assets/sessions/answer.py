@@ -91,7 +91,11 @@ def _visitor_count(events: ir.Table, sessions: ir.Table, ends: Ends) -> int:
 
 
 SESSIONS: Final = Kind(
-    "sessions", SessionQuestion, SessionsAnswer, compute,
-    "How many sessions, how long and how engaged, by the rule of any tool", tool="custom_sessions",
+    "sessions",
+    SessionQuestion,
+    SessionsAnswer,
+    compute,
+    "How many sessions, how long and how engaged, by the rule of any tool",
+    tool="custom_sessions",
     writes=("--out", "Write the sessions to this .parquet or .csv file."),
-)  # fmt: skip
+)

@@ -110,6 +110,12 @@ def _has_empty_period(result: Mapping[str, Any]) -> bool:
 
 
 TREND: Final = Kind(
-    "trend", TrendQuestion, TrendAnswer, compute, "Events, visitors and sums over time",
-    lists=("series", "stickiness", "lifecycle"), without="there is no trend", compares_itself=True,
-)  # fmt: skip
+    "trend",
+    TrendQuestion,
+    TrendAnswer,
+    compute,
+    "Events, visitors and sums over time",
+    lists=("series", "stickiness", "lifecycle"),
+    without="there is no trend",
+    compares_itself=True,
+)
