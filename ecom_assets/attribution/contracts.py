@@ -175,18 +175,23 @@ class ChannelAttribution(Table):
     unit = text("What is counted as a conversion", one_of=UNITS, example="order")
     model = text("How credit is shared among touches", one_of=tuple(MODELS))
     channel = text(
-        "The channel; `(none)` for conversions without a touch", "Channel", one_of=(*CHANNELS, NO_CHANNEL),
+        "The channel; `(none)` for conversions without a touch",
+        "Channel",
+        one_of=(*CHANNELS, NO_CHANNEL),
         example="Organic Search",
-    )  # fmt: skip
+    )
     credit = Column(
-        "decimal(18, 9)", "Conversions credited; over channels they add up to the conversions", "conversions",
+        "decimal(18, 9)",
+        "Conversions credited; over channels they add up to the conversions",
+        "conversions",
         at_least=0,
-    )  # fmt: skip
+    )
     revenue_amount = amount(
         "Revenue credited, net of refunds; over channels it adds up to the revenue of the day, to which a conversion "
         "without an amount adds nothing",
-        "Revenue", example="6938.00",
-    )  # fmt: skip
+        "Revenue",
+        example="6938.00",
+    )
 
 
 class FirstTouches(Table):

@@ -25,9 +25,12 @@ class CartAbandonment(CartMeasures, CartAmounts, Table):
     )
     converted_cart_count = count("Carts with a purchase in time", unit="carts")
     recovered_cart_count = Column(
-        "int64", "Of the converted carts, those not paid for in the session that filled them; null for sessions",
-        unit="carts", nullable=True, at_least=0,
-    )  # fmt: skip
+        "int64",
+        "Of the converted carts, those not paid for in the session that filled them; null for sessions",
+        unit="carts",
+        nullable=True,
+        at_least=0,
+    )
     valued_cart_count = count("Carts that say what they are worth; only these are in the amounts", unit="carts")
     recovered_cart_amount = amount(
         "Worth of the recovered carts; null as cart_amount, and for sessions", nullable=True, at_least=0

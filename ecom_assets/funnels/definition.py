@@ -132,9 +132,13 @@ class Funnel(Definition):
         line=FunnelStep.from_text, parts=step_names, is_one_option=True, row="Step",
     )  # fmt: skip
     within: Duration = field(
-        "7d", "Window", f"Time from the first step to the last, {DURATIONS}", hint="7d", about=("within", "duration"),
+        "7d",
+        "Window",
+        f"Time from the first step to the last, {DURATIONS}",
+        hint="7d",
+        about=("within", "duration"),
         suggests="durations",
-    )  # fmt: skip
+    )
     order: Annotated[str, ORDER] = field(
         "ordered", "Order", "What may lie between steps: docs/metrics/funnels.md", width=2
     )
@@ -149,9 +153,11 @@ class Funnel(Definition):
         suggests="columns", parts=split_columns, about=("by", "breakdown"), group="by", width=2,
     )  # fmt: skip
     over: Annotated[str | None, OVER] = field(
-        None, "Over time, by", "Length of periods of entry, each of which is a cohort with a funnel of its own",
+        None,
+        "Over time, by",
+        "Length of periods of entry, each of which is a cohort with a funnel of its own",
         options={"": "No"},
-    )  # fmt: skip
+    )
     exclude: tuple[Exclusion, ...] = field(
         [], "Does not count if in between", "Events that may not come between the steps; `a:2:3` only between "
         "steps 2 and 3",

@@ -49,18 +49,23 @@ class RetentionCohorts(Table):
         "Those who came in this period or any later one (unbounded)", unit="visitors", example=611
     )
     retention_on_rate = rate(
-        "The share of the cohort that came back in exactly this period", "Came back",
-        Ratio("returned_on_count", "visitor_count"), example=0.218,
-    )  # fmt: skip
+        "The share of the cohort that came back in exactly this period",
+        "Came back",
+        Ratio("returned_on_count", "visitor_count"),
+        example=0.218,
+    )
     retention_on_or_after_rate = rate(
-        "The share of the cohort that came back in this period or later", "Came back, then or later",
-        Ratio("returned_on_or_after_count", "visitor_count"), example=0.332,
-    )  # fmt: skip
+        "The share of the cohort that came back in this period or later",
+        "Came back, then or later",
+        Ratio("returned_on_or_after_count", "visitor_count"),
+        example=0.332,
+    )
     is_complete = flag("Whether a later period has begun in the data; until then the numbers of this one still rise")
     revenue_amount = amount(
-        "Purchases of the cohort's visitors in this period; one without an amount adds nothing", at_least=0,
+        "Purchases of the cohort's visitors in this period; one without an amount adds nothing",
+        at_least=0,
         example="5210.40",
-    )  # fmt: skip
+    )
     cumulative_revenue_amount = amount(
         "The same from the cohort's start to the end of this period", at_least=0, example="17320.90"
     )

@@ -20,15 +20,18 @@ class AnswerSettings(BaseSettings):
     )
     adhoc_timeout_s: float = Field(20.0, gt=0, description="Seconds that an ad-hoc question of the HTTP API may take")
     adhoc_at_once: int = Field(
-        2, ge=1, le=64,
+        2,
+        ge=1,
+        le=64,
         description="Maximum number of concurrent ad-hoc questions of the HTTP API, each in a process of its own; from "
         "2 on one caller runs at most one fewer",
-    )  # fmt: skip
+    )
     adhoc_per_caller: int = Field(
-        8, ge=1,
+        8,
+        ge=1,
         description="Maximum number of ad-hoc questions of one key, or address without keys, that run or wait; further "
         "ones get 429",
-    )  # fmt: skip
+    )
 
 
 SHORTEST_SECRETS = {"HS256": 32, "HS384": 48, "HS512": 64}

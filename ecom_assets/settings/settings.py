@@ -111,10 +111,12 @@ class Settings(
         None, description="Last day of the simulated shop, YYYY-MM-DD; default yesterday, so that it grows every day"
     )
     sandbox_days: int = Field(
-        60, ge=1, le=3650,
+        60,
+        ge=1,
+        le=3650,
         description="Minimum number of days that a new simulated shop has before its last day; it opens on the first "
         "day of a month",
-    )  # fmt: skip
+    )
     catalogue: Path | None = Field(
         None,
         description="CSV or Parquet file with product_id and category, for order lines without a category; with "
@@ -157,13 +159,17 @@ class Settings(
     session_rule: str = Field("ga4", description="Preset of the session rule for the marts")
     identity: str = Field("stitched", description="The identity rule, which decides to which visitor an event belongs")
     identity_days_back: int = Field(
-        90, ge=0, le=3650,
+        90,
+        ge=0,
+        le=3650,
         description="Days for which a user who signed in on a device owns its later events without a user",
-    )  # fmt: skip
+    )
     identity_days_ahead: int = Field(
-        30, ge=0, le=3650,
+        30,
+        ge=0,
+        le=3650,
         description="Days before a user's first sign-in on a device whose events without a user are theirs",
-    )  # fmt: skip
+    )
     identity_consent: str = Field(
         "",
         description="Key of an event's properties that must be true, granted or yes for the event to link its device "
@@ -215,13 +221,17 @@ class Settings(
         600, ge=0, description="Engaged seconds from which engagement is high; both are required"
     )
     engagement_medium_score: float = Field(
-        40, ge=0, le=100,
+        40,
+        ge=0,
+        le=100,
         description="Points of the API's score from which engagement is medium, for customers without sessions",
-    )  # fmt: skip
+    )
     engagement_high_score: float = Field(
-        70, ge=0, le=100,
+        70,
+        ge=0,
+        le=100,
         description="Points of the API's score from which engagement is high, for customers without sessions",
-    )  # fmt: skip
+    )
     market_segments: Path | None = Field(
         None, description="YAML file that defines the market of an address; default the included one"
     )
@@ -232,13 +242,19 @@ class Settings(
         ),
     )
     tier_premium_amount: Decimal = Field(
-        Decimal(100), ge=0, max_digits=18, decimal_places=2,
+        Decimal(100),
+        ge=0,
+        max_digits=18,
+        decimal_places=2,
         description="Revenue in 365 days from which a customer is premium",
-    )  # fmt: skip
+    )
     tier_enterprise_amount: Decimal = Field(
-        Decimal(500), ge=0, max_digits=18, decimal_places=2,
+        Decimal(500),
+        ge=0,
+        max_digits=18,
+        decimal_places=2,
         description="Revenue in 365 days from which a customer is enterprise",
-    )  # fmt: skip
+    )
     value_months: int = Field(12, ge=1, le=120, description="Months of 30 days that a customer's value covers")
     value_discount_rate: float = Field(0.1, ge=0, le=1, description="Discount rate per year of a customer's value")
 

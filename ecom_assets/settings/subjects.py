@@ -179,9 +179,10 @@ class LandingSettings(BaseSettings):
         2.0, ge=0, description="Hours after which small landing files of the stream and the collector are merged"
     )
     compact_grace_s: float = Field(
-        3600.0, ge=0,
+        3600.0,
+        ge=0,
         description="Seconds that files stay after they were merged; more than a run takes to read what it has listed",
-    )  # fmt: skip
+    )
     compact_target_mb: int = Field(256, ge=1, description="Size in MB beyond which merged files are merged no further")
     extracts: ByCommas = Field(
         (),
@@ -211,30 +212,40 @@ class GateSettings(BaseSettings):
     """What `Settings` has for the gate in front of every source, and for what one row may carry."""
 
     gate_refused_share: float = Field(
-        0.5, gt=0, le=1,
+        0.5,
+        gt=0,
+        le=1,
         description="Maximum share of a source's rows that may be quarantined; beyond it, no table is built on them",
-    )  # fmt: skip
+    )
     gate_fall_share: float = Field(
-        0.8, gt=0, le=1,
+        0.8,
+        gt=0,
+        le=1,
         description="Share by which the rows of a day may fall below the usual number, or below the day's earlier "
         "number",
-    )  # fmt: skip
+    )
     gate_least_rows: int = Field(
-        100, ge=1,
+        100,
+        ge=1,
         description="Number of rows below which these shares are not checked, because they may be chance; a run of "
         "fewer rows is stopped only if all of them are quarantined",
-    )  # fmt: skip
+    )
     max_days: int = Field(
         1830, ge=1, description="Days that the data may span before a run over all of them is asked for by --from, --to"
     )
     max_amount: Decimal = Field(
-        MAX_AMOUNT, gt=0, le=WIDEST_AMOUNT, decimal_places=2,
+        MAX_AMOUNT,
+        gt=0,
+        le=WIDEST_AMOUNT,
+        decimal_places=2,
         description="Maximum amount of an event or order line; those with more are quarantined",
-    )  # fmt: skip
+    )
     max_quantity: int = Field(
-        MAX_QUANTITY, ge=1, le=WIDEST_QUANTITY,
+        MAX_QUANTITY,
+        ge=1,
+        le=WIDEST_QUANTITY,
         description="Maximum quantity of an order line; those with more are quarantined",
-    )  # fmt: skip
+    )
 
 
 class DestinationSettings(BaseSettings):
@@ -254,9 +265,10 @@ class DestinationSettings(BaseSettings):
     delivery_read_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for a tool's response")
     delivery_retries: int = Field(5, ge=0, le=20, description="Maximum number of retries of a request")
     delivery_retry_base_s: float | None = Field(
-        None, gt=0,
+        None,
+        gt=0,
         description="Seconds before the first retry; each further one waits twice as long; default 1, for Mixpanel 2",
-    )  # fmt: skip
+    )
     delivery_pause_s: float | None = Field(
         None, gt=0, description="Seconds of pause after 429 without Retry-After; default what the tool documents"
     )
@@ -308,9 +320,10 @@ class LedgerSettings(BaseSettings):
         (), description="Fields of a customer in that file, by commas; default all except the e-mail address"
     )
     delivery_late_days: int = Field(
-        2, ge=0,
+        2,
+        ge=0,
         description="Days before the newest day in the data on which no record may still be waiting for delivery",
-    )  # fmt: skip
+    )
 
 
 WEBHOOK: Final = re.compile(r"(?P<name>[\w-]+)=(?:(?P<format>slack|teams)\+)?(?P<url>https?://[^\s,]+)")
@@ -407,10 +420,11 @@ class PrivacySettings(BaseSettings):
     )
 
     retention_days: int | None = Field(
-        None, ge=60,
+        None,
+        ge=60,
         description="Days that events are kept as received: `ecom retain` removes older ones from landing folders and "
         "raw tables, and older days have no partition; default for ever",
-    )  # fmt: skip
+    )
 
     @field_validator("erasure_key")
     @classmethod

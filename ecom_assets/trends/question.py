@@ -114,9 +114,13 @@ class TrendSeries(QuestionPart):
         "a number per visitor",
     )  # fmt: skip
     of: Name | None = field(
-        None, "Of", "Number column, for distinct any column; not for count and visitors", examples=["cart_amount"],
-        suggests="columns", hint="nothing",
-    )  # fmt: skip
+        None,
+        "Of",
+        "Number column, for distinct any column; not for count and visitors",
+        examples=["cart_amount"],
+        suggests="columns",
+        hint="nothing",
+    )
     each: Annotated[str | None, OF_EACH] = field(
         None, "each", "How a visitor's values of the column are combined, for measures per visitor; default sum"
     )
