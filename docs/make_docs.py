@@ -29,10 +29,9 @@ from ecom_assets.api.app import build_app
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.registry import ALL
-from ecom_assets.settings.collecting import CollectSettings
+from ecom_assets.settings.intake import CollectSettings, StreamSettings
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.settings import PREFIX, Settings
-from ecom_assets.settings.streaming import StreamSettings
 from ecom_assets.settings.subjects import (
     AlertSettings,
     BoardSettings,

@@ -20,7 +20,7 @@ from ecom_assets.operations.requests import Requests
 from ecom_assets.orders.held_days import OrderGate
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.products.stock import InventoryRule
-from ecom_assets.questions.identity import identity_rule
+from ecom_assets.questions.source import identity_rule
 from ecom_assets.reconciliation.differences import ReconciliationRule
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.sessions.rule import SessionRule

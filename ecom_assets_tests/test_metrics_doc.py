@@ -29,11 +29,12 @@ from ecom_assets.funnels.kernel.counts import funnel_times
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.report import plain_steps
 from ecom_assets.sessions.contracts import EngagementDaily, Sessions
-from ecom_assets.sessions.rule import ONE_DAY_S, PRESETS, SessionRule
+from ecom_assets.sessions.rule import PRESETS, SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.values import DAY_S
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, clean_events, received
 from ecom_assets_tests.funnels.funnel_reference import by_clickhouse
@@ -189,7 +190,7 @@ def test_the_presets_are_described_as_they_are() -> None:
         assert line["gap"] == f"{rule.idle_timeout_s // 60} min"
         assert line["at midnight"] == ("ends" if rule.midnight_split else "continues")
         assert line["new campaign"] == ("begins a session" if rule.campaign_split else "continues")
-        assert line["longest"] == ("24 h" if rule.max_length_s == ONE_DAY_S else "")
+        assert line["longest"] == ("24 h" if rule.max_length_s == DAY_S else "")
         assert line["by the source's session id"].startswith("yes" if rule.trust_source_session_id else "no")
 
 

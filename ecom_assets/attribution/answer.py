@@ -31,10 +31,11 @@ from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import UNIT, is_inside, session_events, session_id_of
+from ecom_assets.tables import portable
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import Days, Ends, days_definition, rows_between
-from ecom_assets.tables.portable import dialect_of
+from ecom_assets.tables.portable import count_of, rows_of
 
 LEAST_DAYS: Final = 1_000
 NO_PURCHASES = "There is no purchase to give credit for."
@@ -87,9 +88,8 @@ def compute(question: AttributionQuestion, data: QuestionData, *, lists: SourceL
     else:
         result = _prepare(con, meeting(data.events, question.where), channels, question.cut_by, data.days)
     bought = rows_between(result.bought, "converted_date", data.days)
-    counted = bought.agg(conversions=bought.is_refund.ifelse(0, 1).sum().fill_null(0))
-    conversions = int(con.to_pyarrow(counted).to_pylist()[0]["conversions"])
-    has_money = int(con.to_pyarrow(result.bought.revenue_amount.count()).as_py()) > 0
+    conversions = count_of(bought.filter(~bought.is_refund))
+    has_money = count_of(result.bought.filter(result.bought.revenue_amount.notnull())) > 0
     of_channels = {"source_lists": lists.version, "ai_assistants": channels.ai_assistants}
     return {
         "model": question.model,
@@ -108,7 +108,7 @@ def _stored(question: AttributionQuestion, data: QuestionData, channels: Channel
     if data.segment or question.where != EVERYTHING:
         return None
     stored = data.opened.stored(str(question.session_rule))
-    return stored if stored and _has_lists(data.con, stored.table(Touches), channels) else None
+    return stored if stored and _has_lists(stored.table(Touches), channels) else None
 
 
 RUN = (*UNIT, "fragment_started_at")
@@ -136,29 +136,27 @@ def _prepare(con: SQLBackend, clean: ir.Table, rule: ChannelRule, cut_by: Sessio
     started = placed.event_date.min().over(ibis.window(group_by=RUN))
     names = ("event_id", *RUN, "event_at", "event_number", "event_type", "cart_amount")
     placed = placed.select(*names, "page_url", "referrer_url", "is_bot", event_date=started)
-    placed = _as_temporary(con, "placed", rows_between(placed, "event_date", (None, ends[1])))
-    arrived = _as_temporary(con, "arrived", sources_of_sessions(placed, rule))
-    touched = _as_temporary(con, "touched", touches(_sessions(placed), arrived, rule))
-    has_addresses = bool(con.to_pyarrow(arrived.count()).as_py())
-    bought = _as_temporary(con, "bought", purchases(placed))
-    return _Prepared(bought, touched, *_last_day(con, placed.event_date), has_addresses, ends)
+    placed = portable.stored(con, "placed", rows_between(placed, "event_date", (None, ends[1])))
+    arrived = portable.stored(con, "arrived", sources_of_sessions(placed, rule))
+    touched = portable.stored(con, "touched", touches(_sessions(placed), arrived, rule))
+    bought = portable.stored(con, "bought", purchases(placed))
+    return _Prepared(bought, touched, *_last_day(placed.event_date), count_of(arrived) > 0, ends)
 
 
-def _last_day(con: SQLBackend, column: ir.DateColumn) -> tuple[Days, int]:
+def _last_day(column: ir.DateColumn) -> tuple[Days, int]:
     """Return the last day of a column, and how many days before it have all others.
 
     They are a power of two, so that statements in which they are stay the same from day to day.
     """
-    (row,) = con.to_pyarrow(column.as_table().agg(first=column.min(), last=column.max())).to_pylist()
+    (row,) = rows_of(column.as_table().agg(first=column.min(), last=column.max()))
     if row["last"] is None:
         return Days(()), 0
     return Days((row["last"],)), 1 << max((row["last"] - row["first"]).days, LEAST_DAYS).bit_length()
 
 
-def _has_lists(con: SQLBackend, touched: ir.Table, channels: ChannelRule) -> bool:
+def _has_lists(touched: ir.Table, channels: ChannelRule) -> bool:
     """Return whether the channels of all touches are by the lists of sites of a rule."""
-    other = touched.filter(touched.source_lists_version != channels.lists.version)
-    return int(con.to_pyarrow(other.count()).as_py()) == 0
+    return count_of(touched.filter(touched.source_lists_version != channels.lists.version)) == 0
 
 
 def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredTables, ends: Ends) -> _Prepared:
@@ -169,9 +167,8 @@ def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredTables, end
     paid = paid.join(started, is_inside(paid, started)).select(paid, event_date="started_date")
     touched = rows_between(stored.table(Touches), "started_date", (None, ends[1]))
     sourced = touched.filter((touched.source != DIRECT) | (touched.medium != NO_MEDIUM))
-    has_addresses = bool(con.to_pyarrow(sourced.count()).as_py())
-    bought = _as_temporary(con, "bought", purchases(paid))
-    return _Prepared(bought, touched, *_last_day(con, started.started_date), has_addresses, ends)
+    bought = portable.stored(con, "bought", purchases(paid))
+    return _Prepared(bought, touched, *_last_day(started.started_date), count_of(sourced) > 0, ends)
 
 
 def _sessions(placed: ir.Table) -> ir.Table:
@@ -186,38 +183,32 @@ def _sessions(placed: ir.Table) -> ir.Table:
     return whole.mutate(session_id=session_id_of(whole), ended_date=whole.started_date)
 
 
-def _as_temporary(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
-    return dialect_of(con).stored(con, name, rows)
-
-
 def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRule) -> list[dict[str, Any]]:
     everything = result.last.widened(before=result.days_before)
     models = [] if model == "markov" else [model]
     paths = credit.paths(result.bought, result.touched, rule, everything, models)
     # A refund on these days may be of an earlier purchase, so the days are chosen from the result.
-    walked = _as_temporary(con, "walked", rows_between(paths, "converted_date", result.ends))
+    walked = portable.stored(con, "walked", rows_between(paths, "converted_date", result.ends))
     if model == "markov":
         return _by_markov(con, walked, result, rule)
-    rows = con.to_pyarrow(credit.shared(walked, rule, models, ("channel",))).to_pylist()
+    rows = rows_of(credit.shared(walked, rule, models, ("channel",)))
     return _channel_rows((row["channel"], int(row[f"credit_{model}"]), int(row[f"cents_{model}"]), {}) for row in rows)
 
 
 def _by_markov(con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: AttributionRule) -> list[dict[str, Any]]:
     last, rule = prepared.last, replace(rule, period_days=prepared.days_before)
-    keep = partial(_as_temporary, con, "unconverted")
-    spans = _as_temporary(con, "spans", step_spans(prepared.bought, prepared.touched, rule, last, keep))
-    steps = con.to_pyarrow(steps_on(spans, last)).to_pylist()
-    counts = {(row["here"], row["there"]): int(row["step_count"]) for row in steps}
+    keep = partial(portable.stored, con, "unconverted")
+    spans = portable.stored(con, "spans", step_spans(prepared.bought, prepared.touched, rule, last, keep))
+    counts = {(row["here"], row["there"]): int(row["step_count"]) for row in rows_of(steps_on(spans, last))}
     result = removal_effects(counts, credit.UNITS_OF_ONE)
     day = ibis.literal(last.first)
-    _as_temporary(con, "effects", removal_effect_rows([(last.first, "purchase", result)]))
+    portable.stored(con, "effects", removal_effect_rows([(last.first, "purchase", result)]))
     whole = walked.filter(walked.place == 1)
     totals = whole.group_by("unit", "is_touched", converted_date=day, bought_date=day).agg(
         conversion_count=whole.is_refund.ifelse(0, 1).sum().cast("int64"), total_cents=whole.cents.sum().cast("int64")
     )
-    units = credit.by_removal_effects(totals, con.table("effects"))
     effects = {removal.channel: {"removal_effect": removal.effect} for removal in result}
-    rows = con.to_pyarrow(units).to_pylist()
+    rows = rows_of(credit.by_removal_effects(totals, con.table("effects")))
     return _channel_rows((r["channel"], int(r["credit"]), int(r["cents"]), effects.get(r["channel"], {})) for r in rows)
 
 

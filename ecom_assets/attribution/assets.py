@@ -10,24 +10,11 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from ecom_assets.attribution import contracts
+from ecom_assets.attribution import contracts, credit, markov
+from ecom_assets.attribution import touches as compute
 from ecom_assets.attribution.contracts import Conversions, FirstTouches, Touches
 from ecom_assets.attribution.credit import UNITS_OF_ONE, AttributionRule, touched_days
-from ecom_assets.attribution.credit import channel_attribution as compute_channel_attribution
-from ecom_assets.attribution.credit import conversion_credit as compute_conversion_credit
-from ecom_assets.attribution.markov import (
-    Chain,
-    converting_days,
-    removal_effect_rows,
-    removal_effects,
-    step_spans,
-    steps_on,
-)
 from ecom_assets.attribution.touches import ChannelRule
-from ecom_assets.attribution.touches import conversions as compute_conversions
-from ecom_assets.attribution.touches import first_touches as compute_first_touches
-from ecom_assets.attribution.touches import session_sources as compute_session_sources
-from ecom_assets.attribution.touches import touches as compute_touches
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders import orders
 from ecom_assets.orders.assets import EVERY_LINE, days_of_changed_orders
@@ -43,7 +30,7 @@ from ecom_assets.warehouse.local import connect
 @table_asset(contracts.SessionSources, follows="visitors", events=CleanEvents, session_events=SessionEvents)
 def session_sources(events: ir.Table, session_events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
     """Return the source of each visit of the day."""
-    return compute_session_sources(events, session_events, channel_rule)
+    return compute.session_sources(events, session_events, channel_rule)
 
 
 @table_asset(
@@ -55,7 +42,7 @@ def session_sources(events: ir.Table, session_events: ir.Table, channel_rule: Ch
 )
 def touches(sessions: ir.Table, session_sources: ir.Table, channel_rule: ChannelRule, days: Days) -> ir.Table:
     """Return each session with its channel."""
-    return compute_touches(sessions, session_sources, channel_rule, days)
+    return compute.touches(sessions, session_sources, channel_rule, days)
 
 
 @table_asset(
@@ -67,7 +54,7 @@ def touches(sessions: ir.Table, session_sources: ir.Table, channel_rule: Channel
 )
 def conversions(session_events: ir.Table, user_order_log: ir.Table, days: Days) -> ir.Table:
     """Return the purchases and refunds in events and order lines."""
-    return compute_conversions(
+    return compute.conversions(
         session_events.filter(days.contain(session_events.event_date)),
         user_order_log.filter(days.contain(user_order_log.order_date)),
     )
@@ -102,22 +89,22 @@ def channel_removal_effects(
     conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
 ) -> ir.Table:
     """Solve the Markov chain of each day; the engine counts its transitions, and Python solves the few equations."""
-    spans = step_spans(conversions, touches, attribution_rule, days)
-    counted = steps_on(spans, days).semi_join(converting_days(spans), ["unit", "day"])
+    spans = markov.step_spans(conversions, touches, attribution_rule, days)
+    counted = markov.steps_on(spans, days).semi_join(markov.converting_days(spans), ["unit", "day"])
     con = connect()
     chains = _chains(counted.to_pyarrow().to_pylist())
-    con.con.register("removal_effects", removal_effect_rows(chains))
+    con.con.register("removal_effects", markov.removal_effect_rows(chains))
     return con.table("removal_effects")
 
 
-def _chains(counted: list[dict[str, Any]]) -> Iterator[Chain]:
+def _chains(counted: list[dict[str, Any]]) -> Iterator[markov.Chain]:
 
     def chain(row: dict[str, Any]) -> tuple[date, str]:
         return row["day"], row["unit"]
 
     for (day, unit), rows in groupby(sorted(counted, key=chain), key=chain):
         steps = {(row["here"], row["there"]): int(row["step_count"]) for row in rows}
-        yield day, unit, removal_effects(steps, UNITS_OF_ONE)
+        yield day, unit, markov.removal_effects(steps, UNITS_OF_ONE)
 
 
 @invalidation(conversions=Conversions, conversion_credit=contracts.ConversionCredit)
@@ -143,7 +130,7 @@ def conversion_credit(
     conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
 ) -> ir.Table:
     """Share each conversion among the channels that led to it, under every model but Markov's."""
-    return compute_conversion_credit(conversions, touches, attribution_rule, days)
+    return credit.conversion_credit(conversions, touches, attribution_rule, days)
 
 
 @table_asset(
@@ -155,7 +142,7 @@ def conversion_credit(
 def channel_attribution(conversion_credit: ir.Table, channel_removal_effects: ir.Table, days: Days) -> ir.Table:
     """Credit the channels under every model."""
     of_days = conversion_credit.filter(days.contain(conversion_credit.converted_date))
-    return compute_channel_attribution(of_days, channel_removal_effects)
+    return credit.channel_attribution(of_days, channel_removal_effects)
 
 
 TOUCH_ASSETS = (session_sources, touches)
@@ -166,4 +153,4 @@ CREDIT_ASSETS = (channel_removal_effects, conversion_credit, channel_attribution
 @table_asset(FirstTouches, follows="visitors", events=CleanEvents)
 def first_touches(events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
     """Return the first event of each visitor on each day."""
-    return compute_first_touches(events, channel_rule)
+    return compute.first_touches(events, channel_rule)

@@ -169,10 +169,7 @@ class ChannelAttribution(Table):
     layer = "mart"
     key = ("converted_date", "unit", "model", "channel")
     day_column = "converted_date"
-    counted_from = (
-        CleanEvents,
-        UserOrderLog,
-    )
+    counted_from = (CleanEvents, UserOrderLog)
 
     converted_date = day("The day of the purchases, and of the refunds")
     unit = text("What is counted as a conversion", one_of=UNITS, example="order")

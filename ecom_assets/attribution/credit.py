@@ -12,9 +12,8 @@ from ecom_assets.sessions.sessions import changed_start_days
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table
 from ecom_assets.tables.portable import NO, first_of_each, union_all
-from ecom_assets.tables.values import hash_of
+from ecom_assets.tables.values import DAY_S, hash_of
 
-ONE_DAY_S = 86_400
 SHAPES = {"position": (40, 40), "j": (20, 60)}
 """Percentages of the first and the last touch; the touches between them share the rest."""
 
@@ -34,8 +33,8 @@ class AttributionRule:
     `period_days` (days): the Markov chain of a day uses the paths of this many days, the last of which is the day.
     """
 
-    lookback_s: int = 30 * ONE_DAY_S
-    half_life_s: int = 7 * ONE_DAY_S
+    lookback_s: int = 30 * DAY_S
+    half_life_s: int = 7 * DAY_S
     two_touches: str = "normalised"
     refund_days: int = 90
     period_days: int = 30
@@ -48,7 +47,7 @@ class AttributionRule:
     @property
     def lookback_days(self) -> int:
         """Return how many days before a conversion its touches can start; allows for clock changes."""
-        return -(-self.lookback_s // ONE_DAY_S) + 1
+        return -(-self.lookback_s // DAY_S) + 1
 
     @property
     def reach_days(self) -> int:
@@ -98,11 +97,7 @@ def _with_touches(anchored: ir.Table, touches: ir.Table, rule: AttributionRule, 
     seen = touches.filter(near.contain(touches.started_date))
     of_visitor = ibis.window(group_by="visitor_id", order_by=["started_at", "session_id"])
     seen = seen.select(
-        "visitor_id",
-        "session_id",
-        "channel",
-        touched_at="started_at",
-        touch_number=ibis.row_number().over(of_visitor),
+        "visitor_id", "session_id", "channel", touched_at="started_at", touch_number=ibis.row_number().over(of_visitor)
     )
     earliest = wanted.anchor_at - ibis.interval(seconds=rule.lookback_s)
     in_time = [seen.touched_at >= earliest, seen.touched_at <= wanted.anchor_at]
@@ -124,8 +119,7 @@ def _anchored(conversions: ir.Table, rule: AttributionRule, days: Days) -> ir.Ta
     """Add `anchor_at` and `anchor_date`: the time and day of the purchase; null where it is unknown."""
     near = conversions.filter(days.widened(before=rule.refund_days + 1).contain(conversions.converted_date))
     so_far = ibis.cumulative_window(
-        group_by=["unit", "visitor_id"],
-        order_by=[near.converted_at, near.is_refund.ifelse(1, 0), near.conversion_id],
+        group_by=["unit", "visitor_id"], order_by=[near.converted_at, near.is_refund.ifelse(1, 0), near.conversion_id]
     )
     bought_at = near.is_refund.ifelse(ibis.null("timestamp(6)"), near.converted_at).max().over(so_far)
     bought_date = near.is_refund.ifelse(ibis.null("date"), near.converted_date).max().over(so_far)
@@ -227,10 +221,6 @@ def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
     return of_shape
 
 
-def _due_time_decay(placed: ir.Table, _rule: AttributionRule) -> Due:
-    return lambda position: (_up_to(placed, "weight", position), placed.weight_in_all)
-
-
 DUE: dict[str, Callable[[ir.Table, AttributionRule], Due]] = {
     "first": lambda _placed, _rule: _due_at(ONE),
     "last": lambda placed, _rule: _due_at(placed.touch_count),
@@ -238,7 +228,7 @@ DUE: dict[str, Callable[[ir.Table, AttributionRule], Due]] = {
     "linear": lambda placed, _rule: lambda position: (position, placed.touch_count),
     "position": _due_by_shape("position"),
     "j": _due_by_shape("j"),
-    "time_decay": _due_time_decay,
+    "time_decay": lambda placed, _rule: lambda position: (_up_to(placed, "weight", position), placed.weight_in_all),
 }
 
 

@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.attribution.contracts import SessionColumns, Touches
-from ecom_assets.attribution.touches import DIRECT, NO_MEDIUM, NOT_SET, ChannelRule, sources_of_sessions
+from ecom_assets.attribution.touches import DIRECT, NO_SOURCE, ChannelRule, sources_of_sessions
 from ecom_assets.questions.source import StoredTables
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.rule import SessionRule
@@ -18,7 +18,7 @@ READS = ("page_url", "referrer_url")
 NEW, RETURNING = "new", "returning"
 _SESSION = (*UNIT, "started_at")
 NO_ADDRESSES = "No event has a page with UTM parameters or a referrer from elsewhere, so every visit is Direct."
-_UNKNOWN = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET, "channel": "Direct"}
+_UNKNOWN = {**NO_SOURCE, "channel": "Direct"}
 _OF_ALL_DIRECT = {"channel": _UNKNOWN["channel"], "source": DIRECT, "first_channel": _UNKNOWN["channel"]}
 
 

@@ -22,6 +22,8 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO, first_of_each, union_all
 
 DIRECT, NO_MEDIUM, NOT_SET = "(direct)", "(none)", "(not set)"
+NO_SOURCE = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET}
+"""What a visit has whose source is not known."""
 CLICK_IDS = "[?&;](gclid|gbraid|wbraid)=[^&#]"
 """Click ids that Google Ads adds to a page URL; Google Analytics ignores those of other networks."""
 TAGS = ("source", "medium", "campaign")
@@ -62,21 +64,21 @@ class SourceLists:
         return f"(^|[.])({'|'.join(names)})[.]"
 
 
-def with_source(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]) -> ir.Table:
+def with_source(events: ir.Table, rule: "ChannelRule") -> ir.Table:
     """Return the events that have a source, with `source`, `medium` and `campaign`, in lower case.
 
     UTM parameters take precedence over Google click ids, and these over a referrer outside the shop. Visits from search
-    engines of the lists are `organic`, not `referral`. `own_domains` are never a source, nor is the domain of the page.
+    engines of the lists are `organic`, not `referral`. The own domains of the rule are never a source, nor is the
+    domain of the page.
     """
-    result = _clues(events.filter(_may_have_source(events)), own_domains)
-    return _named(result.filter(result.has_source), lists)
+    result = _clues(events.filter(_may_have_source(events)), rule.own_domains)
+    return _named(result.filter(result.has_source), rule.lists)
 
 
-def with_source_or_direct(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]) -> ir.Table:
+def with_source_or_direct(events: ir.Table, rule: "ChannelRule") -> ir.Table:
     """Return all events, as `with_source` does; those without a source are `(direct)`, `(none)`, `(not set)`."""
-    result = _named(_clues(events, own_domains), lists)
-    nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET}
-    return result.mutate(**{name: result.has_source.ifelse(result[name], value) for name, value in nothing.items()})
+    result = _named(_clues(events, rule.own_domains), rule.lists)
+    return result.mutate(**{name: result.has_source.ifelse(result[name], value) for name, value in NO_SOURCE.items()})
 
 
 def _may_have_source(events: ir.Table) -> ir.BooleanValue:
@@ -239,7 +241,7 @@ def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
     """
     first = first_of_each(events, ["event_date", "visitor_id"], ["event_at", "event_id"])
     # Not `with_source` and a join: engines take the first events for a few rows, and Postgres joins them row by row.
-    sourced = with_source_or_direct(first, rule.lists, rule.own_domains)
+    sourced = with_source_or_direct(first, rule)
     return sourced.mutate(
         acquisition_channel=acquisition_channel(sourced.page_url, sourced.referrer_url, sourced.user_agent),
         default_channel_group=rule.channel(sourced.source, sourced.medium, sourced.campaign),
@@ -274,9 +276,7 @@ def session_sources(events: ir.Table, session_events: ir.Table, rule: ChannelRul
 
     The events are rows of `CleanEvents` and of `SessionEvents` of the same days.
     """
-    sourced = with_source(
-        events.select("event_id", "event_date", "page_url", "referrer_url"), rule.lists, rule.own_domains
-    )
+    sourced = with_source(events.select("event_id", "event_date", "page_url", "referrer_url"), rule)
     sourced = sourced.select("event_id", "event_date", "source", "medium", "campaign")
     placed = session_events.select("event_id", *FRAGMENT, "event_at", "event_number")
     return _first(placed.join(sourced, ["event_date", "event_id"]), rule)
@@ -284,7 +284,7 @@ def session_sources(events: ir.Table, session_events: ir.Table, rule: ChannelRul
 
 def sources_of_sessions(placed: ir.Table, rule: ChannelRule) -> ir.Table:
     """Return the first event with a source of each whole session; its `event_date` is the first day of the session."""
-    return _first(with_source(placed, rule.lists, rule.own_domains), rule)
+    return _first(with_source(placed, rule), rule)
 
 
 def _first(sourced: ir.Table, rule: ChannelRule) -> ir.Table:
@@ -310,8 +310,7 @@ def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days
     alone, crossing = (sessions.filter(condition).select(*columns) for condition in (~crosses, crosses))
     arrived = arrived.select(*UNIT, "fragment_started_at", *SOURCED)
     rows = union_all(_of_one_fragment(alone, arrived), _of_several(crossing, arrived))
-    nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET, "channel": "Direct"}
-    nothing["source_lists_version"] = rule.lists.version
+    nothing = {**NO_SOURCE, "channel": "Direct", "source_lists_version": rule.lists.version}
     return rows.mutate(**{name: rows[name].fill_null(value) for name, value in nothing.items()}).select(
         *Touches.columns
     )

@@ -10,8 +10,7 @@ import typer
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError
-from ecom_assets.settings.files import SHOP_FILE, in_shop_file
-from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.settings.settings import SHOP_FILE, Settings, in_shop_file, load_settings
 
 ASKED: Final = {
     "currency": "Currency of all amounts, such as EUR (empty: amounts are shown without one)",

@@ -9,8 +9,8 @@ from ecom_assets.cli.options import Events, Json, OwnData, UntilParentEnds
 from ecom_assets.cli.platform_run import settings_of
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.home import close_to_others
+from ecom_assets.settings.intake import StreamKind
 from ecom_assets.settings.settings import written_paths
-from ecom_assets.settings.streaming import StreamKind
 from ecom_assets.sources.compaction import compact
 from ecom_assets.sources.events import event_paths
 from ecom_assets.sources.files.formats import find_files

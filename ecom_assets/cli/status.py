@@ -21,8 +21,8 @@ from ecom_assets.orders.held_days import held_day_entry, held_days
 from ecom_assets.orders.waiting_days import waiting_sentence, with_waiting_lines
 from ecom_assets.registry import ALL, MARTS
 from ecom_assets.serving.places import PublicationStatus, published_state
+from ecom_assets.settings.intake import STREAM_KINDS, StreamKind
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
-from ecom_assets.settings.streaming import STREAM_KINDS, StreamKind
 from ecom_assets.sources.landing import (
     dead_letter_counts,
     dead_letter_folder,

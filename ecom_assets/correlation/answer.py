@@ -20,7 +20,7 @@ from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import QuestionData
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.portable import has_kernels, rows_of
-from ecom_assets.tables.queries import DECIMALS
+from ecom_assets.tables.queries import significant
 
 ENTRANTS = "correlation_entrants"
 Row = dict[str, Any]
@@ -96,8 +96,8 @@ def _compared(
             continue
         ratio = odds_ratio(having, lacking, confidence)
         comparison = {"property": column, "value": row["value"], "converted_count": having[0], "other_count": having[1]}
-        comparison |= {"odds_ratio": _significant(ratio.value), "low": _significant(ratio.low)}
-        result.append(comparison | {"high": _significant(ratio.high), "is_enough": ratio.is_enough})
+        comparison |= {"odds_ratio": significant(ratio.value), "low": significant(ratio.low)}
+        result.append(comparison | {"high": significant(ratio.high), "is_enough": ratio.is_enough})
     return result
 
 
@@ -107,11 +107,6 @@ def _strongest_first(row: Row) -> tuple[Any, ...]:
     if row["is_enough"]:
         return False, -abs(math.log(row["odds_ratio"])), *name
     return True, -(row["converted_count"] + row["other_count"]), *name
-
-
-def _significant(value: float) -> float:
-    """Return a ratio rounded to the digits that are the same on every machine."""
-    return float(f"{value:.{DECIMALS}g}")
 
 
 def _warnings(totals: tuple[int, int]) -> list[str]:

@@ -20,6 +20,7 @@ from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sessions.queries import has_paid_events
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
+from ecom_assets.tables.portable import rows_of
 
 WRITES: Final = ("--out", "Write a row per customer to this .parquet or .csv file.")
 
@@ -86,7 +87,7 @@ def compute_segments(question: SegmentsQuestion, data: QuestionData) -> dict[str
     result = customer_segments(purchases, question.scores)
     if data.keep:
         data.keep(result.order_by("customer_id"))
-    return {**facts, **segment_totals(result, data.fetch(), has_money=_has_money(data))}
+    return {**facts, **segment_totals(result, rows_of, has_money=_has_money(data))}
 
 
 def compute_value(question: ValueQuestion, data: QuestionData) -> dict[str, Any]:
@@ -126,13 +127,13 @@ def _purchases(
         data.con.create_table(f"purchase_{name}", rows, temp=True, overwrite=True)
         for name, rows in (("orders", purchases.orders), ("as_of", purchases.as_of))
     )
-    (newest,) = data.fetch()(as_of)
+    (newest,) = rows_of(as_of)
     return Purchases(orders, as_of), {"definition": rule | source, "as_of_date": newest["as_of_date"]}
 
 
 def _has_money(data: QuestionData) -> bool:
     """Return whether revenue is known: order lines always have amounts, purchase events if at least one has one."""
-    return data.source.of_orders or has_paid_events(data.all_events, data.fetch())
+    return data.source.of_orders or has_paid_events(data.all_events, rows_of)
 
 
 def _of_model(name: str, fitted: ModelFit[Any] | NoFit, names: tuple[str, ...]) -> dict[str, Any]:

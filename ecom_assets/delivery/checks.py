@@ -21,7 +21,7 @@ from ecom_assets.delivery.sent_links import (
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.identity.contracts import IdentityAliases, IdentityLinks, SharedIds
 from ecom_assets.identity.rule import IdentityRule
-from ecom_assets.questions.identity import identity_rule
+from ecom_assets.questions.source import identity_rule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import EXAMPLES, BrokenRows, CheckResult, TableCheck, check, of_days
 from ecom_assets.tables.days import Days

@@ -21,7 +21,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.identity.contracts import IdentityLinks, SharedIds
 from ecom_assets.identity.links import first_sign_ins, may_link
 from ecom_assets.identity.visitors import visitor_of_user
-from ecom_assets.questions.identity import identity_rule
+from ecom_assets.questions.source import identity_rule
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.state.database import Database

@@ -19,6 +19,7 @@ from ecom_assets.experiments.comparison import (
     Interval,
     Posterior,
     Sample,
+    SampleRatio,
     beta_posterior,
     credible_difference,
     credible_interval,
@@ -31,7 +32,8 @@ from ecom_assets.experiments.experiment import square_sum, variant_counts
 from ecom_assets.experiments.question import MAX_VARIANTS, ExperimentQuestion
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import QuestionData
-from ecom_assets.tables.queries import DECIMALS
+from ecom_assets.tables.portable import rows_of
+from ecom_assets.tables.queries import DECIMALS, significant
 from ecom_assets.trends.range import TrendRange
 
 FEWEST_UNITS = 100
@@ -164,18 +166,19 @@ def experiment_answer(
         DefinitionError: The definition does not fit the events.
     """
     counted = variant_counts(events, experiment, *days)
-    rows = con.to_pyarrow(counted.order_by(counted.unit_count.desc()).limit(MAX_VARIANTS + 2)).to_pylist()
+    rows = rows_of(counted.order_by(counted.unit_count.desc()).limit(MAX_VARIANTS + 2))
     variants = _in_order(rows, experiment)
+    split = sample_ratio([variant.unit_count for variant in variants], _shares(variants, experiment))
     event_types = [part.event_type for part in (experiment.exposure, experiment.goal) if part.event_type]
     return {
         "definition": {**experiment.definition(), "first_date": str(days[0]), "last_date": str(days[1])},
         "variants": _described(variants, experiment),
         "mixed_count": sum(int(row["mixed_count"]) for row in rows),
-        "sample_ratio": _ratio(variants, experiment),
+        "sample_ratio": _ratio(split),
         "warnings": [
             *missing_type_warnings(con, events, event_types, source_names),
             *_missing_properties(con, events, experiment, variants),
-            *_warnings(variants, experiment),
+            *_warnings(variants, split),
         ],
     }
 
@@ -285,7 +288,7 @@ def _compared(
         "relative_difference": _rounded(relative),
         "sequential": _ends(looks.difference.clipped(control.most) if looks else None),
         "relative_sequential": _ends(looks.relative if looks else None),
-        "p_value": _probability(looks.p_value) if looks else None,
+        "p_value": significant(looks.p_value) if looks else None,
         "credible": _ends(credible),
         "probability_better": _rounded(better),
     }
@@ -300,25 +303,19 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else round(value, DECIMALS)
 
 
-def _probability(value: float) -> float:
-    """Return a p-value with its leading digits, because the small ones matter."""
-    return float(f"{value:.{DECIMALS}g}")
-
-
 def _shares(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> list[float]:
     planned = experiment.shares or {variant.variant: 1.0 for variant in variants}
     return [planned[variant.variant] / math.fsum(planned.values()) for variant in variants]
 
 
-def _ratio(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> dict[str, Any] | None:
-    result = sample_ratio([variant.unit_count for variant in variants], _shares(variants, experiment))
-    if not result:
+def _ratio(split: SampleRatio | None) -> dict[str, Any] | None:
+    if not split:
         return None
-    ratio = {"chi_squared": _rounded(result.chi_squared), "p_value": _probability(result.p_value)}
-    return ratio | {"threshold": MISMATCH_BELOW, "is_mismatch": result.is_mismatch}
+    ratio = {"chi_squared": _rounded(split.chi_squared), "p_value": significant(split.p_value)}
+    return ratio | {"threshold": MISMATCH_BELOW, "is_mismatch": split.is_mismatch}
 
 
-def _warnings(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> list[str]:
+def _warnings(variants: Sequence[VariantSums], split: SampleRatio | None) -> list[str]:
     """Return a sentence for each reason to doubt the comparison."""
     if not any(variant.unit_count for variant in variants):
         return ["No unit was exposed to a variant on these days."]
@@ -331,10 +328,9 @@ def _warnings(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -
             f"Some variants have fewer than {FEWEST_UNITS} units: {', '.join(few)}; intervals are too narrow then, and "
             "those of `credible` for conversion only can be used."
         )
-    ratio = sample_ratio([variant.unit_count for variant in variants], _shares(variants, experiment))
-    if ratio and ratio.is_mismatch:
+    if split and split.is_mismatch:
         result.append(
-            f"The units are not split as planned (p = {ratio.p_value:.2g}, below {MISMATCH_BELOW}), so the differences "
+            f"The units are not split as planned (p = {split.p_value:.2g}, below {MISMATCH_BELOW}), so the differences "
             "may come from the split; find out who is missing before you trust them."
         )
     return result

@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.experiments.question import ExperimentQuestion
 from ecom_assets.tables.columns import EXACT, exact_number_of, holds, text_of
+from ecom_assets.tables.days import rows_between
 from ecom_assets.tables.portable import first_of_each
 
 PART: Final = "decimal(19, 6)"
@@ -78,13 +79,8 @@ def square_sum(counts: Mapping[str, Any]) -> Fraction:
 def _outcomes(events: ir.Table, experiment: ExperimentQuestion, first: date, last: date) -> ir.Table:
     """Return a row per exposed unit: `variant`, and whether it saw several, converted, and may still convert."""
     exposed = _first_exposures(events, experiment, first, last)
-    goals = events.filter(
-        experiment.goal.filter.matches(events),
-        holds(events, experiment.where),
-        events.event_date >= ibis.literal(first),
-    )
-    if experiment.within is None:
-        goals = goals.filter(goals.event_date <= ibis.literal(last))
+    goals = rows_between(events, "event_date", (first, last if experiment.within is None else None))
+    goals = goals.filter(experiment.goal.filter.matches(goals), holds(goals, experiment.where))
     amount = exact_number_of(goals, experiment.amount) if experiment.amount else ibis.literal(0).cast(EXACT)
     after = goals.select("visitor_id", "event_at", amount=amount).join(
         exposed.select("visitor_id", "exposed_at"), "visitor_id"
@@ -110,8 +106,8 @@ def _outcomes(events: ir.Table, experiment: ExperimentQuestion, first: date, las
 
 def _first_exposures(events: ir.Table, experiment: ExperimentQuestion, first: date, last: date) -> ir.Table:
     """Return each exposed visitor's variant, time of first exposure, and whether there were several variants."""
-    in_range = (events.event_date >= ibis.literal(first)) & (events.event_date <= ibis.literal(last))
-    rows = events.filter(in_range, experiment.exposure.filter.matches(events), holds(events, experiment.where))
+    events = rows_between(events, "event_date", (first, last))
+    rows = events.filter(experiment.exposure.filter.matches(events), holds(events, experiment.where))
     rows = rows.select("visitor_id", "event_at", "event_id", variant=text_of(rows, experiment.variant))
     if experiment.shares:
         rows = rows.filter(rows.variant.isin([*experiment.shares]))

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ecom_assets.questions.chart import BAR_WIDTH, bar, duration
-from ecom_assets.tables.formats import percent
+from ecom_assets.tables.formats import BAR_WIDTH, bar, duration, percent
 
 
 def lines(answer: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.missing import SourceNames, missing_property_warnings, missing_type_warnings
+from ecom_assets.funnels import report
 from ecom_assets.funnels.chains import NO_VALUE, SEPARATOR, funnel_chains
 from ecom_assets.funnels.definition import UNIT, Funnel
 from ecom_assets.funnels.entries import (
@@ -30,26 +31,13 @@ from ecom_assets.funnels.kernel.counts import can_count, funnel_times, times_of_
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import with_bins, with_firsts, with_flags
 from ecom_assets.funnels.question import FunnelQuestion
-from ecom_assets.funnels.report import (
-    OTHER,
-    conversion_times,
-    counted_times,
-    grouped,
-    key_columns,
-    labelled,
-    step_answers,
-    step_numbers,
-    step_rows,
-    types_in_doubt,
-    with_value_columns,
-)
 from ecom_assets.questions.answer import InUtc, Kind, QuestionAnswer, number
 from ecom_assets.questions.source import EventSource, OpenEvents, QuestionData, QuestionTooLargeError
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.sessions.sessions import SESSION, session_events
 from ecom_assets.tables.columns import text_of
-from ecom_assets.tables.portable import has_kernels
+from ecom_assets.tables.portable import count_of, has_kernels, rows_of
 from ecom_assets.tables.queries import Row
 from ecom_assets.tables.values import in_order, json_path
 
@@ -214,7 +202,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     Raises:
         DefinitionError: A column is unknown, or the funnel cannot be computed.
     """
-    entries = _entries(con, events, limits) if limits.is_given or funnel.over else None
+    entries = _entries(events, limits) if limits.is_given or funnel.over else None
     counts = _counted(con, events, funnel, rule or SessionRule.preset("ga4"), entries)
     cohorts = cohorts_of(funnel, entries) if entries and funnel.over else []
     fast = _times_by_entry(counts, entries, cohorts) if entries else None
@@ -222,7 +210,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     numbers, parts = _numbers(entered, keep, fast[0] if fast else times)
     return {
         "definition": json.loads(json.dumps(funnel.to_mapping())),
-        "steps": step_answers(funnel, numbers),
+        "steps": report.step_answers(funnel, numbers),
         **parts,
         **({"entries": entries.as_json(funnel)} if entries else {}),
         **({"cohorts": _cohorts(counts, entries, cohorts, fast) if entries and cohorts else []} if funnel.over else {}),
@@ -232,7 +220,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
 
 def _missing(counted: "_Counted", funnel: Funnel, numbers: Rows, source_names: SourceNames | None) -> list[str]:
     con, events = counted.con, counted.events
-    of_types = missing_type_warnings(con, events, types_in_doubt(funnel, numbers), source_names)
+    of_types = missing_type_warnings(con, events, report.types_in_doubt(funnel, numbers), source_names)
     return [*of_types, *missing_property_warnings(con, events, funnel.columns, funnel.number_columns)]
 
 
@@ -252,10 +240,10 @@ def _counted(con: SQLBackend, events: ir.Table, funnel: Funnel, rule: SessionRul
     return _Counted(con, events, with_bins(events, funnel, (entries.first, entries.last) if entries else None), unit)
 
 
-def _entries(con: SQLBackend, events: ir.Table, limits: EntryLimits) -> Entries | None:
+def _entries(events: ir.Table, limits: EntryLimits) -> Entries | None:
     """Return the days of entry; None if there are no events."""
     days, times = events.event_date, events.event_at
-    (row,) = con.to_pyarrow(events.agg(first=days.min(), last=days.max(), newest_at=times.max())).to_pylist()
+    (row,) = rows_of(events.agg(first=days.min(), last=days.max(), newest_at=times.max()))
     if row["first"] is None:
         return None
     return Entries.from_limits((row["first"], row["last"]), row["newest_at"], limits)
@@ -274,22 +262,22 @@ def _cohorts(
     counted: _Counted, entries: Entries, cohorts: Sequence[EntryCohort], fast: Sequence[StepTimes] | None
 ) -> Rows:
     """Return the funnel of each period of entry, in order; `fast` is what `_times_by_entry` returns."""
-    con, funnel, unit, optional = counted.con, counted.funnel, counted.unit, counted.funnel.optional_steps
+    funnel, unit, optional = counted.funnel, counted.unit, counted.funnel.optional_steps
     by_key: dict[object, Rows] = {}
     by_label: dict[object, Rows] = {}
     if fast:
-        by_key = {cohort.key: step_rows(times) for cohort, times in zip(cohorts, fast[1:], strict=True)}
+        by_key = {cohort.key: report.step_rows(times) for cohort, times in zip(cohorts, fast[1:], strict=True)}
     else:
         chains = funnel_chains(by_cohort(counted.events, funnel, unit, entries), funnel, [*unit, COHORT])
-        with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
-            by_key = _by_cohort(_rows(con, step_numbers(result, [COHORT], optional)))
+        with (report.labelled(chains, funnel) if funnel.by else chains).cache() as result:
+            by_key = _by_cohort(rows_of(report.step_numbers(result, [COHORT], optional)))
             if funnel.by:
-                by_label = _by_cohort(_rows(con, step_numbers(result, [COHORT, "label"], optional)))
+                by_label = _by_cohort(rows_of(report.step_numbers(result, [COHORT, "label"], optional)))
     return [
         {
             "start": cohort.start,
             "complete": entries.are_complete(funnel, cohort.end),
-            "steps": step_answers(funnel, by_key.get(cohort.key, ())),
+            "steps": report.step_answers(funnel, by_key.get(cohort.key, ())),
             **({"breakdown": _breakdown(funnel, by_label.get(cohort.key, []))} if funnel.by else {}),
         }
         for cohort in cohorts
@@ -297,26 +285,26 @@ def _cohorts(
 
 
 def _by_cohort(rows: Rows) -> dict[object, Rows]:
-    return grouped(rows, lambda row: key_of(row[COHORT]))
+    return report.grouped(rows, lambda row: key_of(row[COHORT]))
 
 
 def _numbers(counted: _Counted, keep: Keep | None, fast: StepTimes | None) -> tuple[Rows, dict[str, Any]]:
     """Return a row per step, and the breakdown and times; call `keep` with the list of who is at each step."""
     con, events, funnel, unit = counted.con, counted.events, counted.funnel, counted.unit
     times = None if funnel.by or keep else fast or fast_times(con, events, funnel, unit)
-    converted = counted_times(times, funnel.time_to_convert) if times and funnel.time_to_convert else None
+    converted = report.counted_times(times, funnel.time_to_convert) if times and funnel.time_to_convert else None
     if times and (converted or not funnel.time_to_convert):
-        return step_rows(times), {"breakdown": [], **({"time_to_convert": converted} if converted else {})}
+        return report.step_rows(times), {"breakdown": [], **({"time_to_convert": converted} if converted else {})}
     chains = funnel_chains(events, funnel, unit)
-    with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
-        by_label = _rows(con, step_numbers(result, ["label"], funnel.optional_steps)) if funnel.by else []
+    with (report.labelled(chains, funnel) if funnel.by else chains).cache() as result:
+        by_label = rows_of(report.step_numbers(result, ["label"], funnel.optional_steps)) if funnel.by else []
         parts: dict[str, Any] = {"breakdown": _breakdown(funnel, by_label)}
         if funnel.time_to_convert:
-            parts["time_to_convert"] = conversion_times(con, result, funnel.time_to_convert)
+            parts["time_to_convert"] = report.conversion_times(result, funnel.time_to_convert)
         if keep:
-            keys = key_columns(result)
-            keep(with_value_columns(result, funnel.by_columns).order_by("step", *keys))
-        return _rows(con, step_numbers(result, (), funnel.optional_steps)), parts
+            keys = report.key_columns(result)
+            keep(report.with_value_columns(result, funnel.by_columns).order_by("step", *keys))
+        return rows_of(report.step_numbers(result, (), funnel.optional_steps)), parts
 
 
 def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, list[str]]:
@@ -332,18 +320,13 @@ def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[
     return session_events(events, rule, by_day=False).rename(session_started_at="fragment_started_at"), [*SESSION]
 
 
-def _rows(con: SQLBackend, table: ir.Table) -> Rows:
-    values: Rows = con.to_pyarrow(table).to_pylist()
-    return values
-
-
 def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
     """Return the steps for each value of `by`, the most frequent value first, or bins in order; "Other" last."""
-    by_label: dict[str, Rows] = grouped(rows, itemgetter("label"))
+    by_label: dict[str, Rows] = report.grouped(rows, itemgetter("label"))
     sizes = {label: sum(row["count"] for row in result if row["step"] == 1) for label, result in by_label.items()}
-    labels = sorted(by_label, key=lambda label: (label == OTHER, -sizes[label], label))
+    labels = sorted(by_label, key=lambda label: (label == report.OTHER, -sizes[label], label))
     return [
-        {"value": " / ".join(values), "values": values, "steps": step_answers(funnel, by_label[label])}
+        {"value": " / ".join(values), "values": values, "steps": report.step_answers(funnel, by_label[label])}
         for label in in_order(funnel.by_columns, labels)
         for values in [_values(funnel, label)]
     ]
@@ -365,18 +348,18 @@ class StepList:
     only_stopped: bool = False
 
 
-def _listed_by(con: SQLBackend, funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep:
+def _listed_by(funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep:
     """Return a function that puts who is at the step, and how many they are, into `values`."""
 
     def keep(chains: ir.Table) -> None:
-        keys = key_columns(chains)
+        keys = report.key_columns(chains)
         rows = chains.filter(chains.step == listed.step)
         if listed.only_stopped:
             following = next((n for n in funnel.required_steps if n > listed.step), None)
             rows = rows if following is None else rows.anti_join(chains.filter(chains.step == following), keys)
         names = [*keys, *(name for name in ("event_at", "event_id") if name in chains.columns)]
-        values["count"] = values["total_count"] = int(con.to_pyarrow(rows.count()).as_py())
-        values["who"] = con.to_pyarrow(rows.select(*names).order_by(keys).limit(listed.limit)).to_pylist()
+        values["count"] = values["total_count"] = count_of(rows)
+        values["who"] = rows_of(rows.select(*names).order_by(keys).limit(listed.limit))
 
     return keep
 
@@ -396,7 +379,7 @@ def compute_who(listed: StepList, question: FunnelQuestion, data: QuestionData) 
             "The visitors at a step are listed per user or session, not for totals or properties; set per."
         )
     values: dict[str, Any] = {}
-    answer = _answer(question, data, _listed_by(data.con, question, listed, values))
+    answer = _answer(question, data, _listed_by(question, listed, values))
     return {"definition": answer["definition"], "step": listed.step, **values, "entries": answer["entries"]}
 
 

@@ -38,15 +38,12 @@ def _reaching(session_days: ir.Table, session_rule: SessionRule, days: Days, bef
     return union_all(days_of_changed_sessions(session_days, session_rule, days), opened).distinct()
 
 
-@table_asset(
+cart_abandonment = table_asset(
     CartAbandonment,
     session_events=Reads(SessionEvents, whole=True),
     sessions=Reads(Sessions, whole=True),
     invalidated_by=days_of_changed_carts,
-)
-def cart_abandonment(session_events: ir.Table, sessions: ir.Table, cart_rule: CartRule, days: Days) -> ir.Table:
-    """Count carts with and without a purchase."""
-    return carts.cart_abandonment(session_events, sessions, days, cart_rule)
+)(carts.cart_abandonment)
 
 
 @invalidation(session_days=SessionDays)
@@ -66,7 +63,7 @@ def days_of_other_funnels(funnel_entries: ir.Table, funnels: Sequence[DailyFunne
     return day_table(days).anti_join(counted.filter(counted.n == len(funnels)), "day")
 
 
-@table_asset(
+funnel_entries = table_asset(
     FunnelEntries,
     follows="visitors",
     outdated_by=days_of_other_funnels,
@@ -74,19 +71,7 @@ def days_of_other_funnels(funnel_entries: ir.Table, funnels: Sequence[DailyFunne
     session_days=ALL_FRAGMENTS,
     sessions=Reads(Sessions, whole=True),
     invalidated_by=days_of_changed_cohorts,
-)
-def funnel_entries(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    session_events: ir.Table,
-    session_days: ir.Table,
-    sessions: ir.Table,
-    days: Days,
-    funnels: Sequence[DailyFunnel],
-    session_rule: SessionRule,
-) -> ir.Table:
-    """Find how far the sessions and visitors of each day got in each funnel."""
-    return daily.funnel_entries(session_events, session_days, sessions, days, funnels, session_rule)
-
-
+)(daily.funnel_entries)
 EVERY_ENTRY = Reads(FunnelEntries, whole=True)
 
 

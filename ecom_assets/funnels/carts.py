@@ -52,16 +52,16 @@ class CartRule:
         return days_after(max(self.horizons_s))
 
 
-def cart_abandonment(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
+def cart_abandonment(session_events: ir.Table, sessions: ir.Table, days: Days, cart_rule: CartRule) -> ir.Table:
     """Return one row per day of `days` with a cart or checkout, unit and horizon.
 
     Args:
-        events: All rows of `SessionEvents`.
+        session_events: All rows of `SessionEvents`.
         sessions: All rows of `Sessions`.
         days: Days on which sessions started, or visitors filled their carts.
-        rule: Horizons and values.
+        cart_rule: Horizons and values.
     """
-    terms = cart_terms(events, sessions, days, rule)
+    terms = cart_terms(session_events, sessions, days, cart_rule)
     sums = terms.group_by("cart_date", "unit", "horizon_s").agg(
         cart_count=terms.is_cart.sum(),
         converted_cart_count=(terms.is_cart * terms.is_converted).sum(),
@@ -73,7 +73,7 @@ def cart_abandonment(events: ir.Table, sessions: ir.Table, days: Days, rule: Car
         abandoned_cart_amount=_worth(terms, terms.is_converted == 0),
         recovered_cart_amount=_worth(terms, terms.is_recovered == 1),
     )
-    return with_ratios(_described(sums, rule), CartMeasures).select(*CartAbandonment.columns)
+    return with_ratios(_described(sums, cart_rule), CartMeasures).select(*CartAbandonment.columns)
 
 
 def cart_terms(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
@@ -189,7 +189,7 @@ def _with_purchase(events: ir.Table, purchases: ir.Table, kind: str, days: Days,
     last = starts.group_by("visitor_id", "event_date").agg(last_at=starts.event_at.max())
     pairs = union_all(_of_same_day(starts, purchases, days), _of_later_days(last, purchases, rule))
     paid = pairs.group_by("visitor_id", "event_date").agg(
-        wait_us=pairs.event_at.delta(pairs.start_at, unit="microsecond").cast("int64").min(),
+        wait_us=pairs.event_at.delta(pairs.start_at, unit="microsecond").cast("int64").min()
     )
     in_session = [
         *(starts[name] == purchases[name] for name in UNIT),
@@ -227,10 +227,7 @@ def _of_later_days(last: ir.Table, purchases: ir.Table, rule: CartRule) -> ir.Ta
         purchases.event_at <= closes_at,
     ]
     return last.join(purchases, later).select(
-        last.visitor_id,
-        last.event_date,
-        event_at=purchases.event_at,
-        start_at=last.last_at,
+        last.visitor_id, last.event_date, event_at=purchases.event_at, start_at=last.last_at
     )
 
 

@@ -23,7 +23,7 @@ from ecom_assets.funnels.matching import (
 )
 from ecom_assets.funnels.orders import any_order_events, consecutive_events, excluded_events
 from ecom_assets.tables.columns import text_by
-from ecom_assets.tables.portable import first_of_each
+from ecom_assets.tables.portable import NO, first_of_each
 
 Follow = Callable[[ir.Table, int], ir.Table]
 """Takes attempts and a step, and returns the attempts with `next_at`: when the step is taken, or null."""
@@ -121,7 +121,7 @@ def _without_overtaken(current: ir.Table, funnel: Funnel, units: Sequence[str]) 
     The window of the later one is open for longer, so it can meet an excluded event that the earlier one cannot.
     """
     latest_at = current.start_at.max().over(ibis.window(group_by=[*units, "next_at"]))
-    in_time = (current.next_at <= _deadline(current, funnel)).fill_null(ibis.literal(value=False))
+    in_time = (current.next_at <= _deadline(current, funnel)).fill_null(NO)
     attempts = current.mutate(is_overtaken=in_time & (current.start_at < latest_at))
     return attempts.filter(~attempts.is_overtaken).drop("is_overtaken")
 
@@ -135,7 +135,7 @@ def _invalid_attempts(current: ir.Table, step: int, funnel: Funnel, units: Seque
     for number, exclusion in enumerate(funnel.exclude):
         if exclusion.is_before(step):
             limit = current[_limit(number)]
-            in_time = (current.next_at <= _deadline(current, funnel)).fill_null(ibis.literal(value=False))
+            in_time = (current.next_at <= _deadline(current, funnel)).fill_null(NO)
             is_inside = ibis.cases((in_time, limit < current.next_at), else_=limit <= _deadline(current, funnel))
             got = in_time.ifelse(ibis.literal(step, "int64"), ibis.literal(step - 1, "int64"))
             rows = current.mutate(step=got).filter(limit.notnull(), is_inside)

@@ -102,31 +102,31 @@ class DailyFunnel:
 
 
 def funnel_entries(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    events: ir.Table,
-    fragments: ir.Table,
+    session_events: ir.Table,
+    session_days: ir.Table,
     sessions: ir.Table,
     days: Days,
     funnels: Sequence[DailyFunnel],
-    rule: SessionRule,
+    session_rule: SessionRule,
 ) -> ir.Table:
     """Return the sessions and visitors of each day that took step 1 of each funnel, with the last step reached.
 
     Args:
-        events: All rows of `SessionEvents`.
-        fragments: All rows of `SessionDays`.
+        session_events: All rows of `SessionEvents`.
+        session_days: All rows of `SessionDays`.
         sessions: All rows of `Sessions`.
         days: Cohort days: those on which the session, or the visitor's attempt, started.
         funnels: The definitions.
-        rule: The rule by which sessions were computed.
+        session_rule: The rule by which sessions were computed.
     """
     parts = []
     for daily in funnels:
-        relevant, units = daily.events_of(events), []
+        relevant, units = daily.events_of(session_events), []
         if "session" in daily.units:
-            of_sessions = session_levels(relevant, fragments, sessions, days, daily.of_sessions, rule)
+            of_sessions = session_levels(relevant, session_days, sessions, days, daily.of_sessions, session_rule)
             units.append(of_sessions.mutate(unit=ibis.literal("session"), unit_id=of_sessions.session_id))
         if "visitor" in daily.units:
-            of_visitors = visitor_levels(relevant, fragments, days, daily)
+            of_visitors = visitor_levels(relevant, session_days, days, daily)
             units.append(of_visitors.mutate(unit=ibis.literal("visitor"), unit_id=of_visitors.visitor_id))
         named = {"funnel_name": daily.name, "definition_hash": daily.definition_hash}
         parts += [

@@ -20,7 +20,6 @@ from ecom_assets.funnels.steps import (
     FunnelStep,
     TimeToConvert,
     exclusion_from_text,
-    step_from_text,
     step_names,
 )
 from ecom_assets.questions.fields import (
@@ -38,19 +37,8 @@ from ecom_assets.questions.fields import (
     where_field,
 )
 from ecom_assets.questions.model import Definition, preset_field, presets_of
-from ecom_assets.tables.conditions import (
-    EVERYTHING,
-    columns_of,
-    number_columns_of,
-)
-from ecom_assets.tables.values import (
-    Preset,
-    binned_columns,
-    check_column,
-    json_path,
-    named_columns,
-    split_columns,
-)
+from ecom_assets.tables.conditions import EVERYTHING, columns_of, number_columns_of
+from ecom_assets.tables.values import Preset, binned_columns, check_column, json_path, named_columns, split_columns
 
 PRESETS: Final[Mapping[str, Preset]] = {
     "posthog": {
@@ -141,7 +129,7 @@ class Funnel(Definition):
 
     steps: tuple[FunnelStep, ...] = field(
         ..., "Steps", STEPS_HELP, min_length=1, max_length=MAX_STEPS, group="what", suggests="types",
-        line=step_from_text, parts=step_names, is_one_option=True, row="Step",
+        line=FunnelStep.from_text, parts=step_names, is_one_option=True, row="Step",
     )  # fmt: skip
     within: Duration = field(
         "7d",

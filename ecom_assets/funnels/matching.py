@@ -25,7 +25,7 @@ from ecom_assets.tables.columns import (
     with_first,
 )
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group
-from ecom_assets.tables.portable import can_be_null
+from ecom_assets.tables.portable import NO, can_be_null
 from ecom_assets.tables.values import Scalar, bins_of, check_comparable, json_path, kind_of, unknown_column
 
 MAX_OVERLAPPING: Final = 6
@@ -70,21 +70,21 @@ class Matching:
         Raises:
             DefinitionError: More than six conditions overlap one another.
         """
-        for group in self.groups:
-            self.check(group)
-        return tuple(result for group in self.groups for result in self._connected_sets(group))
+        sets = (chosen for group in self.groups for chosen in self.subsets(group))
+        return tuple(frozenset(chosen) for chosen in sets if len(_groups([self.conditions[n] for n in chosen])) == 1)
 
-    def check(self, group: tuple[int, ...]) -> None:
-        """Refuse a group of more than six conditions.
+    def subsets(self, group: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Return all sets of conditions of a group, the smallest first.
 
         Raises:
-            DefinitionError: The group is larger.
+            DefinitionError: The group has more than six conditions.
         """
         if len(group) > MAX_OVERLAPPING:
             raise DefinitionError(
                 f"{len(group)} different conditions on {self.conditions[group[0]].event_type!r} can match the same "
                 f"event, and at most {MAX_OVERLAPPING} can be counted exactly; use fewer, or the order strict_increase."
             )
+        return [chosen for size in range(1, len(group) + 1) for chosen in combinations(group, size)]
 
     def overlaps_of(self, step: int) -> Iterator[tuple[OverlappingSteps, tuple[int, ...]]]:
         """Yield each set of `overlaps` with the step's condition, and its steps up to this one, latest first.
@@ -96,12 +96,6 @@ class Matching:
         for overlapping in self.overlaps():
             if own in overlapping:
                 yield overlapping, tuple(k for k in range(step, 0, -1) if self.condition_of[k - 1] in overlapping)
-
-    def _connected_sets(self, group: tuple[int, ...]) -> Iterator[OverlappingSteps]:
-        for size in range(1, len(group) + 1):
-            for chosen in combinations(group, size):
-                if len(_groups(tuple(self.conditions[n] for n in chosen))) == 1:
-                    yield frozenset(chosen)
 
 
 def may_overlap(step: FunnelStep, other: FunnelStep) -> bool:
@@ -134,7 +128,7 @@ def _types(step: FunnelStep) -> frozenset[object]:
     return frozenset[object].intersection(*listed) if listed else frozenset()
 
 
-def _groups(conditions: tuple[FunnelStep, ...]) -> tuple[tuple[int, ...], ...]:
+def _groups(conditions: Sequence[FunnelStep]) -> tuple[tuple[int, ...], ...]:
     groups: list[list[int]] = []
     for number, condition in enumerate(conditions):
         touching = [group for group in groups if any(may_overlap(condition, conditions[n]) for n in group)]
@@ -153,7 +147,7 @@ def matches(events: ir.Table, step: FunnelEvent) -> ir.BooleanValue:
         raise WorkError("What is first is found among all events; give the events and the funnel of `with_firsts`.")
     tests = [] if step.event_type == ANY else [events.event_type == step.event_type]
     tests += [comparable(events, column, value) == value for column, value in step.equal.items()]
-    equal = ibis.and_(ibis.literal(value=True), *tests).fill_null(ibis.literal(value=False))
+    equal = ibis.and_(ibis.literal(value=True), *tests).fill_null(NO)
     return equal if step.others == EVERYTHING else equal & holds(events, step.others)
 
 

@@ -1,7 +1,7 @@
 """The orders of funnels beside the usual one: any order, and steps that follow each other without another event."""
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations, pairwise
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import ibis
@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.matching import ENTRY, Matching, matches, may_begin
-from ecom_assets.tables.portable import first_of_each, union_all
+from ecom_assets.tables.portable import NO, first_of_each, union_all
 
 
 def excluded_events(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> list[ir.Table]:
@@ -63,7 +63,7 @@ def consecutive_events(events: ir.Table, funnel: Funnel, matching: Matching, uni
     for further, condition in enumerate(matching.condition_of[1:], start=1):
         is_hit = rows[f"hit_{condition}"].lead(further).over(in_order) == 1
         in_time = rows.event_at.lead(further).over(in_order) <= deadline
-        reached = reached & (is_hit & in_time).fill_null(ibis.literal(value=False))
+        reached = reached & (is_hit & in_time).fill_null(NO)
         level += reached.ifelse(1, 0)
     rows = rows.mutate(level=level)
     runs = _counted_runs(rows, funnel, units) if funnel.drops_attempts else rows
@@ -97,7 +97,7 @@ def _is_again(rows: ir.Table, matching: Matching, in_order: ibis.expr.builders.W
     steps = [marks[n] == 1 for n in matching.condition_of]
     can_follow = [step & following for step, following in pairwise(steps)]
     is_again = is_same & ibis.or_(*steps) & ~ibis.or_(steps[0], *can_follow)
-    return is_again.fill_null(ibis.literal(value=False))
+    return is_again.fill_null(NO)
 
 
 def _counted_runs(rows: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
@@ -119,7 +119,7 @@ def _counted_runs(rows: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Ta
     rows = rows.mutate(excluded_at=ibis.cases(*hits, else_=never))
     later = ibis.window(group_by=[*units, "level"], order_by=rows.place, rows=(0, None))
     is_excluded = rows.excluded_at.min().over(later) <= rows.deadline
-    rows = rows.mutate(free=is_excluded.fill_null(ibis.literal(value=False)).ifelse(0, rows.level))
+    rows = rows.mutate(free=is_excluded.fill_null(NO).ifelse(0, rows.level))
     whole = ibis.window(group_by=list(units))
     rows = rows.mutate(furthest=rows.level.max().over(whole), furthest_free=rows.free.max().over(whole))
     return rows.filter(rows.free > 0, rows.furthest_free == rows.furthest)
@@ -206,15 +206,9 @@ def _steps_taken(rows: ir.Table, matching: Matching, frame: ibis.expr.builders.W
     total: ir.IntegerValue = ibis.literal(len(matching.condition_of), "int64")
     for group in matching.groups:
         shortages = []
-        for chosen in _subsets(group, matching):
+        for chosen in matching.subsets(group):
             wanted = sum(condition in chosen for condition in matching.condition_of)
             has_any = ibis.or_(*(rows[f"condition_{n}"] == 1 for n in chosen))
             shortages.append(wanted - has_any.ifelse(1, 0).sum().over(frame))
         total -= ibis.greatest(*shortages, ibis.literal(0))
     return total
-
-
-def _subsets(group: tuple[int, ...], matching: Matching) -> Iterator[tuple[int, ...]]:
-    matching.check(group)
-    for size in range(1, len(group) + 1):
-        yield from combinations(group, size)

@@ -35,29 +35,6 @@ TEXT_OPTIONS: Final[Mapping[str, FieldInfo]] = {
 """What the command and the form say of a step, or of the time to convert, apart from it."""
 
 
-def with_text_options(definition: dict[str, Any]) -> dict[str, Any]:
-    """Return the definition of a funnel with the conditions and occurrences in its steps, and the bins in its times.
-
-    Raises:
-        UsageError: One does not begin with the number of a step, or a step has two occurrences.
-    """
-    extra = {name: definition.pop(name, None) for name in TEXT_OPTIONS}
-    if extra["bins"] and definition.get("time_to_convert"):
-        definition["time_to_convert"] = {
-            **TimeToConvert.from_text(definition["time_to_convert"]), "bins": _bins(extra["bins"])
-        }  # fmt: skip
-    steps = [{**step} for step in definition.get("steps") or ()]
-    for text in extra["step_where"] or ():
-        number, condition = _of_step(text, len(steps), "--step-where", "cart_amount > 10")
-        steps[number - 1]["where"] = [*steps[number - 1].get("where", ()), condition]
-    for text in (extra["occurrence"] or ()) if steps else ():
-        number, name = _of_step(text if ":" in text else f"1:{text}", len(steps), "--occurrence", "first_time")
-        if "occurrence" in steps[number - 1]:
-            raise UsageError(f"--occurrence is given twice of step {number}; leave one of them out.")
-        steps[number - 1]["occurrence"] = name.strip()
-    return definition | ({"steps": steps} if steps else {})
-
-
 def _of_step(text: str, steps: int, option: str, example: str) -> tuple[int, str]:
     """Return the number of a step, and the text after it."""
     number, colon, value = text.partition(":")
@@ -109,8 +86,26 @@ class FunnelQuestion(Funnel, Question):
 
     @classmethod
     def folded(cls, definition: dict[str, Any]) -> dict[str, Any]:
-        """Return the definition with the conditions and occurrences in its steps, and the bins in its times."""
-        return with_text_options(definition)
+        """Return the definition with the conditions and occurrences in its steps, and the bins in its times.
+
+        Raises:
+            UsageError: One does not begin with the number of a step, or a step has two occurrences.
+        """
+        extra = {name: definition.pop(name, None) for name in TEXT_OPTIONS}
+        if extra["bins"] and definition.get("time_to_convert"):
+            definition["time_to_convert"] = {
+                **TimeToConvert.from_text(definition["time_to_convert"]), "bins": _bins(extra["bins"])
+            }  # fmt: skip
+        steps = [{**step} for step in definition.get("steps") or ()]
+        for text in extra["step_where"] or ():
+            number, condition = _of_step(text, len(steps), "--step-where", "cart_amount > 10")
+            steps[number - 1]["where"] = [*steps[number - 1].get("where", ()), condition]
+        for text in (extra["occurrence"] or ()) if steps else ():
+            number, name = _of_step(text if ":" in text else f"1:{text}", len(steps), "--occurrence", "first_time")
+            if "occurrence" in steps[number - 1]:
+                raise UsageError(f"--occurrence is given twice of step {number}; leave one of them out.")
+            steps[number - 1]["occurrence"] = name.strip()
+        return definition | ({"steps": steps} if steps else {})
 
     @model_validator(mode="after")
     def _check_days(self) -> Self:

@@ -12,7 +12,6 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 import numpy as np
-from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.chains import NO_VALUE, SEPARATOR, VALUE
@@ -20,6 +19,7 @@ from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.steps import ANY, MAX_BINS, TimeToConvert
 from ecom_assets.tables.packed import Ints
+from ecom_assets.tables.portable import rows_of
 
 Row = dict[str, Any]
 OTHER: Final = "Other"
@@ -247,8 +247,7 @@ def _timed(chains: ir.Table, optional: Collection[int]) -> ir.Table:
         unknown = ibis.null(chains.event_at.type().copy(nullable=True))
         previous_at = is_optional.ifelse(unknown, chains.event_at).max().over(before)
     whole = chains.mutate(
-        previous_at=previous_at,
-        began_at=chains.event_at.min().over(ibis.window(group_by=key_columns(chains))),
+        previous_at=previous_at, began_at=chains.event_at.min().over(ibis.window(group_by=key_columns(chains)))
     )
     return whole.mutate(
         from_previous=whole.event_at.delta(whole.previous_at, unit="microsecond").cast("int64"),
@@ -264,11 +263,10 @@ def _count_inside(time_us: ir.IntegerValue, between: Bin) -> ir.IntegerScalar:
     return inside.ifelse(1, 0).sum()
 
 
-def conversion_times(con: SQLBackend, chains: ir.Table, definition: TimeToConvert) -> dict[str, Any]:
+def conversion_times(chains: ir.Table, definition: TimeToConvert) -> dict[str, Any]:
     """Return the number of units that took both steps, the average, quantiles and bins of their times.
 
     Args:
-        con: The engine of the chains.
         chains: The result of `funnel_chains`.
         definition: The steps and bins.
 
@@ -276,10 +274,10 @@ def conversion_times(con: SQLBackend, chains: ir.Table, definition: TimeToConver
         DefinitionError: Bins of the width that is asked for would be more than a hundred.
     """
     times = took(chains, definition)
-    (row,) = con.to_pyarrow(time_numbers(times)).to_pylist()
+    (row,) = rows_of(time_numbers(times))
 
     def counted(bins: list[Bin]) -> list[int]:
-        (counts,) = con.to_pyarrow(bin_counts(times, bins)).to_pylist()
+        (counts,) = rows_of(bin_counts(times, bins))
         return [counts[f"bin_{n}"] or 0 for n in range(len(bins))]
 
     return _answer(row, definition, counted)
@@ -309,11 +307,7 @@ def counted_times(times: StepTimes, definition: TimeToConvert) -> dict[str, Any]
 def _answer(
     row: dict[str, Any], definition: TimeToConvert, counted: Callable[[list[Bin]], list[int]]
 ) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "from_step": definition.first,
-        "to_step": definition.last,
-        "count": row["count"],
-    }
+    answer: dict[str, Any] = {"from_step": definition.first, "to_step": definition.last, "count": row["count"]}
     if not row["count"]:
         return answer | {"average_s": None} | {f"{name}_s": None for name in TENTHS} | {"bins": []}
     answer["average_s"] = average_s(row["took_total_us"], row["count"])

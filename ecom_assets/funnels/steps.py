@@ -92,8 +92,15 @@ class FunnelStep(FunnelEvent):
 
     @classmethod
     def from_text(cls, text: str) -> Mapping[str, Any]:
-        """Return a step that is written as its event type, with `?` after it if it is optional."""
-        return step_from_text(text)
+        """Return a step that is written as its event type, with `?` after it if it is optional.
+
+        What stands in double quotes is the event type as it is, such as one that ends in `?` itself.
+        """
+        name = text.strip()
+        if quoted := re.fullmatch(r'"([^"]+)"', name):
+            return {"event_type": quoted[1]}
+        is_optional = len(name) > 1 and name.endswith("?")
+        return {"event_type": name[:-1].rstrip(), "optional": True} if is_optional else {"event_type": text}
 
     @property
     def is_first(self) -> bool:
@@ -238,18 +245,6 @@ def _parts(where: Where) -> list[Where]:
 
 def _canonical(value: Scalar) -> Scalar:
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def step_from_text(text: str) -> dict[str, Any]:
-    """Return a step that is written as its event type, with `?` after it if it is optional.
-
-    What stands in double quotes is the event type as it is, such as one that ends in `?` itself.
-    """
-    name = text.strip()
-    if quoted := re.fullmatch(r'"([^"]+)"', name):
-        return {"event_type": quoted[1]}
-    is_optional = len(name) > 1 and name.endswith("?")
-    return {"event_type": name[:-1].rstrip(), "optional": True} if is_optional else {"event_type": text}
 
 
 def exclusion_from_text(text: str) -> dict[str, Any]:

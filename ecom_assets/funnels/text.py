@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ecom_assets.questions.chart import BAR_WIDTH, bar, by_text, duration, funnel_chart, percent
+from ecom_assets.tables.formats import BAR_WIDTH, aligned_percent, bar, by_text, duration, funnel_chart
 
 Step = Mapping[str, Any]
 
@@ -57,7 +57,7 @@ def cohort_lines(definition: Mapping[str, Any], cohorts: Sequence[Mapping[str, A
 
 def _counts_line(name: str, width: int, steps: Sequence[Step]) -> str:
     counts = " ".join(f"{step['count']:>10,}" for step in steps)
-    return f"  {name:{width}} {counts}  {percent(steps[-1]['conversion_from_start'])}"
+    return f"  {name:{width}} {counts}  {aligned_percent(steps[-1]['conversion_from_start'])}"
 
 
 def times_lines(times: Mapping[str, Any] | None) -> list[str]:

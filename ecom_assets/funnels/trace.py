@@ -25,17 +25,12 @@ from ecom_assets.journeys.trace import events_in_sessions
 from ecom_assets.sessions.contracts import SessionDays, Sessions
 from ecom_assets.sessions.sessions import SESSION, UNIT, with_search_terms
 from ecom_assets.sessions.trace import sessions_of_day
-from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, Sum, TableTrace, TraceContext, ratios_of
 
 
 def _funnel(context: TraceContext) -> DailyFunnel:
     funnels: dict[str, DailyFunnel] = {funnel.name: funnel for funnel in context.rules["funnels"]}
     return funnels[context.row["funnel_name"]]
-
-
-def _day(context: TraceContext, column: str) -> Days:
-    return Days.between(context.row[column], context.row[column] + ONE_DAY)
 
 
 def _reaching_sessions(context: TraceContext) -> ir.Table:
@@ -56,7 +51,7 @@ def _sessions_of_funnel(context: TraceContext) -> ir.Table:
 
 def _visitors_of_funnel(context: TraceContext) -> ir.Table:
     """Return the events of a row's funnel by the visitors who began it on its day and reached its step."""
-    daily, days, row = _funnel(context), _day(context, "cohort_date"), context.row
+    daily, days, row = _funnel(context), context.days("cohort_date"), context.row
     events = context.table(CleanEvents)
     near = events.filter(days.widened(after=daily.window_days).contain(events.event_date))
     relevant = daily.events_of(with_search_terms(near))
@@ -77,21 +72,20 @@ def _of_entry(context: TraceContext) -> ir.Table:
     if row["unit"] == "session":
         sessions = sessions_of_day(context, "cohort_date", session_id=row["unit_id"])
         return daily.events_of(with_search_terms(events_in_sessions(sessions, context)))
-    near = _day(context, "cohort_date").widened(after=daily.window_days)
+    near = context.days("cohort_date").widened(after=daily.window_days)
     events = context.where(CleanEvents, visitor_id=row["visitor_id"])
     return daily.events_of(with_search_terms(events.filter(near.contain(events.event_date))))
 
 
 FUNNEL: Final = _by_unit(
-    Count(Sessions, _sessions_of_funnel, day="cohort_date"),
-    Count(CleanEvents, _visitors_of_funnel, unit="visitor_id"),
+    Count(Sessions, _sessions_of_funnel, day="cohort_date"), Count(CleanEvents, _visitors_of_funnel, unit="visitor_id")
 )
 
 
 def _described_sessions(context: TraceContext) -> ir.Table:
     """Return the sessions of a row's day with its value of its dimension."""
     clean, sessions, touches = (context.table(table) for table in (CleanEvents, Sessions, Touches))
-    described = described_sessions(clean, sessions, touches, _day(context, "cohort_date"))
+    described = described_sessions(clean, sessions, touches, context.days("cohort_date"))
     return described.filter(described[context.row["dimension"]] == context.row["value"])
 
 
@@ -110,7 +104,7 @@ Met = Callable[[ir.Table], ir.BooleanValue]
 def _units(context: TraceContext, met: Met) -> ir.Table:
     """Return the carts and checkouts of a row that meet a condition."""
     rule: CartRule = context.rules["cart_rule"]
-    terms = cart_terms(context.table(CleanEvents), context.table(Sessions), _day(context, "cart_date"), rule)
+    terms = cart_terms(context.table(CleanEvents), context.table(Sessions), context.days("cart_date"), rule)
     terms = terms.filter(terms.unit == context.row["unit"], terms.horizon_s == context.row["horizon_s"])
     return terms.filter(met(terms))
 

@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.identity.visitors import ANONYMOUS
-from ecom_assets.tables.queries import Fetch
+from ecom_assets.tables.portable import rows_of
 
 FEWEST_SESSIONS: Final = 100
 """Of fewer sessions without a user nothing is said: some of few may lack devices by chance."""
@@ -38,7 +38,7 @@ def device_warning(session_count: int, without_device_count: int) -> str:
     )
 
 
-def device_warnings(events: ir.Table, event_count: int, fetch: Fetch) -> Sequence[str]:
+def device_warnings(events: ir.Table, event_count: int) -> Sequence[str]:
     """Return the warning for clean events; none if it does not apply, or if they lack the columns to tell.
 
     Of many events those of every so many seconds are looked at, which are at most about `MOST_EVENTS`.
@@ -48,6 +48,6 @@ def device_warnings(events: ir.Table, event_count: int, fetch: Fetch) -> Sequenc
     if seconds := event_count // MOST_EVENTS:
         events = events.filter(events.event_at.epoch_seconds() % (seconds + 1) == 0)
     events = events.filter(events.visitor_id.startswith(ANONYMOUS))  # first, so that of other rows nothing else is read
-    (counts,) = fetch(events.agg(**userless_sessions(events)))
+    (counts,) = rows_of(events.agg(**userless_sessions(events)))
     warning = device_warning(int(counts["session_count"]), int(counts["without_device_count"]))
     return [warning] if warning else []

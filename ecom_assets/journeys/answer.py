@@ -28,7 +28,7 @@ from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import SESSION, session_events
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import Ends, days_definition, rows_between
-from ecom_assets.tables.portable import has_kernels
+from ecom_assets.tables.portable import count_of, has_kernels, rows_of
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -123,8 +123,8 @@ def _by_expression(events: ir.Table, question: JourneyQuestion, ends: Ends) -> d
         with result.cache() as steps, _paths(steps, sessions, rule).cache() as paths:
             counted = counted_transitions(steps.join(sessions, list(SESSION)), rule)
             return {
-                "sessions": int(paths.count().to_pyarrow().as_py()),
-                "converted_sessions": int(paths.is_converted.ifelse(1, 0).sum().fill_null(0).to_pyarrow().as_py()),
+                "sessions": count_of(paths),
+                "converted_sessions": count_of(paths.filter(paths.is_converted)),
                 **_both_transitions(counted, question.min_count),
                 "top_paths": path_rows(paths, question.top),
                 "converting_paths": path_rows(paths.filter(paths.is_converted), question.top),
@@ -209,7 +209,7 @@ def _transitions(steps: ir.Table, by: tuple[str, ...], min_count: int) -> list[d
             "count": int(row["count"]),
             "converted": int(row["converted"]),
         }
-        for row in ordered.to_pyarrow().to_pylist()
+        for row in rows_of(ordered)
     ]
 
 

@@ -7,13 +7,10 @@ from functools import partial
 
 import ibis.expr.types as ir
 
+from ecom_assets.journeys import journeys as compute
+from ecom_assets.journeys import performance
 from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
-from ecom_assets.journeys.journeys import JourneyRule, journey_steps, session_starts
-from ecom_assets.journeys.journeys import journey_transitions as compute_journey_transitions
-from ecom_assets.journeys.journeys import journeys as compute_journeys
-from ecom_assets.journeys.performance import CATEGORY_TYPES, SEARCH_TYPES
-from ecom_assets.journeys.performance import category_performance as compute_category_performance
-from ecom_assets.journeys.performance import search_performance as compute_search_performance
+from ecom_assets.journeys.journeys import JourneyRule
 from ecom_assets.sessions.assets import ALL_FRAGMENTS, days_of_changed_sessions
 from ecom_assets.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
@@ -41,9 +38,9 @@ def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     journey_rule: JourneyRule,
 ) -> ir.Table:
     """Put the steps of each session in order."""
-    starts = session_starts(sessions, days)
+    starts = compute.session_starts(sessions, days)
     members = events_of_sessions(session_events, session_days, days, session_rule)
-    return compute_journeys(members, starts, journey_rule)
+    return compute.journeys(members, starts, journey_rule)
 
 
 @of_sessions(JourneyTransitions, follows="groups", deps=(journeys.key,), sessions=ALL_SESSIONS)
@@ -56,9 +53,9 @@ def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definit
     journey_rule: JourneyRule,
 ) -> ir.Table:
     """Count the transitions between steps."""
-    starts = session_starts(sessions, days)
+    starts = compute.session_starts(sessions, days)
     members = events_of_sessions(session_events, session_days, days, session_rule)
-    return compute_journey_transitions(journey_steps(members, starts, journey_rule), starts, journey_rule)
+    return compute.journey_transitions(compute.journey_steps(members, starts, journey_rule), starts, journey_rule)
 
 
 @of_sessions(SearchPerformance, follows="groups", deps=(asset_key(Sessions),))
@@ -66,8 +63,8 @@ def search_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
 ) -> ir.Table:
     """Count search outcomes by term."""
-    searches = session_events.filter(session_events.event_type.isin(SEARCH_TYPES))
-    return compute_search_performance(events_of_sessions(searches, session_days, days, session_rule))
+    searches = session_events.filter(session_events.event_type.isin(performance.SEARCH_TYPES))
+    return performance.search_performance(events_of_sessions(searches, session_days, days, session_rule))
 
 
 @of_sessions(CategoryPerformance, follows="groups", deps=(asset_key(Sessions),))
@@ -75,8 +72,8 @@ def category_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
 ) -> ir.Table:
     """Count the outcomes of views by category."""
-    category_events = session_events.filter(session_events.event_type.isin(CATEGORY_TYPES))
-    return compute_category_performance(events_of_sessions(category_events, session_days, days, session_rule))
+    category_events = session_events.filter(session_events.event_type.isin(performance.CATEGORY_TYPES))
+    return performance.category_performance(events_of_sessions(category_events, session_days, days, session_rule))
 
 
 JOURNEY_ASSETS = (journeys, journey_transitions, search_performance, category_performance)

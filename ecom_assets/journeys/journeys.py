@@ -59,8 +59,7 @@ def event_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.T
     steps = _changes_of_step(events, sessions, rule)
     in_order = ibis.window(group_by=list(JOURNEY), order_by="nth")
     return steps.mutate(
-        place=ibis.row_number().over(in_order).cast("int64"),
-        next_step=steps.step.lead().over(in_order).fill_null(EXIT),
+        place=ibis.row_number().over(in_order).cast("int64"), next_step=steps.step.lead().over(in_order).fill_null(EXIT)
     ).drop("is_event", "nth")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ecom_assets.questions.chart import percent
+from ecom_assets.tables.formats import aligned_percent
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
@@ -29,4 +29,4 @@ def path_line(path: dict[str, Any], *, is_cut_before: bool = False) -> str:
     """Return a path as a line of text, with an ellipsis where it is cut: at its end, or before it."""
     cut = ["…"] if path["is_cut"] else []
     steps = " → ".join([*cut, *path["path"]] if is_cut_before else [*path["path"], *cut]) or "(no step)"
-    return f"  {path['sessions']:>9,} {percent(path['share'])}  {steps}"
+    return f"  {path['sessions']:>9,} {aligned_percent(path['share'])}  {steps}"

@@ -8,13 +8,12 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
-from ecom_assets.journeys.journeys import JourneyRule, event_steps, session_starts
+from ecom_assets.journeys.journeys import event_steps, session_starts
 from ecom_assets.journeys.measures import CategoryMeasures, SearchMeasures
 from ecom_assets.journeys.performance import COUNTED_TYPES, category_sessions, searches_of
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.sessions import SESSION, UNIT, is_session, with_search_terms
 from ecom_assets.sessions.trace import events_of_sessions, sessions_of_day
-from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.trace import Count, Derivation, RowsOf, TableTrace, TraceContext, ratios_of
 
 STARTED: Final = "started_date"
@@ -29,10 +28,8 @@ def events_in_sessions(sessions: ir.Table, context: TraceContext) -> ir.Table:
 
 def _steps(context: TraceContext, sessions: ir.Table) -> ir.Table:
     """Return the steps of some sessions by a row's dimension."""
-    rule: JourneyRule = context.rules["journey_rule"]
-    start = context.row[STARTED]
-    starts = session_starts(sessions, Days.between(start, start + ONE_DAY))
-    steps = event_steps(events_in_sessions(sessions, context), starts, rule)
+    starts = session_starts(sessions, context.days(STARTED))
+    steps = event_steps(events_in_sessions(sessions, context), starts, context.rules["journey_rule"])
     return steps.filter(steps.dimension == context.row["dimension"])
 
 

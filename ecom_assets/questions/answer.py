@@ -14,10 +14,9 @@ from pydantic.fields import FieldInfo
 from ecom_assets.errors import DefinitionError, SourceError
 from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.identity.rule import TOOL_RULES, IdentityRule
-from ecom_assets.questions.compared import NEEDS_FIRST_DAY
-from ecom_assets.questions.identity import identity_rule
+from ecom_assets.questions.fields import NEEDS_FIRST_DAY
 from ecom_assets.questions.model import Question
-from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
+from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData, identity_rule
 from ecom_assets.tables.contract import TEXT_FORMATS, Column
 from ecom_assets.tables.days import FIRST_DATE, Ends
 from ecom_assets.tables.queries import EVENTS, Coverage, KnownDays, Period, TimeRange, cut, events_in_period, range_of

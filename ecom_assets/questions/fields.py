@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
@@ -189,6 +189,29 @@ class Choices:
         return handler(schema) | {"enum": [*self.labels]}
 
 
+BEFORE, A_YEAR_BEFORE = "before", "year"
+COMPARE: Final = Choices("comparison", {BEFORE: "Period before", A_YEAR_BEFORE: "Same weekdays a year before"})
+YEAR_OF_WEEKS: Final = timedelta(weeks=52)
+NEEDS_FIRST_DAY: Final = "`compare` needs days that begin somewhere; choose how many days, or the first one."
+LAST_DAYS: Final = {
+    "": "All days",
+    "1d": "Newest day",
+    "7d": "Last 7 days",
+    "30d": "Last 30 days",
+    "90d": "Last 90 days",
+    "365d": "Last 365 days",
+}
+
+
+def _by_name(compare: object) -> object:
+    """Return a comparison by its name: `true` is the period before, `false` none."""
+    return (BEFORE if compare else None) if isinstance(compare, bool) else compare
+
+
+Compare = Annotated[str | None, COMPARE, BeforeValidator(_by_name)]
+"""The other days that stand beside those of a question."""
+
+
 def lines_of(text: str) -> list[Any]:
     """Return the conditions of a text: one per line, or parted by semicolons; or a list of JSON, of any values.
 
@@ -234,7 +257,6 @@ def periods(subject: str, *, by_minute: bool = False) -> Choices:
 
 
 WEEKDAYS: Final = Choices("weekday", {name: name.capitalize() for name in WEEKDAY_NAMES})
-Weekday = Annotated[str, WEEKDAYS]
 
 
 def _no_boolean(value: object) -> object:

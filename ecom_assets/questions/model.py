@@ -6,25 +6,21 @@ from datetime import date, timedelta
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Final, Self, Union, get_args, get_origin
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined
 
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.identity.rule import RULES
-from ecom_assets.questions.compared import A_YEAR_BEFORE, LAST_DAYS, YEAR_OF_WEEKS, Compare
 from ecom_assets.questions.fields import (
+    A_YEAR_BEFORE,
     AS_TEXT,
     EVENT_TYPE,
+    LAST_DAYS,
+    YEAR_OF_WEEKS,
     Choices,
+    Compare,
     Day,
     FieldInput,
     FormGroup,

@@ -1,10 +1,13 @@
-"""Where the events of a question come from: files, or published tables. Nothing else knows the difference."""
+"""Where the events of a question come from: files, or published tables; and which visitors they are of by settings.
+
+Nothing else knows the difference between files and tables.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
@@ -12,15 +15,35 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.errors import EcomError
 from ecom_assets.events.missing import SourceNames
 from ecom_assets.identity.rule import IdentityRule
-from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.settings import Settings, about_setting
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Ends
-from ecom_assets.tables.queries import Extent, Fetch, KnownDays, Period, Row
+from ecom_assets.tables.queries import Extent, KnownDays, Period, Row
 from ecom_assets.visitor_segments.segment import VisitorSegment
 
 
 class QuestionTooLargeError(EcomError):
     """The question needs more time or memory than is allowed."""
+
+
+IDENTITY_BOUNDS: Final = (
+    "days_back", "days_ahead", "device_users", "session_users", "user_devices", "user_devices_days", "group_users",
+    "consent",
+)  # fmt: skip
+"""The fields of an identity rule that settings have, as `ECOM_IDENTITY_…`."""
+
+
+def identity_rule(settings: Settings, name: str | None = None) -> IdentityRule:
+    """Return a rule, by default that of ECOM_IDENTITY, with the bounds of the settings.
+
+    Raises:
+        SettingError: There is no rule of this name.
+    """
+    name = name or settings.identity
+    with about_setting("identity"):
+        rule = IdentityRule.preset(name)
+    bounds: dict[str, Any] = {bound: getattr(settings, f"identity_{bound}") for bound in IDENTITY_BOUNDS}
+    return replace(rule, name=name, late_days=settings.late_days, **bounds)
 
 
 Keep = Callable[[ir.Table], ir.Table]
@@ -183,7 +206,3 @@ class QuestionData:
         known_days, newest = self.opened.known, date.min
         first = known_days.first or self.extent.first_date or newest
         return first, known_days.last or self.extent.last_date or newest
-
-    def fetch(self) -> Fetch:
-        """Return a function that returns the rows of a small result."""
-        return lambda rows: self.con.to_pyarrow(rows).to_pylist()

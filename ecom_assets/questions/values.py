@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.questions.source import EventSource
 from ecom_assets.tables.columns import column_of, comparable, kind_of_column, text_of
+from ecom_assets.tables.portable import count_of, rows_of
 from ecom_assets.tables.queries import Page, Period, Row, events_in_period
 from ecom_assets.tables.values import JSON_COLUMN, json_path
 
@@ -48,12 +49,11 @@ def column_values(source: EventSource, period: Period, question: ValuesQuestion)
         if question.event_type is not None:
             events = events.filter(events.event_type == question.event_type)
         if question.column == JSON_COLUMN:
-            keys = key_counts(opened.con.to_pyarrow(documents_of(events)).to_pylist(), question.search)
+            keys = key_counts(rows_of(documents_of(events)), question.search)
             return keys[page.offset : page.offset + page.limit], len(keys)
         counts = value_counts(events, question.column, question.search)
         ordered = counts.order_by([counts.event_count.desc(), "value", "kind"])
-        shown = opened.con.to_pyarrow(ordered.limit(page.limit, offset=page.offset)).to_pylist()
-        return shown, opened.con.to_pyarrow(counts.count()).as_py()
+        return rows_of(ordered.limit(page.limit, offset=page.offset)), count_of(counts)
 
 
 def value_counts(events: ir.Table, column: str, search: str) -> ir.Table:

@@ -139,8 +139,7 @@ class Pairing:
         near = (candidates.amount != candidates.amount_right) & (days_apart == 0) & (apart_s <= self.rule.near_s)
         is_same = same & (apart_s <= self.rule.shift_s)
         candidates = candidates.mutate(
-            matched_by=is_same.ifelse("customer_amount", "customer_time"),
-            preference=is_same.ifelse(days_apart, 2),
+            matched_by=is_same.ifelse("customer_amount", "customer_time"), preference=is_same.ifelse(days_apart, 2)
         )
         return _mutual(candidates.filter(is_same | near).select(*CANDIDATE))
 

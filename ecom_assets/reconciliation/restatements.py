@@ -5,6 +5,7 @@ change is logged twice. See docs/adr/0014.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -195,7 +196,7 @@ class RestatementLog:
         """Store the open engine and the id of the run."""
         self.engine = engine
         self.run_id = run_id
-        self.causes: dict[str, int] = {}
+        self.causes: Counter[str] = Counter()
         """Numbers that the run changed, by cause."""
         self._written: dict[str, set[date]] = {}
 
@@ -309,8 +310,7 @@ class RestatementHooks:
         reasons = {day: self._why(moved[day], ids.get(day), causes[day]) for day in days}
         run_fields = {"run_id": self.log.run_id, "restated_at": now_utc_without_zone()}
         rows = [self._entry(change) | reasons[change.day] | run_fields for change in changes]
-        for row in rows:
-            self.log.causes[row["cause"]] = self.log.causes.get(row["cause"], 0) + 1
+        self.log.causes.update(row["cause"] for row in rows)
         self.log.engine.rewrite(Restatements, Days.from_dates(days), partial(_with_entries, rows))
 
     def _entry(self, change: ChangedNumber) -> Row:

@@ -17,9 +17,8 @@ from ecom_assets.tables.columns import EXACT, FIRST, exact_number_of, holds, lab
 from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, Ends, hour_number, hour_start, period_number, rows_between
-from ecom_assets.tables.portable import first_of_each, rows_of
-from ecom_assets.tables.values import in_order
-from ecom_assets.trends.trend import NONE, OTHER, top_values, with_other
+from ecom_assets.tables.portable import first_of_each
+from ecom_assets.trends.trend import NONE, shown_values, with_other
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,8 @@ def shown_labels(started: ir.Table, rule: RetentionQuestion) -> tuple[list[str],
     """Return the values of the breakdown to show, and the starts with all others as `(other)`."""
     if not rule.by:
         return [], started
-    result = [row["label"] for row in rows_of(top_values(started, "label", rule.limit + 1))]
-    shown = in_order(rule.by_columns, result[: rule.limit])
-    if len(result) == len(shown):
-        return shown, started
-    return [*shown, OTHER], with_other(started, "label", shown)
+    shown = shown_values(started, "label", rule.by_columns, rule.limit)
+    return shown, with_other(started, "label", shown)
 
 
 def numbered(activity: ir.Table, rule: RetentionQuestion) -> ir.IntegerValue:

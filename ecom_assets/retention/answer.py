@@ -10,16 +10,8 @@ from ecom_assets.errors import UsageError
 from ecom_assets.identity.queries import device_warnings
 from ecom_assets.questions.answer import Kind, Money, PeriodStart, QuestionAnswer, number
 from ecom_assets.questions.source import QuestionData
+from ecom_assets.retention import counting
 from ecom_assets.retention.activity import activity, event_activity
-from ecom_assets.retention.counting import (
-    Build,
-    CellList,
-    RetentionQuery,
-    answer_activity,
-    check_types,
-    retention_answer,
-    who_answer,
-)
 from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.tables.days import ONE_DAY
 
@@ -96,19 +88,17 @@ def compute(question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
     """
     query, until = _query(question, data), _whole_until(question, data)
     if data.source.of_orders:
-        return answer_activity(query, until)
-    answer = retention_answer(query, until, data.source.source_names)
-    return answer | {
-        "warnings": [*answer["warnings"], *device_warnings(data.events, data.extent.event_count, data.fetch())]
-    }
+        return counting.answer_activity(query, until)
+    answer = counting.retention_answer(query, until, data.source.source_names)
+    return answer | {"warnings": [*answer["warnings"], *device_warnings(data.events, data.extent.event_count)]}
 
 
-def _query(question: RetentionQuestion, data: QuestionData) -> RetentionQuery:
+def _query(question: RetentionQuestion, data: QuestionData) -> counting.RetentionQuery:
     is_of_orders = data.source.of_orders
     rule = _of_orders(question) if is_of_orders else question
-    build: Build = activity if is_of_orders else event_activity
+    build: counting.Build = activity if is_of_orders else event_activity
     between = data.days if question.reads_all else (None, None)
-    return RetentionQuery(data.con, data.events, rule, data.opened.timezone, build, between, data.keep)
+    return counting.RetentionQuery(data.con, data.events, rule, data.opened.timezone, build, between, data.keep)
 
 
 def _of_orders(rule: RetentionQuestion) -> RetentionQuestion:
@@ -116,7 +106,7 @@ def _of_orders(rule: RetentionQuestion) -> RetentionQuestion:
     if rule.per != "user":
         raise UsageError(f"--per {rule.per} is a key of events, which orders do not have; ask with --events PATH.")
     rule = rule.changed(start=rule.start_type or "purchase", returning=rule.return_type or "purchase")
-    check_types([name for name in (rule.start, rule.returning) if name], ORDER_TYPES)
+    counting.check_types([name for name in (rule.start, rule.returning) if name], ORDER_TYPES)
     return rule
 
 
@@ -139,12 +129,12 @@ RETENTION: Final = Kind(
 )
 
 
-def _compute_who(listed: CellList, question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
-    answer = who_answer(_query(question, data), listed, _whole_until(question, data))
+def _compute_who(listed: counting.CellList, question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
+    answer = counting.who_answer(_query(question, data), listed, _whole_until(question, data))
     return answer | {"total_count": answer["count"]}  # the list itself has the first of them only
 
 
-def who_of(listed: CellList) -> Kind[RetentionQuestion, RetentionWhoAnswer]:
+def who_of(listed: counting.CellList) -> Kind[RetentionQuestion, RetentionWhoAnswer]:
     """Return the kind of question that asks who is in a cell."""
     return Kind(
         "retention_who",

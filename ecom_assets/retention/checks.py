@@ -7,7 +7,7 @@ from ecom_assets.retention.contracts import PERIODS, RetentionCohorts, Returning
 from ecom_assets.sessions.contracts import SessionDays
 from ecom_assets.tables.check import BrokenRows, check, of_days
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import NO, union_all
 from ecom_assets.tables.received import side_by_side
 
 
@@ -47,7 +47,7 @@ def retention_only_falls(_days: Days | None, cohorts: ir.Table) -> BrokenRows:
     in_order = ibis.window(group_by=["cohort_by", "period", "cohort_date"], order_by="period_number")
     rows = cohorts.mutate(previous_count=cohorts.returned_on_or_after_count.lag().over(in_order))
     absent = (rows.period_number == 0) & (rows.returned_on_count != rows.visitor_count)
-    rises = (rows.returned_on_or_after_count > rows.previous_count).fill_null(ibis.literal(value=False))
+    rises = (rows.returned_on_or_after_count > rows.previous_count).fill_null(NO)
     return BrokenRows(rows.filter(absent | rises | (rows.returned_on_count > rows.returned_on_or_after_count)), rows)
 
 

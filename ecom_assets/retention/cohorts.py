@@ -58,9 +58,7 @@ def retention_cohorts(returning_visitors: ir.Table, week_start: str) -> ir.Table
     grid = _grid(placed, returning_visitors.event_date.max().as_scalar(), week_start)
     rows = filled_grid(grid, _counts(placed), UNIT)
     rows = rows.mutate(
-        period_number=rows.cell,
-        returned_on_count=rows.on_count,
-        returned_on_or_after_count=rows.on_or_after_count,
+        period_number=rows.cell, returned_on_count=rows.on_count, returned_on_or_after_count=rows.on_or_after_count
     )
     return with_ratios(rows, RetentionCohorts).select(*RetentionCohorts.columns)
 

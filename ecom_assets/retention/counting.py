@@ -19,7 +19,7 @@ from ecom_assets.retention.question import MAX_HOURLY_DAYS, RetentionQuestion
 from ecom_assets.tables.columns import ends_of
 from ecom_assets.tables.conditions import EVERYTHING, has_negation
 from ecom_assets.tables.days import ONE_DAY, Days, Ends, day_starts_at, days_definition, period_text, rows_between
-from ecom_assets.tables.portable import rows_of, stored
+from ecom_assets.tables.portable import count_of, rows_of, stored
 from ecom_assets.tables.values import binned_columns, open_columns, with_ends
 from ecom_assets.trends.trend import has_no_values
 
@@ -348,12 +348,11 @@ def who_answer(question: RetentionQuery, listed: CellList, whole_until: date | N
         returned = members.filter(members.first_period == int(first), members.last_period == int(last or first))
         members = returned if listed.has_returned else members.anti_join(returned, "visitor_id")
     visitors = members.select("visitor_id").distinct().order_by("visitor_id")
-    (counted,) = rows_of(visitors.agg(n=visitors.count()))
     return {
         "definition": answer["definition"],
         "cohort": listed.cohort,
         "period": listed.period,
-        "count": int(counted["n"]),
+        "count": count_of(visitors),
         "who": rows_of(visitors.limit(listed.limit)),
     }
 

@@ -27,7 +27,7 @@ from ecom_assets.questions.fields import (
 )
 from ecom_assets.questions.model import Question, preset_field, presets_of
 from ecom_assets.tables.columns import MAX_TIMES
-from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, number_columns_of
+from ecom_assets.tables.conditions import EVERYTHING, Where, number_columns_of
 from ecom_assets.tables.days import check_age
 from ecom_assets.tables.values import (
     Preset,
@@ -266,10 +266,8 @@ class RetentionQuestion(Question):
     @property
     def columns(self) -> list[str]:
         """The columns that it names."""
-        conditions = (self.where, self.start_where, self.returning_where)
-        columns = [column for where in conditions for column in columns_of(where)]
         unit = [] if self.per == "user" else [self.per]
-        return [*columns, *named_columns(self.by_columns), *filter(None, [self.sum_of]), *unit]
+        return [*super().columns, *named_columns(self.by_columns), *filter(None, [self.sum_of]), *unit]
 
     @property
     def number_columns(self) -> list[str]:

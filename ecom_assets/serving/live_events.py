@@ -22,7 +22,7 @@ from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.optional_imports import packages_of
-from ecom_assets.questions.identity import identity_rule
+from ecom_assets.questions.source import identity_rule
 from ecom_assets.serving.earlier_links import EarlierLinks, PublishedLinks
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import event_paths, is_table, mapping_name

@@ -18,7 +18,7 @@ from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import Ends, days_definition, rows_between
-from ecom_assets.tables.portable import has_kernels, union_all
+from ecom_assets.tables.portable import count_of, has_kernels, union_all
 
 
 class SessionsAnswer(QuestionAnswer):
@@ -41,7 +41,7 @@ def compute(question: SessionQuestion, data: QuestionData) -> dict[str, Any]:
     """
     question = question.changed(session_rule=known_session_rule(question.session_rule, data.source))
     totals = _of_stored(question, data) or totals_of_events(data.con, data.events, question, data.days, data.keep)
-    warnings = device_warnings(data.events, data.extent.event_count, data.fetch())
+    warnings = device_warnings(data.events, data.extent.event_count)
     return {"definition": question.to_mapping() | days_definition(data.days), **totals, "warnings": warnings}
 
 
@@ -76,21 +76,18 @@ def totals_of_events(
     rows = keep(rows.order_by("started_at", "session_id")) if keep else rows
     totals = session_totals(rows)
     if question.rule.source_session_alone:  # a session has one visitor_id, even if it has events of several visitors
-        totals["visitors"] = _visitor_count(con, events, rows, ends)
+        totals["visitors"] = _visitor_count(events, rows, ends)
     return totals
 
 
-def _visitor_count(con: SQLBackend, events: ir.Table, sessions: ir.Table, ends: Ends) -> int:
+def _visitor_count(events: ir.Table, sessions: ir.Table, ends: Ends) -> int:
     """Return the number of visitors in sessions that may have several."""
     if ends == (None, None):
-        return int(con.to_pyarrow(events.visitor_id.nunique()).as_py())
+        return count_of(events.select("visitor_id").distinct())
     by_source = events.filter(events.source_session_id.notnull())
     started = by_source.group_by("source_session_id").agg(started_date=by_source.event_date.min())
-    source_visitors = by_source.semi_join(rows_between(started, "started_date", ends), "source_session_id").select(
-        "visitor_id"
-    )
-    everybody = union_all(source_visitors, sessions.select("visitor_id"))
-    return int(con.to_pyarrow(everybody.visitor_id.nunique()).as_py())
+    of_source = by_source.semi_join(rows_between(started, "started_date", ends), "source_session_id")
+    return count_of(union_all(of_source.select("visitor_id"), sessions.select("visitor_id")).distinct())
 
 
 SESSIONS: Final = Kind(

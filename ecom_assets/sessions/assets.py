@@ -8,12 +8,9 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions import engagement
+from ecom_assets.sessions import sessions as compute
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.sessions.sessions import changed_start_days, with_search_terms
-from ecom_assets.sessions.sessions import session_days as compute_session_days
-from ecom_assets.sessions.sessions import session_events as compute_session_events
-from ecom_assets.sessions.sessions import sessions as compute_sessions
 from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
@@ -24,25 +21,21 @@ ALL_FRAGMENTS = Reads(SessionDays, whole=True)
 @table_asset(SessionEvents, follows="visitors", events=CleanEvents)
 def session_events(events: ir.Table, session_rule: SessionRule) -> ir.Table:
     """Number each event within its visitor's run of the day."""
-    return with_search_terms(compute_session_events(events, session_rule)).select(*SessionEvents.columns)
+    return compute.with_search_terms(compute.session_events(events, session_rule)).select(*SessionEvents.columns)
 
 
-@table_asset(SessionDays, follows="visitors", session_events=SessionEvents)
-def session_days(session_events: ir.Table, session_rule: SessionRule, timezone: str, days: Days) -> ir.Table:
-    """Aggregate the events of each session fragment of a day."""
-    return compute_session_days(session_events, session_rule, days, timezone)
+session_days = table_asset(SessionDays, follows="visitors", session_events=SessionEvents)(compute.session_days)
 
 
 @invalidation(session_days=SessionDays)
 def days_of_changed_sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
     """Return the start days of all sessions that the run's days can change."""
-    return changed_start_days(session_days, session_rule, days)
+    return compute.changed_start_days(session_days, session_rule, days)
 
 
-@table_asset(Sessions, follows="visitors", session_days=ALL_FRAGMENTS, invalidated_by=days_of_changed_sessions)
-def sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
-    """Stitch the session fragments across midnight."""
-    return compute_sessions(session_days, session_rule, days)
+sessions = table_asset(
+    Sessions, follows="visitors", session_days=ALL_FRAGMENTS, invalidated_by=days_of_changed_sessions
+)(compute.sessions)
 
 
 @invalidation(session_days=SessionDays)
@@ -53,15 +46,10 @@ def days_of_changed_engagement(session_days: ir.Table, session_rule: SessionRule
     return union_all(days_of_changed_sessions(session_days, session_rule, days), later).distinct()
 
 
-@table_asset(
+engagement_daily = table_asset(
     EngagementDaily,
     sessions=Reads(Sessions, whole=True),
     session_days=ALL_FRAGMENTS,
     invalidated_by=days_of_changed_engagement,
-)
-def engagement_daily(sessions: ir.Table, session_days: ir.Table, days: Days) -> ir.Table:
-    """Compute the engagement of each day."""
-    return engagement.engagement_daily(sessions, session_days, days)
-
-
+)(engagement.engagement_daily)
 SESSION_ASSETS = (session_events, session_days, sessions, engagement_daily)

@@ -2,17 +2,7 @@
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.measures import SessionMeasures
-from ecom_assets.tables.contract import (
-    Table,
-    amount,
-    count,
-    day,
-    flag,
-    instant,
-    received_amount,
-    seconds,
-    text,
-)
+from ecom_assets.tables.contract import Table, amount, count, day, flag, instant, received_amount, seconds, text
 
 SESSION_DEVICE = "The device, or source session in its place, on which; empty if none is known"
 

@@ -12,9 +12,9 @@ MONTH_DAYS = 30
 WEEK_DAYS = 7
 
 
-def engagement_daily(sessions: ir.Table, fragments: ir.Table, days: Days) -> ir.Table:
+def engagement_daily(sessions: ir.Table, session_days: ir.Table, days: Days) -> ir.Table:
     """Return the engagement of each day of `days` that has visitors, from all rows of `Sessions` and `SessionDays`."""
-    visitors = active_visitors(fragments, days)
+    visitors = active_visitors(session_days, days)
     numbers = _session_numbers(sessions, days)
     joined = visitors.left_join(numbers, visitors.event_date == numbers.started_date)
     counts = [name for name in joined.columns if name.endswith("session_count")]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from ecom_assets.errors import DefinitionError, nearest
+from ecom_assets.tables.values import DAY_S
 
-ONE_DAY_S = 86_400
 SHORTEST_DAY_S = 20 * 3600
 """Shorter than any day, even one with a clock change: a longer timeout could skip a whole day."""
 
@@ -72,7 +72,7 @@ class SessionRule:
 PRESETS = {
     "ga4": SessionRule(),
     "universal_analytics": SessionRule(midnight_split=True, campaign_split=True),
-    "mixpanel": SessionRule(midnight_split=True, max_length_s=ONE_DAY_S),
+    "mixpanel": SessionRule(midnight_split=True, max_length_s=DAY_S),
     "amplitude": SessionRule(),
     "snowplow": SessionRule(trust_source_session_id=True),
     "source": SessionRule(trust_source_session_id=True, source_session_alone=True),

@@ -51,27 +51,27 @@ def session_events(events: ir.Table, rule: SessionRule, *, by_day: bool = True) 
     )
 
 
-def session_days(events: ir.Table, rule: SessionRule, days: Days, timezone: str) -> ir.Table:
+def session_days(session_events: ir.Table, session_rule: SessionRule, days: Days, timezone: str) -> ir.Table:
     """Return the totals of each session fragment: one row per visit and day, from the `SessionEvents` of `days`."""
-    fragments = _add_up(events, rule).drop("session_started_at")
-    idle = ibis.interval(seconds=rule.idle_timeout_s)
+    fragments = _add_up(session_events, session_rule).drop("session_started_at")
+    idle = ibis.interval(seconds=session_rule.idle_timeout_s)
     starts_at = day_start(fragments.event_date, days, timezone)
     ends_at = day_start((fragments.event_date + ibis.interval(days=1)).cast("date"), days.widened(after=1), timezone)
-    stitches = ibis.literal(rule.stitches)
+    stitches = ibis.literal(session_rule.stitches)
     return fragments.mutate(
         is_near_previous_midnight=stitches & (fragments.started_at <= starts_at + idle),
         is_near_next_midnight=stitches & (fragments.ended_at >= ends_at - idle),
     )
 
 
-def sessions(fragments: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
+def sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
     """Return the whole sessions that started on `days`, with their parts after midnight, from all `SessionDays`."""
-    alone = fragments.filter(days.contain(fragments.event_date), ~_near_midnight(fragments))
+    alone = session_days.filter(days.contain(session_days.event_date), ~_near_midnight(session_days))
     alone = alone.mutate(session_started_at=alone.started_at)
-    candidates = fragments.filter(days.contain(fragments.event_date), _near_midnight(fragments))
-    stitched = stitch(fragments, candidates, rule)
+    candidates = session_days.filter(days.contain(session_days.event_date), _near_midnight(session_days))
+    stitched = stitch(session_days, candidates, session_rule)
     merged = _merge(union_all(stitched, alone))
-    return _describe(merged.filter(days.contain(merged.started_date)), rule).select(*Sessions.columns)
+    return _describe(merged.filter(days.contain(merged.started_date)), session_rule).select(*Sessions.columns)
 
 
 def stitch(fragments: ir.Table, chosen: ir.Table, rule: SessionRule) -> ir.Table:

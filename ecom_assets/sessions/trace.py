@@ -121,10 +121,7 @@ TRACES: Final = (
     TableTrace(
         Sessions,
         "session",
-        {
-            **BEHAVIOUR,
-            "duration_s": Computed("ended_at less started_at, in seconds", ("started_at", "ended_at")),
-        },
+        {**BEHAVIOUR, "duration_s": Computed("ended_at less started_at, in seconds", ("started_at", "ended_at"))},
     ),
     TableTrace(
         EngagementDaily,

@@ -2,6 +2,7 @@
 
 import os
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -9,43 +10,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ecom_assets.clock import is_zone, today_in
 from ecom_assets.errors import DefinitionError, SettingError, did_you_mean, nearest
 from ecom_assets.redact_url import hides_its_password, without_secrets
-from ecom_assets.settings.collecting import CollectSettings
-from ecom_assets.settings.files import SHOP_FILE, in_dotenv, in_shop_file
+from ecom_assets.settings import subjects
 from ecom_assets.settings.home import close_to_others, platform_files_in, require_history
+from ecom_assets.settings.intake import STREAM, STREAM_KINDS, CollectSettings, StreamSettings, landing_of
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
-from ecom_assets.settings.streaming import STREAM, STREAM_KINDS, StreamSettings, landing_of
-from ecom_assets.settings.subjects import (
-    AlertSettings,
-    BoardSettings,
-    CurrencyCode,
-    DestinationSettings,
-    EventTypes,
-    GateSettings,
-    LandingSettings,
-    LedgerSettings,
-    LineageSettings,
-    OrderGateSettings,
-    PackageSettings,
-    Parts,
-    PrivacySettings,
-    SourceSettings,
-    all_package_settings,
-    engine_kinds,
-)
 
 PREFIX = "ECOM_"
+SHOP_FILE: Final = "ecom.toml"
+"""The file in the working folder with what `ecom init` has asked: settings by name, without `ECOM_`."""
 OWN_DATA: Final = "own_data.json"
 """The file in `home` that notes which data of its own a shop has loaded."""
 LEAST_MEMORY_MB = 200
@@ -53,25 +33,25 @@ LEAST_MEMORY_MB = 200
 
 
 if TYPE_CHECKING:
-    AllPackageSettings = PackageSettings  # a tool or an engine reads its own through its own class
+    AllPackageSettings = subjects.PackageSettings  # a tool or an engine reads its own through its own class
 else:
-    AllPackageSettings = all_package_settings()
+    AllPackageSettings = subjects.all_package_settings()
 
 
 class Settings(
-    SourceSettings,
+    subjects.SourceSettings,
     AnswerSettings,
     ServingSettings,
-    AlertSettings,
-    LineageSettings,
-    DestinationSettings,
+    subjects.AlertSettings,
+    subjects.LineageSettings,
+    subjects.DestinationSettings,
     AllPackageSettings,
-    BoardSettings,
-    LedgerSettings,
-    PrivacySettings,
-    OrderGateSettings,
-    GateSettings,
-    LandingSettings,
+    subjects.BoardSettings,
+    subjects.LedgerSettings,
+    subjects.PrivacySettings,
+    subjects.OrderGateSettings,
+    subjects.GateSettings,
+    subjects.LandingSettings,
     CollectSettings,
     StreamSettings,
 ):
@@ -142,13 +122,13 @@ class Settings(
         description="CSV or Parquet file with product_id and category, for order lines without a category; with "
         "stock (and reorder_point, lead_time_days), also for inventory alerts",
     )
-    event_types: EventTypes = Field(
+    event_types: subjects.EventTypes = Field(
         (),
         description="The accepted event types, by commas or as a JSON list; others are quarantined; default every "
         "well-formed type",
     )
     timezone: str = Field("UTC", description="Reporting time zone, an IANA name")
-    currency: CurrencyCode = Field(
+    currency: subjects.CurrencyCode = Field(
         "",
         description="Currency of all amounts, ISO 4217, such as EUR, for pages, answers and tools; without it, amounts "
         "of your own data are shown without one, and those of the simulated shop in USD",
@@ -216,12 +196,11 @@ class Settings(
         "cart", description="What an event's cart_value means: the value of the whole cart, or of the item"
     )
     visitor_segments: Path | None = Field(None, description="YAML or JSON file that declares visitor segments by name")
-    funnel_steps: Parts = Field(
-        (),
-        description="Event types of a single daily funnel's steps, by commas; default the mapping's, or all five",
+    funnel_steps: subjects.Parts = Field(
+        (), description="Event types of a single daily funnel's steps, by commas; default the mapping's, or all five"
     )
     funnel_window: str = Field("7d", description="Time from the first step of the funnel in which later steps count")
-    own_domains: Parts = Field(
+    own_domains: subjects.Parts = Field(
         (),
         description="Domains that are not counted as referrers, besides the page's own: the shop's other domains, "
         "payment providers; by commas",
@@ -382,6 +361,32 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         raise SettingError(f"{name}{_masked(first)} is wrong: {reason}; {advice}.") from error
 
 
+def in_shop_file() -> dict[str, Any]:
+    """Return the settings in the working folder's `ecom.toml`, by name; none without such a file.
+
+    Raises:
+        SettingError: The file cannot be read.
+    """
+    path = Path(SHOP_FILE)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise SettingError(f"{path.absolute()} cannot be read as TOML ({error}); fix it, or move it away.") from error
+
+
+def in_dotenv() -> dict[str, str | None]:
+    """Return the variables in the working folder's `.env`; none without such a file.
+
+    Raises:
+        SettingError: The file cannot be read.
+    """
+    path = Path(".env")
+    try:
+        return dotenv_values(path) if path.exists() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path.absolute()} cannot be read as UTF-8 text; fix it, or move it away.") from error
+
+
 def _refuse_unknown_names() -> None:
     names = {PREFIX + name.upper() for name in Settings.model_fields}
     for name in [*os.environ, *in_dotenv()]:
@@ -417,7 +422,8 @@ def _within_retention(settings: Settings) -> Settings:
 def written_paths(settings: Settings) -> list[Path]:
     """Return the files and folders that the platform has written, in `home` or where a setting moved them."""
     addresses = (settings.warehouse, *(url.get_secret_value() for url in (settings.ledger_url, settings.boards_url)))
-    files = {"sqlite", *(scheme for kind in engine_kinds() if kind.path_is == "file" for scheme in kind.schemes)}
+    of_files = [kind for kind in subjects.engine_kinds() if kind.path_is == "file"]
+    files = {"sqlite", *(scheme for kind in of_files for scheme in kind.schemes)}
     parts = [url.partition("://") for url in addresses]
     moved = [Path(path) for scheme, _, path in parts if scheme in files]
     beside = [path for file in moved for path in file.parent.glob(f"{file.name}*")]

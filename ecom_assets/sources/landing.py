@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.errors import UsageError, WorkError
 from ecom_assets.file_lock import file_lock
+from ecom_assets.settings.intake import STREAM, STREAM_KINDS, StreamKind, landing_of
 from ecom_assets.settings.settings import Settings
-from ecom_assets.settings.streaming import STREAM, STREAM_KINDS, StreamKind, landing_of
 from ecom_assets.sources.files.formats import split_paths
 from ecom_assets.sources.files.mapping import EVENT, RecordKind
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from ecom_assets.errors import SettingError, UsageError
+from ecom_assets.settings.intake import STREAM, StreamKind
 from ecom_assets.settings.settings import Settings
-from ecom_assets.settings.streaming import STREAM, StreamKind
 from ecom_assets.sources.landing import landing_folder, stream_folder
 
 FIXED: Final = {

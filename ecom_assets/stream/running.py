@@ -7,8 +7,8 @@ from pathlib import Path
 
 import duckdb
 
+from ecom_assets.settings.intake import StreamKind
 from ecom_assets.settings.settings import Settings
-from ecom_assets.settings.streaming import StreamKind
 from ecom_assets.sources.customer_api.records import load_customer_mapping
 from ecom_assets.sources.files.mapping import RecordMapping, load_mapping, load_order_mapping
 from ecom_assets.sources.landed_rows import CustomerMapper, Mapper, MessageMapper

@@ -22,8 +22,8 @@ import pyarrow as pa
 from ecom_assets.errors import WorkError
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.home import keep_private
+from ecom_assets.settings.intake import StreamKind
 from ecom_assets.settings.settings import Settings
-from ecom_assets.settings.streaming import StreamKind
 from ecom_assets.sources.landing import address_of, make_folder
 from ecom_assets.sources.stream_ledger import LedgerEntry, PartitionLedger, begin_partition, ledger_folder
 from ecom_assets.stream.address import StreamAddress, client_settings, stream_landing

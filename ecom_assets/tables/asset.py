@@ -88,9 +88,7 @@ class Reads:
     def asset_in(self, *, partitioned: bool, whole: bool = False) -> dg.AssetIn:
         """Return the Dagster input: the upstream key and the partition mapping; with `whole`, of all rows."""
         mapping = dg.TimeWindowPartitionMapping(
-            start_offset=-self.days_before,
-            end_offset=self.days_after,
-            allow_nonexistent_upstream_partitions=True,
+            start_offset=-self.days_before, end_offset=self.days_after, allow_nonexistent_upstream_partitions=True
         )
         return dg.AssetIn(
             key=asset_key(self.contract),

@@ -21,7 +21,8 @@ import ibis.expr.types as ir
 from ecom_assets.tables.asset import TableAsset, asset_key
 from ecom_assets.tables.contract import HIDDEN, Column, Table
 from ecom_assets.tables.days import Days, days_of_spans
-from ecom_assets.tables.portable import has_kernels, union_all
+from ecom_assets.tables.portable import count_of, has_kernels, rows_of, union_all
+from ecom_assets.tables.received import NO_DAYS
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -30,7 +31,6 @@ PARTS = "ecom/parts"
 """Tag of each of the runs that a run is split into where weeks have no rows: the days of all of them, as
 `2026-01-03/2026-01-05,2026-03-01/2026-03-01`."""
 EXAMPLES = 5
-NO_DAYS = Days(())
 HELD_DAYS = "held_days"
 """The metadata key under which a check lists all held days, including those of other runs."""
 
@@ -69,16 +69,11 @@ class BrokenRows:
 
 def counted(checks: Sequence[BrokenRows]) -> list[CheckResult]:
     """Return the results of several checks, counted by one statement, with a few examples of each that fails."""
-    rows = union_all(*(check.counts(number) for number, check in enumerate(checks))).to_pyarrow().to_pylist()
+    rows = rows_of(union_all(*(check.counts(number) for number, check in enumerate(checks))))
     return [
-        CheckResult(row["broken"], row["looked_at"], _examples(check.broken) if row["broken"] else [])
+        CheckResult(row["broken"], row["looked_at"], rows_of(check.broken.limit(EXAMPLES)) if row["broken"] else [])
         for check, row in zip(checks, sorted(rows, key=itemgetter("number")), strict=True)
     ]
-
-
-def _examples(broken: ir.Table) -> list[dict[str, Any]]:
-    examples: list[dict[str, Any]] = broken.limit(EXAMPLES).to_pyarrow().to_pylist()
-    return examples
 
 
 Evaluate = Callable[..., CheckResult | BrokenRows]
@@ -223,10 +218,10 @@ def _evaluate(contract: type[Table], days: Days | None, table: ir.Table) -> Chec
     }
     counts = rows.agg(looked_at=rows.count(), **{f"measure_{n}": value for n, value in enumerate(broken.values())})
     keys = [_repeated(contract, part) for part in _parts(contract, table, rows)]
-    (result,) = reduce(ir.Table.cross_join, keys[:1], counts).to_pyarrow().to_pylist()
+    (result,) = rows_of(reduce(ir.Table.cross_join, keys[:1], counts))
     counted_rows = {violation: int(result[f"measure_{n}"]) for n, violation in enumerate(broken)}
     if keys:
-        repeated = (int(part.to_pyarrow()["repeated"][0].as_py()) for part in keys[1:])
+        repeated = (int(row["repeated"]) for part in keys[1:] for row in rows_of(part))
         counted_rows[f"{', '.join(contract.key)}: is not unique"] = int(result["repeated"]) + sum(repeated)
     examples = [{"check": violation, "rows": count} for violation, count in counted_rows.items() if count][:EXAMPLES]
     return CheckResult(sum(counted_rows.values()), int(result["looked_at"]), examples)
@@ -262,9 +257,9 @@ def _parts(contract: type[Table], table: ir.Table, rows: ir.Table) -> list[ir.Ta
         return []
     if column is None or column not in contract.key or not has_kernels(table.get_backend()):
         return [rows]
-    if table.count().to_pyarrow().as_py() <= KEYS_AT_ONCE:
+    if count_of(table) <= KEYS_AT_ONCE:
         return [rows]
-    per_day = rows.group_by(column).agg(row_count=rows.count()).order_by(column).to_pyarrow().to_pylist()
+    per_day = rows_of(rows.group_by(column).agg(row_count=rows.count()).order_by(column))
     parts: list[list[date]] = []
     counted = KEYS_AT_ONCE
     for row in per_day:

@@ -23,7 +23,7 @@ from ecom_assets.tables.conditions import (
     where_mapping,
     with_event_types,
 )
-from ecom_assets.tables.portable import dialect_of, rows_of
+from ecom_assets.tables.portable import NO, dialect_of, rows_of
 from ecom_assets.tables.values import (
     MAX_EXACT_DOUBLE,
     Ends,
@@ -203,7 +203,7 @@ def holds(rows: ir.Table, where: Where) -> ir.BooleanValue:
         return reduce(and_ if where.kind == "all_of" else or_, parts)
     if plain := NEGATED.get(where.operator):
         return ~holds(rows, Condition(where.column, plain, where.values))
-    return _test(rows, where).fill_null(ibis.literal(value=False))
+    return _test(rows, where).fill_null(NO)
 
 
 def _test(rows: ir.Table, where: Condition) -> ir.BooleanValue:
@@ -231,12 +231,11 @@ def _is_one_of(rows: ir.Table, where: Condition) -> ir.BooleanValue:
     kinds: dict[str, list[Scalar]] = {}
     for value in where.values:
         kinds.setdefault(kind_of(value), []).append(value)
-    no = ibis.literal(value=False)
     tests = {
-        kind: is_among(rows, comparable(rows, where.column, of[0]), of).fill_null(no) for kind, of in kinds.items()
+        kind: is_among(rows, comparable(rows, where.column, of[0]), of).fill_null(NO) for kind, of in kinds.items()
     }
     if (texts := kinds.get("text")) and len(texts) <= MAX_SOUGHT:
-        tests["text"] = _may_hold(column_of(rows, where.column), texts).ifelse(tests["text"], no)
+        tests["text"] = _may_hold(column_of(rows, where.column), texts).ifelse(tests["text"], NO)
     return reduce(or_, tests.values())
 
 
@@ -351,7 +350,7 @@ def with_first(events: ir.Table, name: str, is_one: ir.BooleanValue) -> ir.Table
     ids = earliest.group_by("visitor_id").agg(first_id=earliest.event_id.min())
     ids = ids.select("first_id", first_visitor_id="visitor_id")
     joined = events.left_join(ids, events.visitor_id == ids.first_visitor_id)
-    is_first = (joined.event_id == joined.first_id).fill_null(ibis.literal(value=False))
+    is_first = (joined.event_id == joined.first_id).fill_null(NO)
     return joined.select(*events.columns, **{name: is_first})
 
 

@@ -282,16 +282,16 @@ def _where_from(raw: object, depth: int) -> Where:
                 raise DefinitionError(f"`{kind}` stands alone and holds a list of conditions; got {raw!r}.")
             return Group(kind, tuple(_where_from(part, depth - 1) for part in raw[kind]))
     if "operator" in raw or set(raw) == {"column", "value"}:
-        return _one_from(raw)
+        return _condition_from(raw)
     return Group("all_of", tuple(Condition(str(column), "equals", (value,)) for column, value in raw.items()))
 
 
 def _any_of(text: str) -> Where:
-    parts = [_parse_one(part) for part in _OR.split(text)]
+    parts = [_condition_of(part) for part in _OR.split(text)]
     return parts[0] if len(parts) == 1 else Group("any_of", tuple(parts))
 
 
-def _parse_one(text: str) -> Condition:
+def _condition_of(text: str) -> Condition:
     match = _WRITTEN.fullmatch(text)
     if not match:
         raise DefinitionError(f"{text!r} is not a condition; write one as in {_EXAMPLES}.")
@@ -330,7 +330,7 @@ def _value(text: str) -> Scalar:
     return float(text) if re.fullmatch(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?", text) else text
 
 
-def _one_from(raw: Mapping[Any, Any]) -> Condition:
+def _condition_from(raw: Mapping[Any, Any]) -> Condition:
     check_keys(raw, ("column", "operator", "value"), "a condition")
     value = raw.get("value")
     values = tuple(value) if isinstance(value, list | tuple) else () if value is None else (value,)

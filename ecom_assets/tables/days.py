@@ -17,7 +17,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import NO, union_all
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, WEEKDAYS, parse_days
 
 ONE_DAY = timedelta(days=1)
@@ -72,8 +72,7 @@ class Days:
         if not self.dates:
             return ibis.literal(value=False)
         return reduce(
-            or_,
-            [(column >= ibis.literal(first)) & (column < ibis.literal(end)) for first, end in self.runs()],
+            or_, [(column >= ibis.literal(first)) & (column < ibis.literal(end)) for first, end in self.runs()]
         )
 
 
@@ -311,7 +310,7 @@ def is_implausible(moment: ir.TimestampColumn, first_day: date = FIRST_PLAUSIBLE
     """Return whether a timestamp is more than a day outside the plausible days; false for a missing one."""
     first = ibis.literal(datetime.combine(first_day - ONE_DAY, time()), type="timestamp")
     end = ibis.literal(datetime(2100, 1, 2), type="timestamp")  # noqa: DTZ001 (UTC without saying so)
-    return ((moment < first) | (moment >= end)).fill_null(ibis.literal(value=False))
+    return ((moment < first) | (moment >= end)).fill_null(NO)
 
 
 def check_age(*days: date | None) -> None:

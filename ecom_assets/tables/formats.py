@@ -1,7 +1,8 @@
-"""Numbers as people read them: the same on pages, in the weekly report, in messages and in a terminal."""
+"""Numbers as people read them: the same on pages, in the weekly report, in messages, and in a terminal with bars."""
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 MINUS: Final = "\N{MINUS SIGN}"
 UNKNOWN: Final = "-"
@@ -36,3 +37,47 @@ def number(value: float | None) -> str:
 def with_minus(text: str) -> str:
     """Return a number with a minus sign in place of the hyphen, where letters can show it."""
     return text.replace("-", MINUS)
+
+
+BAR_WIDTH: Final = 30
+
+
+def bar(value: float | None, largest: float) -> str:
+    """Return a bar as long as a value, `BAR_WIDTH` for the largest one; none for less than 0."""
+    return "█" * round(BAR_WIDTH * max(value or 0, 0) / largest)
+
+
+def by_text(by: str | Sequence[str]) -> str:
+    """Return the column or columns of a breakdown as text."""
+    return by if isinstance(by, str) else ", ".join(by)
+
+
+def funnel_chart(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a chart of a funnel, one line per step."""
+    largest = max((step["count"] for step in steps), default=0) or 1
+    width = max((len(step["event_type"]) for step in steps), default=0)
+    lines = []
+    for step in steps:
+        shown = bar(step["count"], largest)
+        line = f"  {step['step']} {step['event_type']:{width}} {shown:{BAR_WIDTH}} {step['count']:>10,}"
+        if step["step"] > 1:
+            previous, start = step["conversion_from_previous"], step["conversion_from_start"]
+            line += f"  {aligned_percent(previous)} of previous, {aligned_percent(start)} of all"
+        lines.append(line)
+    return lines
+
+
+def aligned_percent(share: float | None) -> str:
+    """Return a share as a percentage, aligned with others."""
+    return "    -" if share is None else f"{percent(share):>6}"
+
+
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as text, in the largest unit in which it is at least 1."""
+    for name, size in _UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.1f} {name}"
+    return f"{seconds:.1f} s"

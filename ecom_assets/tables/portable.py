@@ -197,6 +197,11 @@ def rows_of(rows: ir.Table) -> list[dict[str, Any]]:
     return result
 
 
+def count_of(rows: ir.Table) -> int:
+    """Return the number of rows."""
+    return int(rows.count().to_pyarrow().as_py())
+
+
 def stored(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
     """Return a temporary table with the rows, for several queries to read."""
     return dialect_of(con).stored(con, name, rows)

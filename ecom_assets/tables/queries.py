@@ -160,19 +160,12 @@ class Period:
     @property
     def coverage(self) -> dict[str, Any]:
         """Return which of its days, and of the days before it, are known, held back or missing, as answers say it."""
-        known_days, previous = self.known_days, self.previous.known_days
-        return {
-            "data": self.data,
-            "known_from": known_days.first,
-            "known_to": known_days.last,
-            "held_days": known_days.held,
-            "missing_days": known_days.missing,
-            "previous_data": self.previous.data,
-            "previous_known_from": previous.first,
-            "previous_known_to": previous.last,
-            "previous_held_days": previous.held,
-            "previous_missing_days": previous.missing,
-        }
+        fields: dict[str, Any] = {}
+        for prefix, days in (("", self), ("previous_", self.previous)):
+            known = days.known_days
+            fields |= {f"{prefix}data": days.data, f"{prefix}known_from": known.first, f"{prefix}known_to": known.last}
+            fields |= {f"{prefix}held_days": known.held, f"{prefix}missing_days": known.missing}
+        return fields
 
     @property
     def is_unknown(self) -> bool:
@@ -358,6 +351,11 @@ CHANGE = (
 def share(part: Decimal | float | None, whole: Decimal | float | None) -> float | None:
     """Return a share; None if the denominator is zero or unknown, or the part is unknown."""
     return round(float(part) / float(whole), DECIMALS) if whole and part is not None else None
+
+
+def significant(value: float) -> float:
+    """Return a number of any size rounded to the digits that are the same on every machine."""
+    return float(f"{value:.{DECIMALS}g}")
 
 
 def changes(now: Mapping[str, Any], before: Mapping[str, Any], names: Iterable[str]) -> dict[str, float | None]:

@@ -18,7 +18,7 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError, SourceError
 from ecom_assets.tables.contract import MONEY, Table, count
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import count_of, union_all
 
 NO_DAYS = Days(())
 
@@ -74,7 +74,7 @@ class SliceOutput:
         Raises:
             SourceError: There is no row.
         """
-        if self.days.dates and not int(self.rows.count().to_pyarrow().as_py()):
+        if self.days.dates and not count_of(self.rows):
             raise SourceError(
                 f"No {noun} arrived for {self.days.dates[-1]}, so the table keeps its rows; check the source, "
                 "and run again."
@@ -240,27 +240,22 @@ def balance(days: Days | None, counted: Mapping[str, Counted]) -> ir.Table:
     return per_day.mutate(residue=reduce(sub, (per_day[name] for name in counted)))
 
 
-def sampled_rows(quarantined: ir.Table, contract: type[Table], days: Days) -> ir.Table:
-    """Return the rows of `contract`: the first quarantined rows of each day and reason, and their number."""
-    day = str(contract.day_column)
-    rows = quarantined.filter(days.contain(quarantined[day]))
-    return first_rows(rows, (day, "reject_reason")).select(*contract.columns)
-
-
 SAMPLES: Final = 5
-"""The most rows of a group."""
+"""The most rows of a day and reason."""
 
 
-def first_rows(rows: ir.Table, by: tuple[str, ...], most: int = SAMPLES) -> ir.Table:
-    """Return the first rows of each group, with their place in `sample_number` and the group's size in `row_count`.
+def sampled_rows(quarantined: ir.Table, contract: type[Table], days: Days) -> ir.Table:
+    """Return the rows of `contract`: the first quarantined rows of each day and reason, and their number.
 
-    Rows are ordered by the day of arrival (`received_date`) and then by all of their text, so rows that tie are equal
-    in all of it.
+    Their place is in `sample_number`, and the number of all in `row_count`. Rows are ordered by the day of arrival
+    (`received_date`) and then by all of their text, so rows that tie are equal in all of it.
     """
+    day = str(contract.day_column)
+    rows, by = quarantined.filter(days.contain(quarantined[day])), (day, "reject_reason")
     texts = [rows[name].fill_null("") for name, kind in rows.schema().items() if kind.is_string() and name not in by]
     in_order = ibis.window(group_by=by, order_by=[rows.received_date, *texts])
     placed = rows.mutate(
         sample_number=ibis.row_number().over(in_order).cast("int64") + 1,
         row_count=rows.count().over(ibis.window(group_by=by)).cast("int64"),
     )
-    return placed.filter(placed.sample_number <= most)
+    return placed.filter(placed.sample_number <= SAMPLES).select(*contract.columns)

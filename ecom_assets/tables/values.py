@@ -262,16 +262,6 @@ def bins_of(by: str) -> Bins | None:
     return Bins(column, edges=edges)
 
 
-def check_by(subject: str, by: object) -> None:
-    """Refuse what is neither a column, a `properties.key`, nor bins of one; `subject` begins the error message.
-
-    Raises:
-        DefinitionError: It is none of them.
-    """
-    bins = bins_of(by) if isinstance(by, str) else None
-    check_column(subject, bins.column if bins else by)
-
-
 def by_columns(subject: str, by: object) -> tuple[str, ...]:
     """Return the parts of a breakdown: one, several, or none.
 
@@ -280,7 +270,8 @@ def by_columns(subject: str, by: object) -> tuple[str, ...]:
     """
     columns = tuple(by) if isinstance(by, list | tuple) else () if by is None else (by,)
     for column in columns:
-        check_by(subject, column)
+        bins = bins_of(column) if isinstance(column, str) else None
+        check_column(subject, bins.column if bins else column)
     if (by is not None and not 1 <= len(columns) <= MAX_BY) or len(set(named_columns(columns))) < len(columns):
         raise DefinitionError(f"{subject} is 1 to {MAX_BY} different columns; got {by!r}.")
     return columns

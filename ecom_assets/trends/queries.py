@@ -14,24 +14,22 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.events.missing import SourceNames, missing_property_warnings, missing_type_warnings
 from ecom_assets.tables.columns import ends_of
 from ecom_assets.tables.conditions import has_negation, number_columns_of
-from ecom_assets.tables.days import ONE_DAY, Days, period_text
+from ecom_assets.tables.days import ONE_DAY, Days, period_text, rows_between
 from ecom_assets.tables.portable import rows_of, stored
-from ecom_assets.tables.values import binned_columns, in_order, open_columns, with_ends
+from ecom_assets.tables.values import binned_columns, open_columns, with_ends
 from ecom_assets.trends.question import ACTIVE, COUNTS, DISTINCT, ZERO, TrendQuestion, TrendSeries, names_of
 from ecom_assets.trends.range import TrendRange, number_of
 from ecom_assets.trends.trend import (
-    OTHER,
     STATES,
     active_changes,
     active_on,
-    events_between,
     events_of,
     flagged,
     has_no_values,
     lifecycle,
     needed,
+    shown_values,
     stickiness,
-    top_values,
     values,
     with_firsts,
     with_other,
@@ -90,7 +88,7 @@ class _Query:
     def in_range(self, trend: TrendQuestion) -> ir.Table:
         """Return the events of a trend in the range."""
         days = self.days
-        rows = events_between(self.events, days.first, days.last)
+        rows = rows_between(self.events, "event_date", (days.first, days.last))
         hours = Days.between(days.first, days.last + ONE_DAY) if trend.is_by_clock else None
         return events_of(rows, trend, hours, days.timezone)
 
@@ -109,16 +107,7 @@ class _Query:
     def groups(self, rows: ir.Table) -> list[str | None]:
         """Return the values of the breakdown, those with most events first; `[None]` without a breakdown."""
         by, limit = self.trend.by_columns, self.trend.limit
-        if not by:
-            return [None]
-        result = [row["breakdown"] for row in rows_of(top_values(rows, "breakdown", limit + 1))]
-        return [*in_order(by, result[:limit]), *([OTHER] if len(result) > limit else [])]
-
-    def with_other(self, rows: ir.Table, groups: Groups) -> ir.Table:
-        """Return the rows with other values of the breakdown as `(other)`."""
-        if OTHER not in groups:
-            return rows
-        return with_other(rows, "breakdown", [group for group in groups if group is not None])
+        return [*shown_values(rows, "breakdown", by, limit)] if by else [None]
 
     @property
     def named_series(self) -> list[tuple[str, TrendSeries]]:
@@ -176,8 +165,8 @@ def _known_lines(query: _Query, name: str, groups: Groups | None = None) -> tupl
         first = query.days.first - (max(lengths) - 1) * ONE_DAY
         wider = replace(query, days=replace(query.days, first=first)).stored(f"{name}_active")
     groups = query.groups(rows if wider is None else wider) if groups is None else groups
-    rows = query.with_other(rows, groups)
-    wider = wider if wider is None else query.with_other(wider, groups)
+    rows = with_other(rows, "breakdown", groups)
+    wider = wider if wider is None else with_other(wider, "breakdown", groups)
     lines = [
         _lines(query, rows, series)
         if wider is None or series.measure not in ACTIVE
@@ -205,7 +194,7 @@ def _stickiness(query: _Query) -> Values:
     """Return, for each series and value of the breakdown, the visitors by the number of periods."""
     events = query.stored(EVENTS)
     groups = query.groups(events)
-    rows = query.with_other(events, groups)
+    rows = with_other(events, "breakdown", groups)
     length, results, by_series = len(query.days.starts(query.trend)), [], []
     for name, series in query.named_series:
         counts: dict[str | None, dict[int, int]] = {}

@@ -103,34 +103,6 @@ _TEXT: Final = re.compile(
 )
 
 
-def series_of(text: str) -> dict[str, Any]:
-    """Read `EVENT`, `EVENT:MEASURE` or `EVENT:MEASURE(COLUMN)`, each perhaps with `:first_time` or `:first_ever`.
-
-    The event `*` is any event; one with a colon stands in double quotes. In place of the column, a measure per visitor
-    may have what of it each visitor comes to, as in `purchase:median_per_visitor(mean(cart_amount))`.
-
-    Raises:
-        DefinitionError: The text has none of these forms.
-    """
-    match = _TEXT.fullmatch(text)
-    if not match:
-        raise DefinitionError(
-            f"The series {text!r} is not understood; write EVENT:MEASURE(COLUMN), as in purchase:sum(cart_amount)."
-        )
-    measure, occurrence, property_name = match["measure"], match["occurrence"], match["of"] or match["inner"]
-    if measure in OCCURRENCES and not (occurrence or property_name):
-        measure, occurrence = None, measure
-    event = match["event"] or match["quoted"]
-    parts = {
-        "event_type": event,
-        "measure": measure,
-        "of": property_name,
-        "each": match["each"],
-        "occurrence": occurrence,
-    }
-    return {name: value for name, value in parts.items() if value is not None}
-
-
 class TrendSeries(QuestionPart):
     """A series: which events, and the measure of them."""
 
@@ -160,8 +132,26 @@ class TrendSeries(QuestionPart):
 
     @classmethod
     def from_text(cls, text: str) -> Mapping[str, Any]:
-        """Return the series that is written as `purchase:sum(cart_amount)`."""
-        return series_of(text)
+        """Read `EVENT`, `EVENT:MEASURE` or `EVENT:MEASURE(COLUMN)`, each perhaps with `:first_time` or `:first_ever`.
+
+        The event `*` is any event; one with a colon stands in double quotes. In place of the column, a measure per
+        visitor may have what of it each visitor comes to, as in `purchase:median_per_visitor(mean(cart_amount))`.
+
+        Raises:
+            DefinitionError: The text has none of these forms.
+        """
+        match = _TEXT.fullmatch(text)
+        if not match:
+            raise DefinitionError(
+                f"The series {text!r} is not understood; write EVENT:MEASURE(COLUMN), as in purchase:sum(cart_amount)."
+            )
+        measure, occurrence, property_name = match["measure"], match["occurrence"], match["of"] or match["inner"]
+        if measure in OCCURRENCES and not (occurrence or property_name):
+            measure, occurrence = None, measure
+        event = match["event"] or match["quoted"]
+        parts = {"event_type": event, "measure": measure, "of": property_name, "each": match["each"]}
+        parts["occurrence"] = occurrence
+        return {name: value for name, value in parts.items() if value is not None}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -204,7 +194,7 @@ class TrendQuestion(Question):
 
     series: tuple[TrendSeries, ...] = field(
         [ANY], "Series", SERIES_HELP, min_length=1, max_length=MAX_SERIES, group="what", suggests="types",
-        hint="any event", line=series_of, row="Series", has_letters=True,
+        hint="any event", line=TrendSeries.from_text, row="Series", has_letters=True,
         row_parts=("measure", "of"),
     )  # fmt: skip
     period: Annotated[str, periods("period of a trend", by_minute=True)] = field("day", "Periods", "Length of a period")

@@ -7,7 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.questions.compared import A_YEAR_BEFORE, YEAR_OF_WEEKS
+from ecom_assets.questions.fields import A_YEAR_BEFORE, YEAR_OF_WEEKS
 from ecom_assets.tables.days import (
     AHEAD_WEEKS,
     CLOCK_S,

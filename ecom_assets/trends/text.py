@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ecom_assets.questions.chart import bar, by_text
-from ecom_assets.tables.formats import number
+from ecom_assets.tables.formats import bar, by_text, number
 from ecom_assets.trends.trend import STATES
 
 SHOWN_COLUMNS = 6

@@ -24,15 +24,11 @@ from ecom_assets.tables.columns import (
 )
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import CLOCK_S, Days, hour_number, hour_start, period_number, period_start
-from ecom_assets.tables.portable import ratio, union_all
+from ecom_assets.tables.portable import ratio, rows_of, union_all
+from ecom_assets.tables.values import in_order
 from ecom_assets.trends.question import ACTIVE, COUNTS, DISTINCT, PER_VISITOR, PERCENTILES, TrendQuestion, TrendSeries
 
 NONE, OTHER = "(none)", "(other)"
-
-
-def events_between(events: ir.Table, first: date, last: date) -> ir.Table:
-    """Return the events of the days from `first` to `last`, both included."""
-    return events.filter((events.event_date >= ibis.literal(first)) & (events.event_date <= ibis.literal(last)))
 
 
 def events_of(events: ir.Table, trend: TrendQuestion, days: Days | None = None, timezone: str = "UTC") -> ir.Table:
@@ -130,8 +126,17 @@ def top_values(rows: ir.Table, column: str, limit: int) -> ir.Table:
     return by_value.order_by(ibis.desc("row_count"), column).limit(limit)
 
 
-def with_other(rows: ir.Table, column: str, kept: Sequence[str]) -> ir.Table:
-    """Return the rows with every value of a breakdown's column that is not in `kept` replaced by `(other)`."""
+def shown_values(rows: ir.Table, column: str, by: Sequence[str], limit: int) -> list[str]:
+    """Return the values of a breakdown's column to show, most rows or events first; `(other)` if there are more."""
+    result = [row[column] for row in rows_of(top_values(rows, column, limit + 1))]
+    return [*in_order(by, result[:limit]), *([OTHER] if len(result) > limit else [])]
+
+
+def with_other(rows: ir.Table, column: str, shown: Sequence[str | None]) -> ir.Table:
+    """Return the rows with every value of a breakdown's column beyond those that are shown replaced by `(other)`."""
+    if OTHER not in shown:
+        return rows
+    kept = [value for value in shown if value is not None]
     return rows.mutate(**{column: rows[column].isin(kept).ifelse(rows[column], ibis.literal(OTHER))})
 
 
@@ -248,8 +253,7 @@ def lifecycle(events: ir.Table, series: TrendSeries, trend: TrendQuestion) -> ir
     )
     gone = placed.filter(placed.after.isnull() | (placed.after > placed.number + 1))
     states = union_all(
-        placed.select("number", state=state),
-        gone.select(number=gone.number + 1, state=ibis.literal("dormant")),
+        placed.select("number", state=state), gone.select(number=gone.number + 1, state=ibis.literal("dormant"))
     )
     return states.group_by("number", "state").agg(visitor_count=states.count())
 

@@ -5,6 +5,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.tables.check import BrokenRows, check
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import NO
 from ecom_assets.visitor_segments.contracts import VisitorSegments, VisitorSegmentsDaily
 
 
@@ -17,7 +18,7 @@ def stays_follow_each_other(_days: Days | None, stays: ir.Table) -> BrokenRows:
     goes_on = rows.left_date.isnull() & rows.next_date.notnull()
     is_late = (rows.entered_date > rows.as_of_date) | (rows.left_date > rows.as_of_date)
     broken = is_backwards | goes_on | is_late | (rows.is_current != rows.left_date.isnull())
-    return BrokenRows(rows.filter(broken.fill_null(ibis.literal(value=False))), rows)
+    return BrokenRows(rows.filter(broken.fill_null(NO)), rows)
 
 
 @check(VisitorSegmentsDaily, reads=(VisitorSegments, VisitorSegmentsDaily))

@@ -17,6 +17,7 @@ from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.columns import EventFilter, column_of, holds, text_of
 from ecom_assets.tables.conditions import Where, columns_of, where_from, with_event_types
 from ecom_assets.tables.days import add_days
+from ecom_assets.tables.portable import NO
 from ecom_assets.tables.values import json_path, parse_days
 
 MAX_DEPTH, MAX_PARTS = 10, 100
@@ -138,7 +139,7 @@ class Latest:
 
     def test(self, _as_of: ir.DateValue, known_at: ir.Value, met_at: ir.Value) -> ir.BooleanValue:
         """Return whether the newest values meet the conditions."""
-        return (known_at == met_at).fill_null(ibis.literal(value=False))
+        return (known_at == met_at).fill_null(NO)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as in a definition file."""

@@ -49,8 +49,7 @@ def daily_counts(entered_and_left: ir.Table, events: ir.Table, segments: Sequenc
     )
     so_far = ibis.window(group_by="segment", order_by="day", preceding=None, following=0)
     return sums.mutate(
-        as_of_date=sums.day,
-        visitor_count=(sums.entered_count - sums.left_count).sum().over(so_far).cast("int64"),
+        as_of_date=sums.day, visitor_count=(sums.entered_count - sums.left_count).sum().over(so_far).cast("int64")
     ).select(*VisitorSegmentsDaily.columns)
 
 

@@ -32,7 +32,7 @@ def warehouse() -> Backend:
 
 @cache
 def source_sql(own: tuple[str, ...]) -> str:
-    actual = with_source(warehouse().table("visits"), source_lists(), own)
+    actual = with_source(warehouse().table("visits"), ChannelRule(source_lists(), own))
     return str(warehouse().compile(actual.select("source", "medium", "campaign")))
 
 
@@ -204,8 +204,8 @@ def test_the_whole_list_of_google_has_its_channels() -> None:
     pages = [f"{SHOP}?{urlencode({'utm_source': source})}" for source, _ in listed]
     rows = pa.table({"page_url": pages, "referrer_url": pa.array([None] * len(pages), pa.string())})
     warehouse().con.register("visits", rows)
-    visits = with_source(warehouse().table("visits"), source_lists(), ())
     rule = ChannelRule(source_lists())
+    visits = with_source(warehouse().table("visits"), rule)
     for medium, kind in (("(not set)", "Organic"), ("cpc", "Paid")):
         channel = rule.channel(visits.source, ibis.literal(medium), ibis.literal("(not set)"))
         actual = warehouse().to_pyarrow(visits.select("page_url", channel=channel)).to_pylist()

@@ -20,7 +20,7 @@ from ecom_assets.delivery.sending import Exported, export_as_requested
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.identity.contracts import IdentityAliases, IdentityLinks, SharedIds
 from ecom_assets.identity.links import alias_events, identity_aliases, identity_links, shared_ids
-from ecom_assets.questions.identity import identity_rule
+from ecom_assets.questions.source import identity_rule
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import CheckResult

@@ -264,7 +264,7 @@ def test_times_between_two_steps_are_those_of_the_longest_chains(
     took = [times[high - 1] - times[low - 1] for times in chains if len(times) >= high]
     con = connect()
     rows = con.create_table("events", table_of(events))
-    actual = conversion_times(con, funnel_chains(rows, funnel), answer)
+    actual = conversion_times(funnel_chains(rows, funnel), answer)
     if times := fast_times(con, rows, funnel, ["visitor_id"]):
         assert counted_times(times, answer) in (actual, None)
     assert actual["count"] == len(took)
@@ -294,6 +294,6 @@ def test_chosen_bins_are_few_and_hold_every_time(count: int, least: int, span: i
 def test_nobody_took_both_steps() -> None:
     funnel = funnel_of(CONDITIONS[4:5] + CONDITIONS[6:7])
     chains = funnel_chains(ibis.memtable(table_of([Event("Ann", 0, "cart")])), funnel)
-    assert conversion_times(connect(), chains, times_of(1, 2)) == {
+    assert conversion_times(chains, times_of(1, 2)) == {
         "from_step": 1, "to_step": 2, "count": 0, "average_s": None, "median_s": None, "p90_s": None, "bins": [],
     }  # fmt: skip

@@ -116,7 +116,7 @@ def test_there_is_no_warning_of_few_sessions_nor_where_devices_or_users_are_know
 
 def test_the_warning_needs_the_columns_that_tell() -> None:
     events = ibis.memtable(pa.table({"visitor_id": ["anon-s1"]}))
-    assert device_warnings(events, 1, rows_of) == []
+    assert device_warnings(events, 1) == []
     assert device_warning(0, 0) == ""
 
 
@@ -127,7 +127,7 @@ def test_of_many_events_answers_look_at_those_of_every_other_second(
     """A hundred sessions without devices begin at 9:00:00, and as many with devices a second later."""
     later = [visit(n, f"d{n}", clock="09:00:01") for n in range(100, 200)]
     events = ran(shop, [*(visit(n) for n in range(100)), *later]).table(CleanEvents)
-    assert len(device_warnings(events, event_count, rows_of)) == warning_count
+    assert len(device_warnings(events, event_count)) == warning_count
 
 
 def test_devices_count_by_whatever_rule_visitors_are_found(shop: Platform) -> None:
@@ -135,7 +135,7 @@ def test_devices_count_by_whatever_rule_visitors_are_found(shop: Platform) -> No
     rows = ran(shop, [visit(n, f"d{n}") for n in range(100)]).table(CleanEvents)
     events = with_visitors_of_all(rows.drop(*OF_IDENTITY_COLUMNS), rows, PRESETS["user"])
     assert {row["joined_by"] for row in rows_of(events.select("joined_by"))} == {"source_session"}
-    assert device_warnings(events, 100, rows_of) == []
+    assert device_warnings(events, 100) == []
 
 
 # Users

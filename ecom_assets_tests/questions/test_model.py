@@ -7,8 +7,17 @@ import pytest
 from ecom_assets.all_questions import question_named
 from ecom_assets.errors import DefinitionError
 from ecom_assets.questions.answer import answer
-from ecom_assets.questions.compared import NEEDS_FIRST_DAY
-from ecom_assets.questions.fields import Choices, Conditions, Count, Duration, EventType, commas, field, where_field
+from ecom_assets.questions.fields import (
+    NEEDS_FIRST_DAY,
+    Choices,
+    Conditions,
+    Count,
+    Duration,
+    EventType,
+    commas,
+    field,
+    where_field,
+)
 from ecom_assets.questions.model import (
     Definition,
     Question,

@@ -10,8 +10,8 @@ from typing import Any
 
 from confluent_kafka import Producer, TopicPartition
 
+from ecom_assets.settings.intake import StreamKind
 from ecom_assets.settings.settings import Settings
-from ecom_assets.settings.streaming import StreamKind
 from ecom_assets.stream.address import StreamAddress
 from ecom_assets.stream.consumer import TopicStream
 from ecom_assets.stream.running import opened_stream

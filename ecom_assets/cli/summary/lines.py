@@ -9,11 +9,11 @@ from ecom_assets.customers.measures import ValueMeasures
 from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.journeys.text import path_line
 from ecom_assets.orders.waiting_days import waiting_sentence
-from ecom_assets.questions.chart import funnel_chart, percent
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables import formats
 from ecom_assets.tables.contract import Column
+from ecom_assets.tables.formats import aligned_percent, funnel_chart
 from ecom_assets.tables.queries import provisional_lines
 from ecom_assets.tables.values import batches_of
 
@@ -121,7 +121,7 @@ def _retention_lines(cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[
 def _cart_line(cart: Mapping[str, Any]) -> str:
     name = HORIZONS.get(cart["horizon_s"], f"{cart['horizon_s']} s")
     worth = "unknown" if cart["abandoned_amount"] is None else _shown(cart["abandoned_amount"])
-    left = f"{cart['abandoned']:>9,} of {cart['carts']:>9,} {percent(cart['rate'])}, worth {worth}"
+    left = f"{cart['abandoned']:>9,} of {cart['carts']:>9,} {aligned_percent(cart['rate'])}, worth {worth}"
     recovered = "" if cart["recovered"] is None else f"; {cart['recovered']:,} were paid for after the visit"
     return f"  {name:15} {left}{recovered}"
 

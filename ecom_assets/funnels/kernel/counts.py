@@ -96,11 +96,7 @@ def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funne
 
 
 def times_of_periods(
-    con: duckdb.DuckDBPyConnection,
-    events_sql: str,
-    funnel: Funnel,
-    unit: str | Sequence[str],
-    bounds: Sequence[int],
+    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str], bounds: Sequence[int]
 ) -> list[StepTimes] | None:
     """Return the times of attempts that begin in a range, then in each period of it; None if steps can share an event.
 

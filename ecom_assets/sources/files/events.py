@@ -20,7 +20,7 @@ from ecom_assets.funnels.matching import Matching
 from ecom_assets.identity import links
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import session_device_of, visitor_of_user, with_visitors_of_all
-from ecom_assets.questions.identity import identity_rule
+from ecom_assets.questions.source import identity_rule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import (
     DEFAULT_RULE,

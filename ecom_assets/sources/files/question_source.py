@@ -23,7 +23,7 @@ from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify, user_order_log
-from ecom_assets.questions.identity import identity_rule
+from ecom_assets.questions.source import identity_rule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.events import FileEvents, needs_few_columns, without_erased

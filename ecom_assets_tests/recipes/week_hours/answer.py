@@ -8,6 +8,7 @@ from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import QuestionData
 from ecom_assets.tables.columns import holds
 from ecom_assets.tables.days import days_definition
+from ecom_assets.tables.portable import rows_of
 from ecom_assets.tables.values import WEEKDAYS
 from ecom_assets_tests.recipes.week_hours.question import WeekHoursQuestion
 
@@ -35,7 +36,7 @@ def compute(question: WeekHoursQuestion, data: QuestionData) -> dict[str, Any]:
     by_hour = events.group_by("weekday", "hour").agg(event_count=events.count()).order_by("weekday", "hour")
     return {
         "definition": question.to_mapping() | days_definition(data.days),
-        "hours": [{**row, "weekday": WEEKDAYS[row["weekday"]]} for row in data.fetch()(by_hour)],
+        "hours": [{**row, "weekday": WEEKDAYS[row["weekday"]]} for row in rows_of(by_hour)],
     }
 
 
