@@ -43,12 +43,12 @@ from ecom_assets.settings.subjects import (
     OrderGateSettings,
     PrivacySettings,
     SourceSettings,
+    engine_kinds,
     settings_of,
 )
 from ecom_assets.tables.values import TOOLS as PRESET_TOOLS
 from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
-from ecom_assets.warehouse.factory import engine_kinds
 
 ROOT = Path(__file__).parents[1]
 GRAPH = ROOT / "docs" / "asset_graph.svg"
