@@ -32,7 +32,7 @@ from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import with_bins, with_firsts, with_flags
 from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.questions.answer import InUtc, Kind, QuestionAnswer, number
-from ecom_assets.questions.source import EventSource, OpenEvents, QuestionData, QuestionTooLargeError
+from ecom_assets.questions.source import EventSource, QuestionData, QuestionTooLargeError
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.sessions.sessions import SESSION, session_events
@@ -185,7 +185,6 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     keep: Keep | None = None,
     source_names: SourceNames | None = None,
     limits: EntryLimits = ALL_DAYS,
-    times: StepTimes | None = None,
 ) -> dict[str, Any]:
     """Return the definition, the number of units and their times at each step, what else is asked for, and warnings.
 
@@ -197,7 +196,6 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
         keep: Called with the list of who is at each step: a row per unit and step, in order.
         source_names: The source's own names of event types, for the warnings.
         limits: The days of entry, and the time zone of days; by default all days, in UTC.
-        times: How long units took to each step, if that is known already.
 
     Raises:
         DefinitionError: A column is unknown, or the funnel cannot be computed.
@@ -207,7 +205,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     cohorts = cohorts_of(funnel, entries) if entries and funnel.over else []
     fast = _times_by_entry(counts, entries, cohorts) if entries else None
     entered = replace(counts, events=with_entries(counts.events, entries)) if entries else counts
-    numbers, parts = _numbers(entered, keep, fast[0] if fast else times)
+    numbers, parts = _numbers(entered, keep, fast[0] if fast else None)
     return {
         "definition": json.loads(json.dumps(funnel.to_mapping())),
         "steps": report.step_answers(funnel, numbers),
@@ -411,7 +409,6 @@ def _answer(question: FunnelQuestion, data: QuestionData, keep: Keep | None) -> 
         keep=keep,
         source_names=data.source.source_names,
         limits=limits,
-        times=data.begun,
     )
     entries = result.get("entries") or _entries_of_nobody(question, data, limits)
     return result | {"entries": entries, "session_rule": rule}
@@ -425,12 +422,6 @@ def _entries_of_nobody(question: FunnelQuestion, data: QuestionData, limits: Ent
     return Entries.from_limits((known_days.first, known_days.last), newest_at, limits).as_json(question)
 
 
-def begin(question: FunnelQuestion, opened: OpenEvents) -> StepTimes | None:
-    """Return how long visitors took to each step, if the check of the rows can say it; else None."""
-    has_days = question.time_range or question.days.is_given or question.entry_days.is_given
-    return None if has_days or question.over else opened.step_times(question)
-
-
 FUNNEL: Final = Kind(
     "funnel",
     FunnelQuestion,
@@ -439,7 +430,6 @@ FUNNEL: Final = Kind(
     "A custom funnel",
     lists=("cohorts", "breakdown"),
     writes=("--who", "Write who is at each step to this .parquet or .csv file."),
-    begin=begin,
 )
 
 

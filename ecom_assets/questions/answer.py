@@ -233,7 +233,6 @@ class Kind(Generic[Q, A]):
         has_route: Whether the API and the dashboard have it too, not only the command.
         writes: The option of the command with a file for the rows behind the answer, and its help.
         compares_itself: Whether `compute` has the days that are compared in its own lists, by period.
-        begin: Finds out, of all visitors, what can be found while the rows are checked, before they are read again.
     """
 
     name: str
@@ -248,7 +247,6 @@ class Kind(Generic[Q, A]):
     takes_empty: bool = False
     has_route: bool = True
     writes: tuple[str, str] | None = None
-    begin: Callable[[Q, OpenEvents], Any] | None = None
     compares_itself: bool = False
 
     @property
@@ -289,10 +287,9 @@ def answer(
     of_segment = columns_named(segment) if segment else []
     source.allow([*question.columns, *of_segment])
     with source.open([*question.read_columns, *of_segment], question.timezone, identity) as opened:
-        begun = kind.begin(question, opened) if kind.begin and segment is None and keep is None else None
         if kind.without and opened.newest_at is None:
             raise SourceError(f"None of the rows counts as an event, so {kind.without}.{source.nothing()}")
-        data = replace(_data_of(question, source, opened, segment, keep), begun=begun)
+        data = _data_of(question, source, opened, segment, keep)
         numbers = kind.compute(question, data)
         numbers["definition"] |= _asked_of(segment, identity)
         return _answer_of(kind, question, data, numbers, page)

@@ -92,9 +92,6 @@ class OpenEvents(Protocol):
     def missing(self, first: date, last: date) -> frozenset[date]:
         """Return the days between two of which nothing was received."""
 
-    def step_times(self, funnel: Any) -> Any:  # noqa: ANN401 (as `funnels` has them)
-        """Return how long visitors took to each step of a funnel, if the check of the rows can say it; else None."""
-
     def warnings(self) -> list[str]:
         """Return a sentence for each named column that says the same of all events, as it is not known."""
 
@@ -186,7 +183,6 @@ class QuestionData:
         opened: The same, open.
         segment: The visitor segment; None for all visitors.
         keep: Receives the rows behind the answer, if they are to be kept.
-        begun: What the question's `Kind.begin` found out; None for nothing.
     """
 
     con: SQLBackend
@@ -198,7 +194,6 @@ class QuestionData:
     opened: OpenEvents
     segment: VisitorSegment | None
     keep: Keep | None
-    begun: Any = None
 
     @property
     def event_days(self) -> tuple[date, date]:

@@ -94,9 +94,6 @@ class EventsInEngine:
         """Return no days."""
         return frozenset()
 
-    def step_times(self, funnel: Any) -> None:
-        """Return nothing: there are no rows to check."""
-
     def warnings(self) -> list[str]:
         """Return nothing: all columns are there."""
         return []

@@ -1,4 +1,4 @@
-"""A funnel counted while files are checked says exactly what the full cleaning says, whatever the rows are like."""
+"""A funnel over Parquet files, whose rows are checked once, says exactly what the full cleaning says of any rows."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -20,11 +20,10 @@ from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.questions.answer import answer
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files import events as file_events
-from ecom_assets.sources.files import kept_checks
-from ecom_assets.sources.files.coded_events import CodedFiles
+from ecom_assets.sources.files import row_check
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.question_source import EventFileSource
-from ecom_assets.tables.packed import Keying
+from ecom_assets.sources.files.row_check import RowCheck
 from ecom_assets_tests.hypothesis_settings import examples
 
 COLUMNS = (
@@ -71,7 +70,7 @@ FILES = st.lists(
 STEPS = st.sampled_from(
     (["page_view", "product_view", "purchase"], ["page_view", "own type"], ["purchase", "nothing"], ["page_view"])
 )
-KEPT_AT_ONCE = patch.object(kept_checks, "TICK", timedelta(-1))
+KEPT_AT_ONCE = patch.object(row_check, "TICK", timedelta(-1))
 """As if files had been written a while ago."""
 
 
@@ -103,18 +102,12 @@ def test_it_answers_as_the_full_cleaning_does(
     with TemporaryDirectory() as made:
         for number, (folder, kind, rows) in enumerate(files):
             write(Path(made) / folder / f"{number}.{kind}", rows)
-        with patch.object(CodedFiles, "events", autospec=True, side_effect=CodedFiles.events) as read:
+        with patch.object(RowCheck, "_check", autospec=True, side_effect=RowCheck._check) as checked:  # noqa: SLF001
             quick = question(Path(made), steps, within)
-        assert read.called is all(kind == "parquet" for _, kind, _ in files)
+        assert checked.called is all(kind == "parquet" for _, kind, _ in files)
         with KEPT_AT_ONCE:
             assert quick == question(Path(made), steps, within)
             assert quick == question(Path(made), steps, within), "by the check that was kept, if it can be"
-            with patch.object(
-                Keying, "for_span", return_value=None
-            ):  # for more visitors and time than one number holds
-                assert quick == question(Path(made), steps, within)
-        with patch.object(Keying, "for_span", return_value=None):
-            assert quick == question(Path(made), steps, within)
         with patch.object(file_events, "MOST_ROWS", 0):
             assert quick == question(Path(made), steps, within)
 
@@ -125,7 +118,7 @@ def test_rows_are_checked_once_until_the_file_changes(tmp_path: Path, *, is_sett
     view = ("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 7)
     purchase = ("b", "ann", "purchase", "2025-03-10T10:01:00Z", *[None] * 7)
     write(file, [view, purchase])
-    with patch.object(CodedFiles, "_surplus", autospec=True, side_effect=CodedFiles._surplus) as looked:  # noqa: SLF001
+    with patch.object(RowCheck, "_surplus", autospec=True, side_effect=RowCheck._surplus) as looked:  # noqa: SLF001
         with KEPT_AT_ONCE if is_settled else nullcontext():
             for _ in range(3):
                 assert [step["count"] for step in question(tmp_path, steps)["steps"]] == [1, 1]
@@ -140,7 +133,7 @@ def test_rows_are_checked_once_until_the_file_changes(tmp_path: Path, *, is_sett
 
 
 @pytest.mark.slow
-def test_what_it_cannot_count_is_left_to_the_full_cleaning(tmp_path: Path) -> None:
+def test_conditions_periods_and_days_are_counted_over_files_too(tmp_path: Path) -> None:
     rows = [("a", "ann", "page_view", "2025-03-10T10:00:00Z"), ("b", "ann", "purchase", "2025-03-10T10:01:00Z")]
     write(tmp_path / "a.parquet", [(*row, *[None] * 7) for row in rows])
     steps: list[Any] = ["page_view", "purchase"]
@@ -151,10 +144,8 @@ def test_what_it_cannot_count_is_left_to_the_full_cleaning(tmp_path: Path) -> No
         {"last": "1d"},
     )
     for more in questions:
-        with patch.object(CodedFiles, "events", autospec=True, side_effect=CodedFiles.events) as read:
-            actual = question(tmp_path, **{"steps": steps} | more)
-        assert not read.called, more
-        assert [step["count"] for step in actual["steps"]] == [1, 1]
+        actual = question(tmp_path, **{"steps": steps} | more)
+        assert [step["count"] for step in actual["steps"]] == [1, 1], more
 
 
 def test_integer_ids_and_times_of_microseconds_are_counted_as_they_are(tmp_path: Path) -> None:

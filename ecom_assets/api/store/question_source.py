@@ -209,9 +209,6 @@ class PublishedEvents:
         """Return the days between two of which nothing was received."""
         return frozenset(day for day in self.known.missing if first <= day <= last)
 
-    def step_times(self, funnel: Any) -> None:  # noqa: ANN401 (as `OpenEvents`)
-        """Return nothing: published rows need no check."""
-
     def warnings(self) -> list[str]:
         """Return a sentence if the question names where sessions came from, and all came directly."""
         if not (names := named_of(self.read)):

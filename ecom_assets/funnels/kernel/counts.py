@@ -6,7 +6,7 @@ exceeds its memory limit, and the batches bound the memory of NumPy.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,14 +22,11 @@ from ecom_assets.funnels.definition import EARLIEST, Funnel
 from ecom_assets.funnels.kernel.passes import (
     FunnelPlan,
     Overlap,
-    Part,
     StepTimes,
-    batches_of,
     concatenated,
     entries_of,
     step_times,
     times_by_period,
-    times_of_part,
 )
 from ecom_assets.funnels.matching import MAX_OVERLAPPING, Matching
 from ecom_assets.funnels.steps import FunnelStep
@@ -109,21 +106,6 @@ def times_of_periods(
         parts = list(batched(con, table, plan, partial(times_by_period, bounds=bounds)))
     periods = zip(*parts, strict=True) if parts else [() for _ in bounds]
     return [concatenated(times, plan.steps) for times in periods]
-
-
-def event_code(funnel: Funnel) -> tuple[str, FunnelPlan]:
-    """Return SQL for the step of an event (NULL for none) and the plan, for a funnel whose steps no event can share."""
-    _refuse_conditions(funnel)
-    matching = Matching.from_funnel(funnel)
-    code, codes = step_sql(funnel, matching)
-    return code, _plan(funnel, matching, codes, is_counted=False)
-
-
-def times_of_parts(parts: Iterable[Part], steps: int, workers: int) -> StepTimes:
-    """Return the times as `funnel_times` does, of packed events that are in memory and sorted."""
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        batches = (batch for part in parts for batch in batches_of(part, BATCH_EVENTS))
-        return concatenated(list(pool.map(times_of_part, batches)), steps)
 
 
 def can_count(funnel: Funnel) -> bool:

@@ -4,7 +4,7 @@ How events are packed and sorted is in `tables/packed.py`. The arrays come from 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +83,7 @@ def step_times(packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan) -> 
     Raises:
         WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.
     """
-    return concatenated([times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
+    return concatenated([_times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
 
 
 def times_by_period(
@@ -148,23 +148,11 @@ def _by_period(times: StepTimes, periods: Sequence[Ints], period_count: int) -> 
     ]
 
 
-def times_of_part(part: Part) -> StepTimes:
+def _times_of_part(part: Part) -> StepTimes:
     """Return the times of the longest attempt of each unit in a part."""
     if not len(part.keys):
         return concatenated([], part.plan.steps)
     return _step_times(attempts_of(part), part.resolution)
-
-
-def batches_of(part: Part, at_most: int) -> Iterator[Part]:
-    """Split a part into several of about `at_most` events, which stay in the cache; a unit is never split."""
-    bits = part.time_bits + part.plan.scale_bits
-    first = 0
-    while first < len(part.keys):
-        unit, last = (int(part.keys[n]) >> bits for n in (first, min(first + at_most, len(part.keys)) - 1))
-        end = int(np.searchsorted(part.keys, (last + 1) << bits)) if last + 1 < part.unit_count else len(part.keys)
-        keys = part.keys[first:end] - (unit << bits)
-        yield replace(part, keys=keys, unit_count=last + 1 - unit)
-        first = end
 
 
 def concatenated(parts: Sequence[StepTimes], steps: int) -> StepTimes:

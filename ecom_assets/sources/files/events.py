@@ -13,28 +13,24 @@ from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.events import clean
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import CleanEvents, RawEvents
-from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.kernel.counts import MAX_WORKERS, can_count, event_code, times_of_parts
-from ecom_assets.funnels.kernel.passes import StepTimes
-from ecom_assets.funnels.matching import Matching
 from ecom_assets.identity import links
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import session_device_of, visitor_of_user, with_visitors_of_all
 from ecom_assets.questions.source import identity_rule
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.coded_events import (
+from ecom_assets.sources.files.currency import Currencies
+from ecom_assets.sources.files.mapping import EventMapping, load_mapping
+from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
+from ecom_assets.sources.files.row_check import (
     DEFAULT_RULE,
     DIRECT,
     MOST_ROWS,
-    CodedFiles,
+    CheckedRows,
+    RowCheck,
     device_sql,
     repeated,
     view_direct,
 )
-from ecom_assets.sources.files.currency import Currencies
-from ecom_assets.sources.files.kept_checks import CheckedRows
-from ecom_assets.sources.files.mapping import EventMapping, load_mapping
-from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.portable import fetched, stored, union_all
@@ -75,8 +71,6 @@ FEW_COLUMNS = (
     "received_date",
 )  # fmt: skip
 """What it takes to say who did what and when."""
-STEP_COLUMNS = ("event_id", "event_date", "event_type", "event_at", "source_session_id", "cart_amount", "visitor_id")
-"""What a funnel without further columns reads of clean events."""
 ALL_COLUMNS = tuple(dict.fromkeys((*FEW_COLUMNS, *clean.ARRIVAL_ORDER)))
 """What the clean events, and the order of their copies, are made of."""
 MADE_OF = {
@@ -105,12 +99,9 @@ class FileEvents:
     files: RecordFiles
     mapping: EventMapping
     settings: Settings
-    coded: CodedFiles | None = None
-    """The files as numbers; None where their rows need the full definitions of cleaning."""
-    check: CheckedRows | None = None
-    """What a pass over all rows has said, if there was one."""
+    row_check: RowCheck | None = None
+    """The check of all rows; None where they need the full definitions of cleaning."""
     columns: tuple[str, ...] = ALL_COLUMNS
-    keeps_copies: bool = False
     named: frozenset[str] | None = None
     names_step: bool = True
     """Whether the step of the identity rule is read, which takes several times as long to find as the visitor."""
@@ -133,23 +124,23 @@ class FileEvents:
         files = Currencies.from_settings(settings).of_events(files)
         opened = cls(con, files, mapping, settings)
         rule = identity_rule(settings)
-        return replace(opened, identity=rule, coded=opened._coded_by(rule))
+        return replace(opened, identity=rule, row_check=opened._row_check_by(rule))
 
     def by(self, identity: IdentityRule) -> "FileEvents":
         """Return the same files, whose visitors are found by a rule; nothing is kept of what another one found."""
         if identity == self.identity:
             return self
         return replace(
-            self, identity=identity, coded=self._coded_by(identity), check=None,
-            columns=ALL_COLUMNS, named=None, keeps_copies=False, names_step=True,
+            self, identity=identity, row_check=self._row_check_by(identity),
+            columns=ALL_COLUMNS, named=None, names_step=True,
         )  # fmt: skip
 
-    def _coded_by(self, identity: IdentityRule) -> CodedFiles | None:
+    def _row_check_by(self, identity: IdentityRule) -> RowCheck | None:
         if not (self.files.is_parquet and self.rule == DEFAULT_RULE):
             return None
         if self._may_hold_erased or not 0 < self.files.row_count() <= MOST_ROWS:
             return None
-        return CodedFiles(self.con.con, self.files, self.settings.late_days, identity)
+        return RowCheck(self.con.con, self.files, self.settings.late_days, identity)
 
     @property
     def rule(self) -> CleaningRule:
@@ -161,36 +152,12 @@ class FileEvents:
     @property
     def checked(self) -> CheckedRows | None:
         """Return what the check of all rows says; None where clean events must be stored first."""
-        return self.check or (self.coded.checked if self.coded else None)
-
-    def with_few_columns(self) -> "FileEvents":
-        """Return the same files with only visitor, event type and time; equal surplus copies must not matter.
-
-        Use these or the others: what is kept of the rows is kept under one name.
-        """
-        if self.identity.consent:
-            return replace(self, names_step=False)
-        return replace(self, columns=self._least, keeps_copies=True, named=frozenset(), names_step=False)
+        return self.row_check.checked if self.row_check else None
 
     @property
     def _least(self) -> tuple[str, ...]:
         """What it takes to say who did what and when: robots, which the user agent shows, link nobody."""
         return (*FEW_COLUMNS, "user_agent") if self.identity.has_links else FEW_COLUMNS
-
-    def with_times(self, funnel: Funnel) -> tuple["FileEvents", StepTimes | None]:
-        """Return the same files, checked, and how long their visitors took to each step, found in the same pass.
-
-        The times are None where the rows need the full definitions of cleaning, or the funnel more than its kernel.
-        """
-        if self.coded is None or not (can_count(funnel) and needs_few_columns(funnel)):
-            return self, None
-        code, plan = event_code(funnel)
-        events = self.coded.events(code, plan)
-        if events is None:
-            return self, None
-        ((threads,),) = self.con.con.execute("SELECT current_setting('threads')::INTEGER").fetchall()
-        times = times_of_parts(events.in_order(plan), plan.steps, min(threads, MAX_WORKERS))
-        return replace(self, check=events.checked), times
 
     def naming(self, columns: Iterable[str]) -> "FileEvents":
         """Return the same files with these columns in addition to visitor, event type and time.
@@ -206,7 +173,7 @@ class FileEvents:
         return replace(self, columns=columns, named=frozenset(wanted), names_step=names_step)
 
     def clean(self) -> ir.Table:
-        """Return the rows of `CleanEvents`; with few columns only these, perhaps with equal surplus copies."""
+        """Return the rows of `CleanEvents`, with the columns that are named."""
         if self.checked is not None:
             ordinary = self._ordinary(self.checked)
             if not self.checked.has_special:
@@ -216,15 +183,11 @@ class FileEvents:
         columns = [name for name in CleanEvents.columns if name in (*events.columns, *clean.OF_IDENTITY)]
         if self.named is not None and "user_agent" not in self.named:
             columns = [name for name in columns if MADE_OF.get(name, name) != "user_agent"]
-        if self.keeps_copies:  # a funnel by visitor, event type and time
-            columns = [*STEP_COLUMNS]
         return self._with_visitors(events, columns)
 
     def _unique(self) -> ir.Table:
-        """Return the clean rows without surplus copies; with few columns perhaps with equal ones."""
+        """Return the clean rows without surplus copies."""
         copies = self._copies
-        if self.keeps_copies and self._has_alike_copies:
-            return copies
         return self._without_copies(copies) if self.rows.rejected.get(DUPLICATE) else copies
 
     def _with_visitors(self, events: ir.Table, columns: Sequence[str]) -> ir.Table:
@@ -319,15 +282,6 @@ class FileEvents:
         clean_rows = classified.filter(classified.reject_reason.isnull()).drop("reject_reason", "accounted_date")
         return temporary(self.con, name, self.con.compile(clean_rows))
 
-    @property
-    def _has_alike_copies(self) -> bool:
-        """Return whether all copies of an event say the same of who did what and when, so that any of them will do."""
-        copies = self._copies.semi_join(self._duplicates.select("event_id").distinct(), "event_id")
-        who_and_when = ("event_id", "event_at", "event_type", "user_id", "anonymous_id", "session_id", "user_agent")
-        copies = copies.select(*(name for name in who_and_when if name in copies.columns)).distinct()
-        ((is_alike,),) = fetched(self.con, copies.agg(is_alike=copies.count() == copies.event_id.nunique()))
-        return bool(is_alike)
-
     def _without_copies(self, copies: ir.Table) -> ir.Table:
         """Return rows without surplus copies; which copy stays is decided by all columns, read again of these only."""
         if self.columns == ALL_COLUMNS:
@@ -391,10 +345,3 @@ class FileEvents:
         if covered is None:
             raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
         return Days.between(covered[0], covered[1] + ONE_DAY).widened(before=self.settings.late_days, after=1)
-
-
-def needs_few_columns(funnel: Funnel) -> bool:
-    """Return whether visitor, type and time suffice: copies change no count if steps share no event."""
-    if funnel.order != "ordered" or funnel.per != "user" or not Matching.from_funnel(funnel).is_disjoint:
-        return False
-    return not (funnel.columns or funnel.counts_firsts or funnel.has_any_step)

@@ -18,15 +18,13 @@ from ecom_assets.attribution.session_columns import READS, direct_warnings, name
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import SourceError, UsageError, WarehouseError, first_line
 from ecom_assets.events.missing import SourceNames
-from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify, user_order_log
 from ecom_assets.questions.source import identity_rule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.currency import Currencies
-from ecom_assets.sources.files.events import FileEvents, needs_few_columns, without_erased
+from ecom_assets.sources.files.events import FileEvents, without_erased
 from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles, rows_line
 from ecom_assets.sources.site_lists import with_channels
@@ -195,10 +193,6 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
             UsageError: They have no visitors to find.
         """
 
-    def step_times(self, funnel: Funnel) -> StepTimes | None:  # noqa: ARG002 (a source may know them)
-        """Return how long visitors took to each step of a funnel, if the pass that checks the rows finds it."""
-        return None
-
     def warnings(self, events: ir.Table) -> list[str]:  # noqa: ARG002 (a source may have some)
         """Return a sentence for each named column that says the same of all events, as it is not known."""
         return []
@@ -251,13 +245,6 @@ class EventFileSource(RecordFileSource[FileEvents]):
     def identify_by(self, identity: IdentityRule | None) -> None:
         """Find visitors by another rule, or by that of the settings."""
         self.files = self.files.by(identity or identity_rule(self.settings))
-
-    def step_times(self, funnel: Funnel) -> StepTimes | None:
-        """Return how long visitors took to each step of a funnel, found in the pass that checks the rows."""
-        if not needs_few_columns(funnel):
-            return None
-        self.files, times = self.files.with_few_columns().with_times(funnel)
-        return times
 
 
 @dataclass
@@ -369,10 +356,6 @@ class OpenFileEvents:
         asked_for = set(Days.between(first, max(first, last) + ONE_DAY).dates)
         seen = self._clean.select("event_date").distinct().event_date.to_pyarrow().to_pylist()
         return frozenset(asked_for - set(seen))
-
-    def step_times(self, funnel: Funnel) -> StepTimes | None:
-        """Return how long visitors took to each step of a funnel, if the pass that checks the rows finds it."""
-        return self.source.step_times(funnel)
 
     def warnings(self) -> list[str]:
         """Return a sentence for each named column that says the same of all events, as it is not known."""
