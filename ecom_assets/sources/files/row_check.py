@@ -149,17 +149,17 @@ def _source_digest() -> str:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _RowKeys:
     """For each row 0, or a negative number, such as that of the reason to reject it; and the hash of its event id."""
 
     keys: npt.NDArray[np.int8]
     hashes: npt.NDArray[np.uint64]
 
-    def only(self, chosen: npt.NDArray[np.bool_]) -> "_Rows":
-        return _Rows(self.keys[chosen], self.hashes[chosen])
+    def only(self, chosen: npt.NDArray[np.bool_]) -> "_RowKeys":
+        return _RowKeys(self.keys[chosen], self.hashes[chosen])
 
-    def __add__(self, other: "_Rows") -> "_Rows":
-        return _Rows(np.concatenate((self.keys, other.keys)), np.concatenate((self.hashes, other.hashes)))
+    def __add__(self, other: "_RowKeys") -> "_RowKeys":
+        return _RowKeys(np.concatenate((self.keys, other.keys)), np.concatenate((self.hashes, other.hashes)))
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ class RowCheck:
         marked = select(f"*, {default_rules()['missing_identity']} AS is_nobody", f"({users}) AS t0")
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {USERS} AS {marked}")
 
-    def _rows(self) -> _Rows:
+    def _rows(self) -> _RowKeys:
         by_footers = self._passed_by_footers
         passed = {*OF_TIME, *by_footers, *self._passed_by_all()}
         remaining_rules = {name: rule for name, rule in default_rules().items() if name not in passed}
@@ -269,16 +269,16 @@ class RowCheck:
         if not self.con.execute(bad).fetchall():
             yield "malformed_event_type"
 
-    def _fetched(self, rows: str, cases: str) -> _Rows:
+    def _fetched(self, rows: str, cases: str) -> _RowKeys:
         if self._count(f"{USERS} WHERE user_id IS NULL"):
             cases += f" WHEN t0.user_id IS NULL THEN {ANONYMOUS}"
         if not cases.strip():
             hashes = self._hashes(rows)
-            return _Rows(np.zeros(len(hashes), np.int8), hashes)
+            return _RowKeys(np.zeros(len(hashes), np.int8), hashes)
         joined = f"{rows} LEFT JOIN {USERS} AS known ON t0.user_id = known.user_id" if "is_nobody" in cases else rows
         columns = [f"(CASE {cases} ELSE 0 END)::TINYINT AS key", "hash(event_id) AS id_hash"]
         result = self.con.execute(select(columns, joined)).fetchnumpy()
-        return _Rows(np.asarray(result["key"], np.int8), np.asarray(result["id_hash"], np.uint64))
+        return _RowKeys(np.asarray(result["key"], np.int8), np.asarray(result["id_hash"], np.uint64))
 
     def _hashes(self, rows: str) -> npt.NDArray[np.uint64]:
         """Return the hashes of all ids; in batches of Arrow, which take a quarter less time than a whole result."""
