@@ -47,6 +47,10 @@ LEAST_DOUBLE = "2.4703282292062328e-324"
 class PortablePostgresCompiler(WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler. Ibis finds methods by their names."""
 
+    def to_sqlglot(self, expr: Any, **options: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
+        """Return a copy, in which no part stands twice: semi-joins are replaced in place, and one of two would stay."""
+        return super().to_sqlglot(expr, **options).copy()
+
     def json_extract_path_text(self, op: ops.Value, arg: Any, *rest: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
         """Read a JSON value as text, in the order of its bytes: Ibis writes an empty path as no Postgres reads it."""
         if rest:

@@ -59,6 +59,10 @@ VARIANT_VIEW = "{}_variant"
 class PortableSnowflakeCompiler(SnowflakeCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler, corrected where its results differ from other engines. Ibis finds methods by their names."""
 
+    def to_sqlglot(self, expr: Any, **options: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
+        """Return a copy, in which no part stands twice: semi-joins are replaced in place, and one of two would stay."""
+        return super().to_sqlglot(expr, **options).copy()
+
     def visit_Divide(self, op: ops.Divide, *, left: Any, right: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Divide as floats, because Snowflake's NUMBER / NUMBER has six decimals only."""
         is_exact = op.dtype.is_floating() and not op.left.dtype.is_floating()
