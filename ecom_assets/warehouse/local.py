@@ -75,6 +75,16 @@ class WholeKeys:
         return sge.JSONExtract(this=arg, expression=path)
 
 
+class CopiedParts:
+    """Of compilers for dialects without semi-joins, which sqlglot replaces in place."""
+
+    __slots__ = ()
+
+    def to_sqlglot(self, expr: Any, **options: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
+        """Return SQL in which no part is shared: of a semi-join that stands twice, one would stay."""
+        return super().to_sqlglot(expr, **options).copy()  # type: ignore[misc]  # of Ibis' compiler
+
+
 class PortableDuckDBCompiler(WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler, with keys of JSON objects taken whole, and the same statement in every process."""
 

@@ -171,15 +171,14 @@ class RowCheck:
     late_days: int
     identity: IdentityRule
 
-    @cached_property
-    def is_plain(self) -> bool:
+    @property
+    def _is_plain(self) -> bool:
         """Whether each event with a user belongs to that user, and few devices say whose the other events are.
 
         Else aliases join users, or a user may be on so many devices, or a placeholder hides a device.
         """
         if not self.identity.keeps_users or self.identity.consent:
             return False
-        self._view_sure()
         unusual = [f"event_type = '{ALIAS}'"] if self.identity.joins_aliases else []
         unusual.append(f"anonymous_id IS NOT NULL AND user_id IS NOT NULL AND {known_user_sql()} IS NULL")
         if any(
@@ -206,13 +205,16 @@ class RowCheck:
 
     @cached_property
     def _kept(self) -> KeptCheck:
-        rows = self.files.sure_sql(self.late_days, is_dated=False)
-        return KeptCheck.of_files(self.files.files(), rows, self.late_days, self.identity)
+        return KeptCheck.of_files(self.files.files(), self._sure_sql, self.late_days, self.identity)
+
+    @cached_property
+    def _sure_sql(self) -> str:
+        return self.files.sure_sql(self.late_days, is_dated=False)
 
     def _check(self) -> CheckedRows | None:
-        if not self.is_plain:
-            return None
         self._view_sure()
+        if not self._is_plain:
+            return None
         # Where no user can be odd, none is looked at.
         users = f"{SURE} WHERE false" if PLAIN_USERS in self._passed_by_footers else SURE
         self._find_users(users)
@@ -229,8 +231,7 @@ class RowCheck:
         return CheckedRows(len(rows.keys), rejected, surplus, bool(counts[-ANONYMOUS]), has_repeated, bool(has_escaped))
 
     def _view_sure(self) -> None:
-        rows = self.files.sure_sql(self.late_days, is_dated=False)
-        self.con.execute(f"CREATE OR REPLACE TEMP VIEW {SURE} AS {select(COLUMNS, rows)}")
+        self.con.execute(f"CREATE OR REPLACE TEMP VIEW {SURE} AS {select(COLUMNS, self._sure_sql)}")
 
     def _find_users(self, rows: str) -> None:
         """Store the users of rows, with the number of rows of each, and mark placeholder ids."""

@@ -28,7 +28,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import DIALECTS, Dialect
 from ecom_assets.warehouse.engine import DatasetNames, Engine, broken_contract
-from ecom_assets.warehouse.local import WholeKeys
+from ecom_assets.warehouse.local import CopiedParts, WholeKeys
 from ecom_assets.warehouse.sql_text import POSTGRES_KEEPS, purging_postgres, text
 
 MOST_INT64 = 2**63 - 1
@@ -44,12 +44,8 @@ LEAST_DOUBLE = "2.4703282292062328e-324"
 """What is less is 0 as a double."""
 
 
-class PortablePostgresCompiler(WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
+class PortablePostgresCompiler(CopiedParts, WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler. Ibis finds methods by their names."""
-
-    def to_sqlglot(self, expr: Any, **options: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
-        """Return a copy, in which no part stands twice: semi-joins are replaced in place, and one of two would stay."""
-        return super().to_sqlglot(expr, **options).copy()
 
     def json_extract_path_text(self, op: ops.Value, arg: Any, *rest: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
         """Read a JSON value as text, in the order of its bytes: Ibis writes an empty path as no Postgres reads it."""

@@ -31,6 +31,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import DIALECTS, Dialect, schema_of
 from ecom_assets.warehouse.engine import DatasetNames, Engine
 from ecom_assets.warehouse.engines.snowflake.connection import Account, SnowflakeAddress, plain_errors
+from ecom_assets.warehouse.local import CopiedParts
 from ecom_assets.warehouse.sql_text import ident
 
 TYPES = {
@@ -56,12 +57,8 @@ VARIANT_VIEW = "{}_variant"
 """A view beside each table with JSON text, in which that column is a VARIANT."""
 
 
-class PortableSnowflakeCompiler(SnowflakeCompiler):  # type: ignore[misc]  # Ibis ships no types
+class PortableSnowflakeCompiler(CopiedParts, SnowflakeCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler, corrected where its results differ from other engines. Ibis finds methods by their names."""
-
-    def to_sqlglot(self, expr: Any, **options: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
-        """Return a copy, in which no part stands twice: semi-joins are replaced in place, and one of two would stay."""
-        return super().to_sqlglot(expr, **options).copy()
 
     def visit_Divide(self, op: ops.Divide, *, left: Any, right: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Divide as floats, because Snowflake's NUMBER / NUMBER has six decimals only."""
