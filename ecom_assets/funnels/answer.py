@@ -378,6 +378,7 @@ def compute_who(listed: StepList, question: FunnelQuestion, data: QuestionData) 
         )
     values: dict[str, Any] = {}
     answer = _answer(question, data, _listed_by(question, listed, values))
+    # The days of entry are no field of this answer: by them it is known whether its numbers are.
     return {"definition": answer["definition"], "step": listed.step, **values, "entries": answer["entries"]}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ecom_assets.tables.formats import BAR_WIDTH, aligned_percent, bar, by_text, duration, funnel_chart
+from ecom_assets.tables.formats import BAR_WIDTH, aligned_percent, bar, by_text, duration
 
 Step = Mapping[str, Any]
 
@@ -29,6 +29,21 @@ def step_lines(definition: Mapping[str, Any], steps: Sequence[Step]) -> list[str
     medians = [step["median_s_from_previous"] for step in steps]
     times = ["" if median is None else f", median {duration(median)}" for median in medians]
     return [line + time for line, time in zip(chart, times, strict=True)]
+
+
+def funnel_chart(steps: Sequence[Step]) -> list[str]:
+    """Return a chart of a funnel, one line per step."""
+    largest = max((step["count"] for step in steps), default=0) or 1
+    width = max((len(step["event_type"]) for step in steps), default=0)
+    lines = []
+    for step in steps:
+        shown = bar(step["count"], largest)
+        line = f"  {step['step']} {step['event_type']:{width}} {shown:{BAR_WIDTH}} {step['count']:>10,}"
+        if step["step"] > 1:
+            previous, start = step["conversion_from_previous"], step["conversion_from_start"]
+            line += f"  {aligned_percent(previous)} of previous, {aligned_percent(start)} of all"
+        lines.append(line)
+    return lines
 
 
 def breakdown_lines(definition: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]]) -> list[str]:

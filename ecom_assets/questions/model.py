@@ -105,7 +105,7 @@ class QuestionPart(BaseModel):
         if first["type"] == "missing":
             examples = cls.model_fields[path].examples if path in cls.model_fields else None
             return f"{cls.CALLED.capitalize()} needs `{path}`{f', such as {examples[0]}' if examples else '; add it'}."
-        return f"`{path}` of {cls.CALLED} {_fault(first)}."
+        return f"`{path}` of {cls.CALLED} {_error_message(first)}."
 
     def changed(self, **values: Any) -> Self:  # noqa: ANN401 (as its fields)
         """Return a copy with other values, which are not checked."""
@@ -145,7 +145,7 @@ def _columns_in(value: Any) -> list[str]:  # noqa: ANN401 (the value of a field)
     return [column for part in parts for column in _columns_in(part)]
 
 
-FAULTS: Final = {
+ERROR_MESSAGES: Final = {
     "too_short": "has {min_length} or more values, not {actual_length}",
     "too_long": "has at most {max_length} values, not {actual_length}",
     "string_too_short": "cannot be empty",
@@ -166,11 +166,11 @@ MOST_SHOWN: Final = 80
 """Characters of a wrong value that a sentence shows."""
 
 
-def _fault(error: ErrorDetails) -> str:
+def _error_message(error: ErrorDetails) -> str:
     """Return what is wrong with a value, as the end of a sentence."""
     kind, shown = error["type"], repr(error["input"])
     shown = shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"
-    message = FAULTS.get(kind) or FAULTS.get(kind.partition("_")[0])
+    message = ERROR_MESSAGES.get(kind) or ERROR_MESSAGES.get(kind.partition("_")[0])
     return (
         message.format(**{**error.get("ctx", {}), "input": shown}) if message else f"cannot be {shown}: {error['msg']}"
     )

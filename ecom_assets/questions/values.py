@@ -20,7 +20,7 @@ MOST_DOCUMENTS: Final = 10_000
 
 @dataclass(frozen=True)
 class ValuesQuestion:
-    """Which values are asked for.
+    """Which values are requested.
 
     Attributes:
         column: A column of events, a `properties.key`, or `properties` for its keys.

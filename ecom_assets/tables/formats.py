@@ -1,8 +1,8 @@
 """Numbers as people read them: the same on pages, in the weekly report, in messages, and in a terminal with bars."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 MINUS: Final = "\N{MINUS SIGN}"
 UNKNOWN: Final = "-"
@@ -50,21 +50,6 @@ def bar(value: float | None, largest: float) -> str:
 def by_text(by: str | Sequence[str]) -> str:
     """Return the column or columns of a breakdown as text."""
     return by if isinstance(by, str) else ", ".join(by)
-
-
-def funnel_chart(steps: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a chart of a funnel, one line per step."""
-    largest = max((step["count"] for step in steps), default=0) or 1
-    width = max((len(step["event_type"]) for step in steps), default=0)
-    lines = []
-    for step in steps:
-        shown = bar(step["count"], largest)
-        line = f"  {step['step']} {step['event_type']:{width}} {shown:{BAR_WIDTH}} {step['count']:>10,}"
-        if step["step"] > 1:
-            previous, start = step["conversion_from_previous"], step["conversion_from_start"]
-            line += f"  {aligned_percent(previous)} of previous, {aligned_percent(start)} of all"
-        lines.append(line)
-    return lines
 
 
 def aligned_percent(share: float | None) -> str:

@@ -7,13 +7,14 @@ from typing import Any, Final
 from ecom_assets.automation.alerts import held_line
 from ecom_assets.customers.measures import ValueMeasures
 from ecom_assets.funnels.daily import DEFAULT_NAME
+from ecom_assets.funnels.text import funnel_chart
 from ecom_assets.journeys.text import path_line
 from ecom_assets.orders.waiting_days import waiting_sentence
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables import formats
 from ecom_assets.tables.contract import Column
-from ecom_assets.tables.formats import aligned_percent, funnel_chart
+from ecom_assets.tables.formats import aligned_percent
 from ecom_assets.tables.queries import provisional_lines
 from ecom_assets.tables.values import batches_of
 
