@@ -171,9 +171,8 @@ class RowCheck:
     late_days: int
     identity: IdentityRule
 
-    @cached_property
-    def is_plain(self) -> bool:
-        """Whether each event with a user belongs to that user, and few devices say whose the other events are.
+    def _is_plain(self) -> bool:
+        """Return whether each event with a user belongs to that user, and few devices say whose the other events are.
 
         Else aliases join users, or a user may be on so many devices, or a placeholder hides a device.
         """
@@ -194,25 +193,17 @@ class RowCheck:
     @cached_property
     def checked(self) -> CheckedRows | None:
         """What the check of all rows says, kept until a file changes; None if too many of them have no user."""
-        checked = self._known or self._check()
-        if checked is not self._known:
-            self._kept.keep(checked)
+        rows = self.files.sure_sql(self.late_days, is_dated=False)
+        kept = KeptCheck.of_files(self.files.files(), rows, self.late_days, self.identity)
+        if known := kept.read():
+            return known
+        checked = self._check()
+        kept.keep(checked)
         return checked
 
-    @cached_property
-    def _known(self) -> CheckedRows | None:
-        """What an earlier check said."""
-        return self._kept.read()
-
-    @cached_property
-    def _kept(self) -> KeptCheck:
-        rows = self.files.sure_sql(self.late_days, is_dated=False)
-        return KeptCheck.of_files(self.files.files(), rows, self.late_days, self.identity)
-
     def _check(self) -> CheckedRows | None:
-        if not self.is_plain:
+        if not self._is_plain():
             return None
-        self._view_sure()
         # Where no user can be odd, none is looked at.
         users = f"{SURE} WHERE false" if PLAIN_USERS in self._passed_by_footers else SURE
         self._find_users(users)
