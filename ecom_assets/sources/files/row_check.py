@@ -21,14 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ecom_assets.clock import now_utc
-from ecom_assets.events import clean
+from ecom_assets.events import clean, contracts
 from ecom_assets.events.clean import CleaningRule, known_id, reject_rules, surplus_copies
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.identity.links import ALIAS
 from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.sources.files import footers
 from ecom_assets.sources.files.footers import IN_TIME, PLAIN_USERS
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.tables import days, values
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
@@ -143,8 +145,9 @@ class KeptCheck:
 
 @cache
 def _source_digest() -> str:
-    """Return what any edit of the definitions of cleaning changes, so that no check by earlier ones is taken."""
-    sources = (Path(file).read_bytes() for file in (__file__, clean.__file__))
+    """Return what any edit of the rules of cleaning and their bounds changes, so that no check by others is taken."""
+    files = (__file__, clean.__file__, contracts.__file__, days.__file__, footers.__file__, values.__file__)
+    sources = (Path(file).read_bytes() for file in files)
     return blake2b(b"".join(sources), digest_size=8).hexdigest()
 
 
