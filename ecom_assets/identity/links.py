@@ -30,6 +30,8 @@ CONSENT = ("true", "granted", "yes", "1")
 """Values that mean yes, in lower case."""
 IDENTIFY, ALIAS = IDENTITY_TYPES
 ALIAS_EVENT = ("event_date", "event_id", "event_at", "user_id", "properties")
+NO_ID = f"{ZEROS}|[\ud800-\udfff]"
+"""What no previous id has: only zeros, or half a character (a surrogate), which JSON can hold and no table."""
 PREVIOUS_IDS = ("previous_id", "previousId", "previous_user_id")
 """The properties of an event of type `alias` that have the user id until now; the first that has one counts."""
 
@@ -140,7 +142,7 @@ def _previous_id(properties: str) -> str | None:
     values = (document.get(name) for name in PREVIOUS_IDS) if isinstance(document, dict) else ()
     texts = (str(value) for value in values if isinstance(value, str | int) and not isinstance(value, bool))
     result = next(filter(None, texts), None)
-    is_id = result is not None and result.lower() not in PLACEHOLDERS and not re.search(ZEROS, result)
+    is_id = result is not None and result.lower() not in PLACEHOLDERS and not re.search(NO_ID, result)
     return result if is_id else None
 
 

@@ -162,7 +162,7 @@ def _has(path: Path, pattern: re.Pattern[bytes]) -> bool:
 
 
 def _items_naming(settings: Settings, pattern: re.Pattern[bytes], *, are_masked: bool) -> list[str]:
-    """Return what has an id of a person in any of its versions, whose ids are masked if so wished."""
+    """Return what has an id of a person in any of its versions; mask these ids if `are_masked`."""
     in_text = re.compile(pattern.pattern.decode())
     names = BoardStore(settings).rewrite(lambda text: in_text.sub(HIDDEN, text), is_written=are_masked)
     return [f"{KEPT_PREFIX}{name}" for name in names]
@@ -176,12 +176,12 @@ def _file_of_items(settings: Settings) -> list[Path]:
 
 def find_letters(settings: Settings, person: Person) -> list[FileRecords]:
     """Return the files with letters that name the person, and how many these are."""
-    return [FileRecords(str(path), sum(names)) for path, _, names in _naming(settings, person)]
+    return [FileRecords(str(path), sum(names)) for path, _, names in _letters_naming(settings, person)]
 
 
 def remove_letters(settings: Settings, person: Person) -> None:
     """Take the letters that name the person out of their files."""
-    for path, letters, names in _naming(settings, person):
+    for path, letters, names in _letters_naming(settings, person):
         rest = letters.filter(pc.invert(pa.array(names)))
         if not len(rest):
             path.unlink()
@@ -202,8 +202,8 @@ def letter_files(settings: Settings) -> Iterator[tuple[Path, date]]:
                 yield from ((path, day) for path in sorted(day_folder.glob("*.parquet")))
 
 
-def _naming(settings: Settings, person: Person) -> Iterator[tuple[Path, pa.Table, list[bool]]]:
-    """Yield each file that names the person, its letters, and which of them do."""
+def _letters_naming(settings: Settings, person: Person) -> Iterator[tuple[Path, pa.Table, list[bool]]]:
+    """Yield each file of dead letters that names the person, its letters, and which of them do."""
     pattern = pattern_of(person)
     if pattern is None:
         return

@@ -168,6 +168,7 @@ def test_an_alias_takes_the_consent_that_a_link_takes(given: str, joined: set[st
         ('{"previous_id": "eve"', ""),
         ("not json", ""),
         ('{"previous_id": true}', ""),
+        (r'{"previous_id": "eve\ud800"}', ""),
         ('{"note": "say \\"previous_id\\": \\"eve\\""}', ""),
     ],
 )

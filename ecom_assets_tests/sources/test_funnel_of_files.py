@@ -7,6 +7,7 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -15,15 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecom_assets.events import clean, contracts
 from ecom_assets.funnels.answer import FUNNEL
 from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.questions.answer import answer
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files import events as file_events
-from ecom_assets.sources.files import row_check
+from ecom_assets.sources.files import footers, row_check
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.question_source import EventFileSource
 from ecom_assets.sources.files.row_check import RowCheck
+from ecom_assets.tables import days, values
 from ecom_assets_tests.hypothesis_settings import examples
 
 COLUMNS = (
@@ -130,6 +133,15 @@ def test_rows_are_checked_once_until_the_file_changes(tmp_path: Path, *, is_sett
         assert [step["count"] for step in again["steps"]] == [1, 0]
         assert again["rows"] == {"read": 2, "counted": 1, "rejected": {"duplicate": 1}}
     assert looked.call_count == (3 if is_settled else 5), "which ids repeat is looked up each time"
+
+
+@pytest.mark.parametrize("module", [clean, contracts, days, footers, values], ids=lambda module: str(module.__name__))
+def test_a_check_by_other_rules_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> None:
+    before = row_check._source_digest.__wrapped__()  # noqa: SLF001
+    edited = tmp_path / "edited.py"
+    edited.write_bytes(Path(str(module.__file__)).read_bytes() + b"MORE = 1")
+    monkeypatch.setattr(module, "__file__", str(edited))
+    assert row_check._source_digest.__wrapped__() != before  # noqa: SLF001
 
 
 @pytest.mark.slow

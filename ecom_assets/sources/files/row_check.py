@@ -21,14 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ecom_assets.clock import now_utc
-from ecom_assets.events import clean
+from ecom_assets.events import clean, contracts
 from ecom_assets.events.clean import CleaningRule, known_id, reject_rules, surplus_copies
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.identity.links import ALIAS
 from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.sources.files import footers
 from ecom_assets.sources.files.footers import IN_TIME, PLAIN_USERS
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.tables import days, values
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
@@ -143,8 +145,9 @@ class KeptCheck:
 
 @cache
 def _source_digest() -> str:
-    """Return what any edit of the definitions of cleaning changes, so that no check by earlier ones is taken."""
-    sources = (Path(file).read_bytes() for file in (__file__, clean.__file__))
+    """Return what any edit of the rules of cleaning and their bounds changes, so that no check by others is taken."""
+    files = (__file__, clean.__file__, contracts.__file__, days.__file__, footers.__file__, values.__file__)
+    sources = (Path(file).read_bytes() for file in files)
     return blake2b(b"".join(sources), digest_size=8).hexdigest()
 
 
@@ -171,9 +174,8 @@ class RowCheck:
     late_days: int
     identity: IdentityRule
 
-    @property
     def _is_plain(self) -> bool:
-        """Whether each event with a user belongs to that user, and few devices say whose the other events are.
+        """Return whether each event with a user belongs to that user, and few devices say whose the other events are.
 
         Else aliases join users, or a user may be on so many devices, or a placeholder hides a device.
         """
@@ -193,27 +195,17 @@ class RowCheck:
     @cached_property
     def checked(self) -> CheckedRows | None:
         """What the check of all rows says, kept until a file changes; None if too many of them have no user."""
-        checked = self._known or self._check()
-        if checked is not self._known:
-            self._kept.keep(checked)
+        rows = self.files.sure_sql(self.late_days, is_dated=False)
+        kept = KeptCheck.of_files(self.files.files(), rows, self.late_days, self.identity)
+        if known := kept.read():
+            return known
+        self.con.execute(f"CREATE OR REPLACE TEMP VIEW {SURE} AS {select(COLUMNS, rows)}")
+        checked = self._check()
+        kept.keep(checked)
         return checked
 
-    @cached_property
-    def _known(self) -> CheckedRows | None:
-        """What an earlier check said."""
-        return self._kept.read()
-
-    @cached_property
-    def _kept(self) -> KeptCheck:
-        return KeptCheck.of_files(self.files.files(), self._sure_sql, self.late_days, self.identity)
-
-    @cached_property
-    def _sure_sql(self) -> str:
-        return self.files.sure_sql(self.late_days, is_dated=False)
-
     def _check(self) -> CheckedRows | None:
-        self._view_sure()
-        if not self._is_plain:
+        if not self._is_plain():
             return None
         # Where no user can be odd, none is looked at.
         users = f"{SURE} WHERE false" if PLAIN_USERS in self._passed_by_footers else SURE
@@ -229,9 +221,6 @@ class RowCheck:
         hashes = rows.hashes if is_ordinary.all() else rows.hashes[is_ordinary | (rows.keys == ANONYMOUS)]
         surplus, has_repeated = self._surplus(hashes)
         return CheckedRows(len(rows.keys), rejected, surplus, bool(counts[-ANONYMOUS]), has_repeated, bool(has_escaped))
-
-    def _view_sure(self) -> None:
-        self.con.execute(f"CREATE OR REPLACE TEMP VIEW {SURE} AS {select(COLUMNS, self._sure_sql)}")
 
     def _find_users(self, rows: str) -> None:
         """Store the users of rows, with the number of rows of each, and mark placeholder ids."""

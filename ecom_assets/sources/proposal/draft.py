@@ -77,8 +77,8 @@ class OrderStates:
                 f"  sale: {quoted(rows)}",
                 f"  refund: {{list: {quoted(rows)}, where: {{{quoted(self.column)}: {states}}}}}  # check this",
             ]
-        elif self.spread:
-            lines += ["rows:", f"  line: {quoted(self.spread)}"]
+        else:
+            lines += rows_lines(self.spread)
         if self.no_sale:
             states = quoted_list(list(self.no_sale))
             condition = f"{{column: {quoted(self.column)}, in: {states}, optional: true}}"
@@ -95,9 +95,9 @@ class OrderStates:
         return ["statuses:", *lines]
 
 
-def rows_lines(values: FileValues) -> list[str]:
+def rows_lines(spread: str) -> list[str]:
     """Return the lines that say which list has the rows; none where each record is one."""
-    return ["rows:", f"  line: {quoted(values.spread)}"] if values.spread else []
+    return ["rows:", f"  line: {quoted(spread)}"] if spread else []
 
 
 def order_states(values: FileValues, matches: Found) -> OrderStates | None:
@@ -196,7 +196,7 @@ class Draft:
         fields = [self._id(kind.id, states), *(self._field(name) for name in names)]
         return [
             *file_lines(self.values),
-            *(states.shape_lines if states else rows_lines(self.values)),
+            *(states.shape_lines if states else rows_lines(self.values.spread)),
             *self._numerals(),
             "fields:",
             *fields,
