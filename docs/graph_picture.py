@@ -1,7 +1,7 @@
 """The picture of the asset graph: a box per subject from what is received on the left to what is sent on the right.
 
-Dagster's UI shows each table; here are subjects, so that the picture fits a page. Not here: which tables there are
-(`make_docs.py` asks the definitions).
+Dagster's UI shows each table; here are subjects, so that the picture fits a page. `make_docs.py` reads from the
+definitions which tables there are.
 """
 
 from collections.abc import Iterable, Mapping

@@ -77,8 +77,8 @@ def mcp(
 ) -> None:
     """Answer an assistant's questions by the Model Context Protocol, over stdio or HTTP; nothing is written."""
     if not http and (host is not None or port is not None):
-        given = "host" if host is not None else "port"
-        raise UsageError(f"--{given} goes with --http only; over stdio there is no address.")
+        option = "host" if host is not None else "port"
+        raise UsageError(f"--{option} goes with --http only; over stdio there is no address.")
     if http and personal:
         raise UsageError("--personal is for stdio; over HTTP, use a key with the scope personal.")
     settings = load_settings(api_host=host, api_port=port)

@@ -82,8 +82,8 @@ def rows(page: Page, section: str) -> dict[str, list[str]]:
 
 
 def is_sound(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
-    assert [row["id"] for row in found if row["impact"] in SERIOUS] == []
+    violations = Axe().run(page).response["violations"]
+    assert [row["id"] for row in violations if row["impact"] in SERIOUS] == []
 
 
 def test_where_new_visitors_drop_on_phones_since_when_and_a_warning_if_it_gets_worse(

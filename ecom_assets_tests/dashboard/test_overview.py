@@ -41,6 +41,14 @@ def test_each_tile_is_the_number_of_the_api(client: Client, query: str) -> None:
     assert any(shown.values())
 
 
+def test_the_tiles_of_sales_lead_to_their_page_with_the_days_of_this_one(client: Client) -> None:
+    page = read(client.get("/dashboard/?time_range=week").text)
+    headings = [tile.one("h3") for tile in page.all("li", class_="tile")]
+    links = {heading.text: link.attributes["href"] for heading in headings for link in heading.all("a")}
+    names = ("Revenue", "Orders", "Average order value")
+    assert links == dict.fromkeys(names, "/dashboard/sales?time_range=week")
+
+
 def test_the_chart_has_the_points_of_the_api_and_a_table_of_them(client: Client) -> None:
     page = read(client.get("/dashboard/?time_range=week").text)
     points = client.get("/analytics/revenue/trend?time_range=week").json()["points"]

@@ -49,9 +49,9 @@ def test_everybody_sees_one_variant_of_the_experiment_and_opens_size_guides_as_p
 
 def test_the_experiment_command_finds_the_planted_effect(month: Recount, home: Path) -> None:
     """By device: people who share a device may see two variants on it, and are left out once they are one visitor."""
-    asked = ("--identity", "device", "--variant", "properties.variant", "--goal", "product_view")
+    options = ("--identity", "device", "--variant", "properties.variant", "--goal", "product_view")
     where = ("--goal-where", "properties.size_guide = opened")
-    result = ecom("experiment", "--events", month.folder / "events", *asked, *where, "--json", home=home)
+    result = ecom("experiment", "--events", month.folder / "events", *options, *where, "--json", home=home)
     assert result.exit_code == 0, result.err
     by_device = """
         select coalesce(anonymous_id, session_id) as unit, min(json_extract_string(properties, '$.variant')) as variant,
@@ -66,8 +66,8 @@ def test_the_experiment_command_finds_the_planted_effect(month: Recount, home: P
     }
     assert answered == {name: (units[name], opened[name]) for name in units}
     assert result.json["sample_ratio"]["p_value"] > 0.001
-    found = {variant["variant"]: variant["conversion"]["against_control"] for variant in result.json["variants"]}
-    assert found["size_guide"]["probability_better"] > 0.999
+    differences = {variant["variant"]: variant["conversion"]["against_control"] for variant in result.json["variants"]}
+    assert differences["size_guide"]["probability_better"] > 0.999
 
 
 def test_the_counts_of_each_received_day_hold(month: Recount) -> None:
@@ -318,7 +318,7 @@ def test_visits_begin_anonymous_and_some_log_in_on_the_way(month: Recount) -> No
     after = """
         select count(distinct session_id) from clean a join clean b using (session_id)
         where a.user_id is not null and b.user_id is null and b.t > a.t"""
-    assert 0 < month.value(after) < 0.01 * month.truth["sessions"]["total"], "only whoever shares the device logs out"
+    assert 0 < month.value(after) < 0.01 * month.truth["sessions"]["total"], "only people who share the device log out"
 
 
 def test_robots_name_themselves_or_are_far_busier_than_people(month: Recount) -> None:

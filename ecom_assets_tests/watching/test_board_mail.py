@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from ecom_assets.boards.model import Board, BoardMail
 from ecom_assets.boards.store import BoardStore
 from ecom_assets.errors import SettingError
-from ecom_assets.report.board_mail import send_board
+from ecom_assets.report.board_mail import MOST_ROWS, board_page, send_board
 from ecom_assets.report.report import board_sensor, due_at
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.mail_server import mail_server
@@ -55,6 +55,23 @@ def test_a_board_is_sent_as_html_with_its_numbers_and_pictures(own: Settings) ->
     assert 'src="cid:chart-1"' in html
     assert "<th>Orders</th>" in html
     assert [part.get_content_type() for part in first.walk()].count("image/png") == 1
+
+
+def test_a_board_on_paper_has_its_pictures_inside_and_cuts_long_tables(own: Settings) -> None:
+    tiles = [
+        {"measure": "revenue_amount", "show": "number"},
+        {"measure": "session_count"},
+        {"measure": "order_count", "show": "table"},
+    ]
+    days = {"time_range": "custom", "start_date": "2026-01-01", "end_date": "2026-01-14"}
+    board = Board.from_mapping({"name": "Shop", "tiles": tiles, **days})
+    page = board_page(own, BoardStore(own).save_new(board, "anna").slug)
+    html = page.html(page.alone, "https://shop.example/?board=shop&x=1")
+    assert html.count("<img ") == html.count('src="data:image/png;base64,') == 1
+    assert html.count("<tr>") == 1 + MOST_ROWS
+    assert "<p>2 more in the dashboard.</p>" in html
+    assert '<a href="https://shop.example/?board=shop&amp;x=1">' in html
+    assert (html.count('<section class="alone">'), html.count("<section><h2>")) == (1, 2)
 
 
 def test_sending_without_a_mail_server_says_which_setting_is_missing(own: Settings) -> None:

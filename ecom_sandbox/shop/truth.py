@@ -21,7 +21,7 @@ GENERATOR = "ecom_assets.sandbox.shop.shop"
 """What a truth file says made its folder; the name stays, so that folders made before are known."""
 IDLE_S = 1_800
 _GUESTS = -2
-"""Stands for whoever uses the guests' account, and `_NOBODY` for an event without a user."""
+"""Stands for anyone who uses the guests' account, and `_NOBODY` for an event without a user."""
 _NOBODY = -1
 _NEVER = 2**62
 

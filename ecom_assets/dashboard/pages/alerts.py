@@ -54,7 +54,7 @@ HISTORY: Final = (
     TableColumn("value", "Value"),
     TableColumn("reason", "Why"),
 )
-FOUND: Final = (TableColumn("alert", "Alert", href="href"), *HISTORY, TableColumn("state", "State"))
+INCIDENTS: Final = (TableColumn("alert", "Alert", href="href"), *HISTORY, TableColumn("state", "State"))
 
 
 class AlertsChoices(PageParameters):
@@ -187,7 +187,7 @@ def incidents(view: View) -> Block:
         }
         for incident in log.incidents(limit=50)
     ]  # fmt: skip
-    return DataTable(rows, FOUND, empty="There was no incident yet.")
+    return DataTable(rows, INCIDENTS, empty="There was no incident yet.")
 
 
 def opened(view: View) -> KeptVersion[NumberAlert]:
