@@ -1,0 +1,50 @@
+"""A case: an input out of a public bug report, and the commands that people give over it."""
+
+import shutil
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets_tests.command import CommandResult, ecom
+
+INPUTS = Path(__file__).parent / "inputs"
+DIGINETICA = Path(__file__).parents[3] / "shared" / "cases" / "14-diginetica-na"
+"""A research file whose licence is unknown, so it is read where it lies beside the checkout."""
+
+
+class Case:
+    """The files of a case in a folder of their own, with a home of its own."""
+
+    def __init__(self, folder: Path, inputs: Path) -> None:
+        """Copy the inputs into a folder, where the commands run."""
+        self.folder = folder / inputs.name
+        self.home = folder / "home"
+        shutil.copytree(inputs, self.folder)
+
+    def ecom(self, *arguments: str, env: Mapping[str, str] | None = None) -> CommandResult:
+        """Run a command in the folder of the case; paths are relative to it."""
+        return ecom(*arguments, home=self.home, cwd=self.folder, env=env)
+
+    def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Run the platform and return its summary."""
+        summary: dict[str, Any] = self.ecom("run", *arguments, "--json", env=env).json
+        return summary
+
+    def series(self, *arguments: str, env: Mapping[str, str] | None = None) -> list[Decimal | None]:
+        """Ask a trend and return the total of each of its series; None where it is not known."""
+        answer = self.ecom("trend", *arguments, "--json", env=env).json
+        totals = [series["total"] for series in answer["series"]]
+        return [None if total is None else Decimal(str(total)) for total in totals]
+
+
+def inputs_of(name: str) -> Path:
+    """Return the folder with the inputs of a case by its number, or skip where it is not beside the checkout."""
+    if name == "14":
+        if not DIGINETICA.exists():
+            pytest.skip("the research file of case 14 is not beside this checkout")
+        return DIGINETICA
+    (folder,) = INPUTS.glob(f"{name}-*")
+    return folder
