@@ -16,6 +16,7 @@ from ecom_assets.cli.ui import prepare_server, take_own_data
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.tables.values import LONGEST_EVENT_TYPE
 
 OPENS_AFTER_S = 2.0
 """Seconds after which the browser is opened: the server listens by then."""
@@ -100,12 +101,18 @@ def mcp(
 def create_key(
     name: Annotated[str, typer.Option(help="Who or what the key is for.")],
     scope: Annotated[
-        list[str] | None, typer.Option(help="read, personal, write, collect or admin; repeat the option for several.")
+        list[str] | None, typer.Option(help="read, personal, write, collect, link or admin; repeat it for several.")
     ] = None,
     origin: Annotated[
         list[str] | None,
         typer.Option(
             help="A site whose pages may send events with the key, such as https://shop.example; default any."
+        ),
+    ] = None,
+    event_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A type of events that the key may send, such as mail_open for pictures in mails; default all."
         ),
     ] = None,
     as_json: Json = False,
@@ -115,7 +122,10 @@ def create_key(
     for requested in scopes:
         if requested not in set(Scope):
             raise UsageError(f"--scope {requested!r} is not a scope; {did_you_mean(requested, map(str, Scope))}.")
-    made, key = _file().create(name, tuple(map(Scope, dict.fromkeys(scopes))), tuple(map(_origin, origin or ())))
+    granted = tuple(map(Scope, dict.fromkeys(scopes)))
+    event_types = tuple(dict.fromkeys(event_type or ()))
+    _check_sending(granted, has_origins=bool(origin), event_types=event_types)
+    made, key = _file().create(name, granted, tuple(map(_origin, origin or ())), event_types)
     if as_json:
         typer.echo(json.dumps(_shown(made) | {"key": key}))
         return
@@ -137,7 +147,7 @@ def list_keys(as_json: Json = False) -> None:
         state = f"revoked {key['revoked_at']}" if key["revoked_at"] else "valid"
         typer.echo(
             f"{key['key_id']}  {'+'.join(key['scopes']):<12}  {key['created_at']}  {state}  {key['name']}"
-            + "".join(f"  {origin}" for origin in key["origins"])
+            + "".join(f"  {limit}" for limit in (*key["origins"], *key["event_types"]))
         )
     if not keys:
         typer.echo("There are no keys; `ecom api-key create --name NAME` makes one.", err=True)
@@ -150,6 +160,29 @@ def revoke_key(
     """Revoke an API key, with immediate effect."""
     revoked = _shown(_file().revoke(key_id))
     typer.echo(json.dumps(revoked) if as_json else f"Key {key_id} is revoked.")
+
+
+def _check_sending(scopes: tuple[Scope, ...], *, has_origins: bool, event_types: tuple[str, ...]) -> None:
+    """Refuse a key whose limits do not go with its scopes.
+
+    Raises:
+        UsageError: They do not.
+    """
+    sends = Scope.COLLECT in scopes or Scope.ADMIN in scopes
+    if Scope.LINK in scopes and not sends:
+        raise UsageError("--scope link goes with --scope collect: it joins users by events that the key sends.")
+    if Scope.LINK in scopes and has_origins:
+        raise UsageError(
+            "--scope link is for servers, and --origin is for keys in pages, which everybody can read; make two keys."
+        )
+    if event_types and not sends:
+        raise UsageError("--event-type goes with --scope collect: it limits the events that the key sends.")
+    for name in event_types:
+        if not 1 <= len(name) <= LONGEST_EVENT_TYPE or name != name.strip():
+            raise UsageError(
+                f"--event-type {name!r} is not a type of events; give 1 to {LONGEST_EVENT_TYPE} characters without "
+                "spaces at an end, such as mail_open."
+            )
 
 
 def _origin(address: str) -> str:
@@ -174,6 +207,7 @@ def _shown(key: ApiKey) -> dict[str, Any]:
         "name": key.name,
         "scopes": [scope.value for scope in key.scopes],
         "origins": list(key.origins),
+        "event_types": list(key.event_types),
         "created_at": key.created_at.isoformat(timespec="seconds"),
         "revoked_at": key.revoked_at.isoformat(timespec="seconds") if key.revoked_at else None,
     }

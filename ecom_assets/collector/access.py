@@ -20,6 +20,8 @@ from ecom_assets.errors import UsageError
 from ecom_assets.settings.serving import NO_LIMIT
 from ecom_assets.settings.settings import Settings
 
+NOBODY: Final = Caller("", frozenset())
+"""The caller where no keys are used."""
 RETRY_S: Final = 5
 """Seconds after which senders should try again when the collector takes nothing."""
 
@@ -81,21 +83,33 @@ class WriteAccess:
                 "`ecom api-key create --scope collect`, or listen on 127.0.0.1."
             )
 
-    async def caller(self, key: str, origin: str) -> str:
-        """Return the name of who sends events.
+    async def caller(self, key: str, site: str, *, needs_site: bool = False) -> Caller:
+        """Return who sends events; without any key, a caller without a name.
+
+        Args:
+            key: The key of the request.
+            site: The site of the page that sends it; empty if it names none.
+            needs_site: Whether a key of some sites sends nothing without one: no page can hide it from a server, but
+                every page can show an image without saying where it is.
 
         Raises:
-            CollectRefusal: The key is missing, unknown, of another scope, or not for pages of this origin.
+            CollectRefusal: The key is missing, unknown, of another scope, or not for pages of this site.
         """
         if (caller := await self._caller(key)) is None:
-            return ""
+            return NOBODY
         if not caller.may(Scope.COLLECT):
             detail = "This key has no scope 'collect'; use one of `ecom api-key create --scope collect`."
             raise CollectRefusal(HTTPStatus.FORBIDDEN, "wrong_scope", detail)
-        if origin and caller.origins and origin.lower() not in caller.origins:
-            detail = f"Pages of {origin} may not send events with this key; make one with --origin {origin}."
+        if site and caller.origins and site.lower() not in caller.origins:
+            detail = f"Pages of {site} may not send events with this key; make one with --origin {site}."
             raise CollectRefusal(HTTPStatus.FORBIDDEN, "foreign_origin", detail)
-        return caller.name
+        if needs_site and caller.origins and not site:
+            detail = (
+                "This key is for pages of some sites, and the request names none (Origin or Referer); for mails use a "
+                "key of its own, without --origin, of `ecom api-key create --scope collect --event-type mail_open`."
+            )
+            raise CollectRefusal(HTTPStatus.FORBIDDEN, "missing_origin", detail)
+        return caller
 
     async def require_reader(self, key: str) -> None:
         """Raise if a key may not read the metrics.

@@ -18,11 +18,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import Receive, Scope, Send
 
+from ecom_assets.api.auth.callers import Caller
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.collector.access import RETRY_S, CollectRefusal, EventQuota, WriteAccess, key_of
 from ecom_assets.collector.events import (
     CALL_TYPES,
-    EventRefusal,
     EventSender,
     Reader,
     call_of,
@@ -32,6 +32,7 @@ from ecom_assets.collector.events import (
     native_event,
     taken_events,
 )
+from ecom_assets.collector.refusals import EventRefusal
 from ecom_assets.collector.requests import (
     ClientLeft,
     CollectAnswer,
@@ -43,6 +44,7 @@ from ecom_assets.collector.requests import (
     refusal_answer,
     script,
 )
+from ecom_assets.collector.rights import rights_of
 from ecom_assets.collector.sealing import SealingThread
 from ecom_assets.collector.segments import (
     GroupCommit,
@@ -215,13 +217,13 @@ class Collector:
         except EventRefusal as refusal:
             await self._refuse_body(request, refusal, body)
         key = key_of(request.headers, {**request.query, **around})
-        return await self._take(request, reader, events, around, await self._access.caller(key, request.origin))
+        return await self._take(request, reader, events, around, await self._access.caller(key, request.site))
 
     async def _take(
-        self, request: CollectRequest, reader: Reader, events: list[Any], around: Mapping[str, Any], caller: str
+        self, request: CollectRequest, reader: Reader, events: list[Any], around: Mapping[str, Any], caller: Caller
     ) -> CollectAnswer:
-        self._quota.take(caller, request.address, len(events))
-        device_id = self._device(request, around) if reader is native_event else ""
+        self._quota.take(caller.name, request.address, len(events))
+        device_id = self._device(request, around, caller) if reader is native_event else ""
         sender = self._sender(request, caller, device_id)
         sent_at = around.get("sent_at") or around.get("sentAt")
         result = taken_events(events, reader, sent_at, sender, self.settings.collect_max_event_bytes)
@@ -241,8 +243,8 @@ class Collector:
         Raises:
             CollectRefusal: In any case.
         """
-        caller = await self._access.caller(key_of(request.headers, request.query), request.origin)
-        self._quota.take(caller, request.address, 1)
+        caller = await self._access.caller(key_of(request.headers, request.query), request.site)
+        self._quota.take(caller.name, request.address, 1)
         sender = self._sender(request, caller, "")
         letter = dead_letter(refusal, SegmentLayout.NATIVE, sender, body)
         await self._commit([SegmentEntry(sender.day(self._zone), SegmentLayout.REFUSED, letter)])
@@ -262,25 +264,34 @@ class Collector:
             detail = "Events cannot be landed at present; send these again later."
             raise CollectRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "unsealed", detail, RETRY_S)
 
-    def _device(self, request: CollectRequest, around: Mapping[str, Any]) -> str:
-        """Return the id of the browser that sends events of its own; empty for servers, and without consent."""
+    def _device(self, request: CollectRequest, around: Mapping[str, Any], caller: Caller) -> str:
+        """Return the id of the browser that sends events of its own; empty for servers, and without consent.
+
+        It is empty too for mails, and for the image by a link or from another site: whom these name is not who looks.
+        """
         if around.get("consent") is False or not (request.origin or b"cookie" in request.headers):
+            return ""
+        is_image = request.scope["method"] == "GET"
+        if is_image and (request.is_of_other_site or (caller.event_types and not caller.origins)):
             return ""
         return device_of(request.headers.get(b"cookie", b"").decode("latin-1"), around.get("device"))
 
-    def _sender(self, request: CollectRequest, caller: str, device_id: str) -> EventSender:
+    def _sender(self, request: CollectRequest, caller: Caller, device_id: str) -> EventSender:
         """Return what a request says of its sender; that of a server says nothing of a visitor."""
-        now = self._clock()
-        if not (request.origin or request.scope["method"] == "GET"):
-            return EventSender(caller, now, device_id)
+        now, is_from_page = self._clock(), request.is_from_page
+        most_days = self.settings.collect_public_days
+        rights = rights_of(caller, is_from_page=is_from_page, most_days=most_days)
+        if not is_from_page:
+            return EventSender(caller.name, now, device_id, rights=rights)
         agent = kept_agent(self.settings, request.headers.get(b"user-agent", b"").decode("latin-1"))
         properties = kept_properties(self.settings, request.headers, request.address, self._country_of)
-        return EventSender(caller, now, device_id, agent, properties)
+        return EventSender(caller.name, now, device_id, agent, properties, rights)
 
     async def _gif(self, request: CollectRequest) -> CollectAnswer:
         """Take the event in the query of an image, for mails and pages without scripts."""
         self._refuse_overload()
-        caller = await self._access.caller(key_of(request.headers, request.query), request.origin)
+        key = key_of(request.headers, request.query)
+        caller = await self._access.caller(key, request.site, needs_site=True)
         answer = await self._take(request, native_event, [event_in_query(request.query)], request.query, caller)
         cookies = tuple(header for header in answer.headers if header[0] == b"set-cookie")
         return replace(image(), headers=(*image().headers, *cookies))

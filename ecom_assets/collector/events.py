@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from ecom_assets.collector.refusals import EventRefusal
+from ecom_assets.collector.rights import SendingRights, allowed_line
 from ecom_assets.collector.segments import SegmentEntry, SegmentLayout
 from ecom_assets.sources.files.mapping import EVENT_FIELDS
 from ecom_assets.tables.values import LONGEST_EVENT_TYPE
@@ -28,20 +30,12 @@ CALL_TEXTS: Final = ("messageId", "userId", "anonymousId", "previousId", "groupI
 IDENTITIES: Final = ("user_id", "anonymous_id", "session_id")
 
 
-class EventRefusal(Exception):  # noqa: N818 (no failure of ours: the answer of an event)
-    """An event that is not taken: a word for scripts, and a sentence for people."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-
-
 @dataclass(frozen=True)
 class EventSender:
     """What a request itself says about its events, besides its body.
 
-    `device` is the id in the server's own cookie. `properties` are added to each event: country and network.
+    `device` is the id in the server's own cookie. `properties` are added to each event: country and network. `rights`
+    are those of its key.
     """
 
     caller: str
@@ -49,6 +43,7 @@ class EventSender:
     device: str = ""
     user_agent: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
+    rights: SendingRights = field(default_factory=SendingRights)
 
     def day(self, timezone: ZoneInfo) -> date:
         """Return the day on which the request arrived."""
@@ -89,7 +84,7 @@ def taken_events(
     for index, event in enumerate(events):
         try:
             _check_shape(event, most_bytes)
-            line = reader(event, sent, sender)
+            line = allowed_line(reader(event, sent, sender), layout, sender.rights, sender.received_at)
         except EventRefusal as refusal:
             named = event.get("event_id") or event.get("messageId") if isinstance(event, dict) else None
             result.refused.append(

@@ -13,7 +13,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from importlib import resources
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 from starlette.types import Message, Receive, Scope, Send
@@ -70,6 +70,23 @@ class CollectRequest:
         return self.headers.get(b"origin", b"").decode("latin-1")
 
     @property
+    def site(self) -> str:
+        """Return the site of the page, by its origin, else by the address of the page; empty if neither is named."""
+        return self.origin or _site_of(self.headers.get(b"referer", b"").decode("latin-1"))
+
+    @property
+    def is_of_other_site(self) -> bool:
+        """Return whether a browser says that a page of another site sends it, or that somebody follows a link."""
+        return (
+            self.headers.get(b"sec-fetch-site") == b"cross-site" or self.headers.get(b"sec-fetch-mode") == b"navigate"
+        )
+
+    @property
+    def is_from_page(self) -> bool:
+        """Return whether a browser sends it for a page or a mail, and no server."""
+        return bool(self.origin) or self.scope["method"] == "GET"
+
+    @property
     def address(self) -> str:
         """Return the address of the client."""
         return str((self.scope.get("client") or ("",))[0])
@@ -122,6 +139,16 @@ class CollectRequest:
                 return b"".join(parts)
             message = await self.receive()
         raise ClientLeft
+
+
+def _site_of(address: str) -> str:
+    """Return the scheme and host of a page's address, as browsers write an origin; empty if it has none."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # such as a bracket that is not closed
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}" if parts.scheme and host else ""
 
 
 def _too_large(most_bytes: int) -> CollectRefusal:

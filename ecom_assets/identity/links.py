@@ -139,7 +139,12 @@ def _previous_id(properties: str) -> str | None:
         document = json.loads(properties)
     except (ValueError, RecursionError):
         return None
-    values = (document.get(name) for name in PREVIOUS_IDS) if isinstance(document, dict) else ()
+    return previous_id_of(document) if isinstance(document, dict) else None
+
+
+def previous_id_of(document: Mapping[str, Any]) -> str | None:
+    """Return the user id until now in the properties of an alias; None without one, or where it stands for no id."""
+    values = (document.get(name) for name in PREVIOUS_IDS)
     texts = (str(value) for value in values if isinstance(value, str | int) and not isinstance(value, bool))
     result = next(filter(None, texts), None)
     is_id = result is not None and result.lower() not in PLACEHOLDERS and not re.search(NO_ID, result)

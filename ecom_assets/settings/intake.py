@@ -91,6 +91,12 @@ class CollectSettings(BaseSettings):
     collect_rate_address: Rate = Field(
         NO_LIMIT, description="Maximum rate of events per client address and process; beyond it the answer is 429"
     )
+    collect_public_days: int = Field(
+        30,
+        ge=1,
+        description="Days before its arrival that an event of a key without the scope link may have happened; older "
+        "ones are dead letters",
+    )
     collect_trusted_proxies: ByCommas = Field(
         (), description="Addresses of proxies whose X-Forwarded-For names the collector's client, by commas"
     )

@@ -27,7 +27,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     made = {
         "write": file.create("shop", (Scope.COLLECT,), (SHOP,))[1],
         "read": file.create("reports", (Scope.READ,))[1],
-        "server": file.create("server", (Scope.COLLECT,))[1],
+        "server": file.create("server", (Scope.COLLECT, Scope.LINK))[1],
     }
     revoked, made["revoked"] = file.create("old", (Scope.COLLECT,))
     file.revoke(revoked.key_id)

@@ -60,13 +60,15 @@ class Scope(StrEnum):
     """What a caller may do; `admin` allows everything.
 
     `personal` adds queries about single people to `read`. `write` saves questions and boards, and leaves requests for
-    runs, such as to release a day.
+    runs, such as to release a day. `collect` sends events from public pages; `link` adds what only servers may send:
+    aliases, which join users, and events of long ago.
     """
 
     READ = "read"
     PERSONAL = "personal"
     WRITE = "write"
     COLLECT = "collect"
+    LINK = "link"
     ADMIN = "admin"
 
 
@@ -74,12 +76,14 @@ class Scope(StrEnum):
 class Caller:
     """Who sends a request; `name` is for logs and is never the key itself.
 
-    `origins` are the sites whose pages may send events with the key; empty for any.
+    `origins` are the sites whose pages may send events with the key; empty for any. `event_types` are the only types of
+    events that it may send; empty for all.
     """
 
     name: str
     scopes: frozenset[Scope]
     origins: frozenset[str] = frozenset()
+    event_types: frozenset[str] = frozenset()
 
     def may(self, scope: Scope) -> bool:
         """Return whether the caller has a scope, or `admin`."""

@@ -37,11 +37,14 @@ class ApiKey:
     revoked_at: datetime | None = None
     origins: tuple[str, ...] = ()
     """The sites whose pages may send events with the key, such as https://shop.example; none for any."""
+    event_types: tuple[str, ...] = ()
+    """The only types of events that the key may send, such as mail_open; none for all."""
 
     @property
     def caller(self) -> Caller:
         """Return who sends a request with this key."""
-        return Caller(f"key:{self.key_id}", frozenset(self.scopes), frozenset(self.origins))
+        scopes, origins = frozenset(self.scopes), frozenset(self.origins)
+        return Caller(f"key:{self.key_id}", scopes, origins, frozenset(self.event_types))
 
 
 _FILE: Final = TypeAdapter(dict[Literal["keys"], list[ApiKey]])
@@ -70,11 +73,17 @@ class KeyFile:
                 "move it away and make keys again."
             ) from error
 
-    def create(self, name: str, scopes: tuple[Scope, ...], origins: tuple[str, ...] = ()) -> tuple[ApiKey, str]:
+    def create(
+        self,
+        name: str,
+        scopes: tuple[Scope, ...],
+        origins: tuple[str, ...] = (),
+        event_types: tuple[str, ...] = (),
+    ) -> tuple[ApiKey, str]:
         """Create a key; the second value is the key itself, which is not stored."""
         key_id = secrets.token_hex(4)
         secret = f"{PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
-        made = ApiKey(key_id, name, scopes, hash_of(secret), now_utc(), origins=origins)
+        made = ApiKey(key_id, name, scopes, hash_of(secret), now_utc(), origins=origins, event_types=event_types)
         with self._changing():
             self._write([*self.all(), made])
         return made, secret
