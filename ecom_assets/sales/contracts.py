@@ -18,9 +18,15 @@ class City(Table):
 
     city_id = text("The city's id; `(none)` for lines without one")
     city_name = text("Its name, `unknown` without one", "City", example="Munich")
-    region = text("Its state or region: as received, else by the lookup, else `unknown`", "Region", example="Bavaria")
+    region = text(
+        "Its state or region: as received, by the lookup's name for it, else by the lookup of the city, else `unknown`",
+        "Region",
+        example="Bavaria",
+    )
     country = text(
-        "Its country: as received, else that of a large city of this name, else `unknown`", "Country", example="Germany"
+        "Its country: as received, by the lookup's name for it, else that of a large city of this name, else `unknown`",
+        "Country",
+        example="Germany",
     )
     lookup_version = text("Version of the lookup of regions and countries")
 

@@ -41,13 +41,17 @@ UNKNOWN = "unknown"
 
 
 def city(lines: ir.Table, places: Places) -> ir.Table:
-    """Return one row per city of `UserOrderLog`, with its region and country as received, else as the lists say."""
+    """Return one row per city of `UserOrderLog`, with its region and country.
+
+    A received country or region that the lists know has the name that they give it, so that a code
+    and a name are one place; others stay as received. Where nothing was received, the lists decide.
+    """
     latest = _latest(lines, "city_id", ("city_name", "region", "country"))
-    placed = places.add_to(latest, lines, "country", "city_name")
+    placed = places.add_with_regions(latest, lines, "country", "region", "city_name")
     return placed.mutate(
         city_name=placed.city_name.fill_null(UNKNOWN),
-        region=ibis.coalesce(placed.region.nullif(""), placed.place_region, UNKNOWN),
-        country=ibis.coalesce(placed.country.nullif(""), placed.place_country, UNKNOWN),
+        region=ibis.coalesce(placed.place_region, placed.region.nullif(""), UNKNOWN),
+        country=ibis.coalesce(placed.place_country, placed.country.nullif(""), UNKNOWN),
         lookup_version=ibis.literal(places.version),
     ).select(*City.columns)
 

@@ -193,18 +193,20 @@ PLACE_COLUMNS: Final = {
 def geography(reading: Reading, period: Period, level: Level) -> dict[str, Any]:
     """Return the sales of each place, highest revenue first.
 
+    An order with lines in several cities counts once in each city, and once in their country.
+
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
         NoSourceError: There are no order lines, and no purchase event has a place.
     """
     source = sales_source(reading)
+    columns = PLACE_COLUMNS[level]
     if source == ORDERS:
-        table = reading.table(RevenueDaily)
-        placed = table.filter(table.channel == ALL, table.item_category == ALL, table.city_id != ALL)
-        placed = placed.join(reading.table(City), "city_id")
+        sold = of_period(reading, Sales).join(reading.table(City), "city_id")
+        rows = reading.rows(added_up(sold, columns), period)
     else:
-        placed = _of_purchases(reading)
-    rows = reading.rows(added(placed.filter(in_period(placed.order_date)), PLACE_COLUMNS[level]), period)
+        purchases = _of_purchases(reading)
+        rows = reading.rows(added(purchases.filter(in_period(purchases.order_date)), columns), period)
     whole = revenue_of(rows)
     places = [
         {

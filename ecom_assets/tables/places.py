@@ -7,13 +7,18 @@ conditions, which every engine computes alike; names are compared without case, 
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import ibis
 import ibis.expr.types as ir
 
 SEPARATOR = "|"
+LONGEST_CODE = 3
+"""ISO 3166-2's codes of regions have one to three letters or digits."""
+StatedPlace = tuple[str | None, str | None, str | None]
+"""A country, a region and a city, as a row states them."""
 FOUND = ("place_country_code", "place_country", "place_region_code", "place_region")
 
 
@@ -75,16 +80,78 @@ class Places:
             city: The column of the city's name.
         """
         pairs = present.select(country, city).distinct().to_pyarrow().to_pylist()
-        keys: dict[Location, list[str]] = defaultdict(list)
-        for pair in pairs:
-            if location := self.find(pair[country], pair[city]):
-                keys[location].append(_key(pair[country], pair[city]))
-        rows = rows.mutate(place_key=rows[country].fill_null("") + SEPARATOR + rows[city].fill_null(""))
-        return rows.mutate(**{name: _looked_up(rows.place_key, keys, name) for name in FOUND}).drop("place_key")
+        found = {(pair[country], pair[city]): self.find(pair[country], pair[city]) for pair in pairs}
+        return _with_locations(rows, (country, city), found)
+
+    def add_with_regions(self, rows: ir.Table, present: ir.Table, country: str, region: str, city: str) -> ir.Table:
+        """Return rows with the columns `FOUND`, in which a stated region decides over the city's.
+
+        A region has one name, whether a row states its name, its code, or only the city: see
+        `named_regions`. The arguments are those of `add_to`; `region` is the column of the region.
+        """
+        stated = present.select(country, region, city).distinct().to_pyarrow().to_pylist()
+        places = [(row[country], row[region], row[city]) for row in stated]
+        return _with_locations(rows, (country, region, city), self.named_regions(places))
+
+    def named_regions(self, stated: Iterable[StatedPlace]) -> dict[StatedPlace, Location | None]:
+        """Return the location of each stated (country, region, city).
+
+        A region that the lists know by its name or code has the name of the lists. Another code
+        of a region, such as ISO 3166-2's `ON`, has the name that the lists give its cities, if
+        they agree. Any other text stays as it is.
+        """
+        found = {place: self.find(place[0], place[2]) for place in stated}
+        by_code: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for (_, region, _), location in found.items():
+            if location and location.region and region and _is_code(region):
+                by_code[location.country_code, folded(region)].add(location.region)
+        return {place: self._in_stated_region(place[1], location, by_code) for place, location in found.items()}
+
+    def _in_stated_region(
+        self,
+        region: str | None,
+        location: Location | None,
+        by_code: Mapping[tuple[str, str], set[str]],
+    ) -> Location | None:
+        if location is None or not (region or "").strip():
+            return location
+        key = (location.country_code, folded(str(region)))
+        listed = self.region_spellings.get(key)
+        of_cities = by_code.get(key, set())
+        name = listed or (next(iter(of_cities)) if len(of_cities) == 1 else str(region))
+        return replace(location, region=name, region_code=None)
+
+    @cached_property
+    def region_spellings(self) -> dict[tuple[str, str], str]:
+        """Return the names of regions by the code of the country and a spelling of the region."""
+        names = self.region_names
+        spellings = {(country, folded(name)): name for (country, _), name in names.items()}
+        # A number is a code of these lists only; elsewhere it numbers other regions.
+        coded = {(country, folded(code)): name for (country, code), name in names.items() if code.isalpha()}
+        return coded | spellings
 
 
-def _key(country: str | None, city: str | None) -> str:
-    return f"{country or ''}{SEPARATOR}{city or ''}"
+def _is_code(region: str) -> bool:
+    return len(region.strip()) <= LONGEST_CODE and region.strip().isalnum()
+
+
+def _with_locations(
+    rows: ir.Table,
+    columns: tuple[str, ...],
+    found: Mapping[tuple[str | None, ...], Location | None],
+) -> ir.Table:
+    """Return rows with the columns `FOUND`, by the values of `columns`."""
+    keys: dict[Location, list[str]] = defaultdict(list)
+    for values, location in found.items():
+        if location:
+            keys[location].append(SEPARATOR.join(value or "" for value in values))
+    texts = [rows[name].fill_null("") for name in columns]
+    key = texts[0]
+    for text in texts[1:]:
+        key = key + SEPARATOR + text
+    rows = rows.mutate(place_key=key)
+    found_columns = {name: _looked_up(rows.place_key, keys, name) for name in FOUND}
+    return rows.mutate(**found_columns).drop("place_key")
 
 
 def _looked_up(key: ir.StringColumn, keys: Mapping[Location, list[str]], name: str) -> ir.StringValue:

@@ -18,7 +18,7 @@ from ecom_assets.reconciliation.queries import difference_totals
 from ecom_assets.registry import MARTS
 from ecom_assets.retention.queries import retention_totals
 from ecom_assets.rules import order_rule
-from ecom_assets.sales.queries import by_channel, newest_customer_week, sales, sales_totals
+from ecom_assets.sales.queries import by_channel, geography, newest_customer_week, sales, sales_totals
 from ecom_assets.serving.places import publication_target
 from ecom_assets.serving.postgres import publish
 from ecom_assets.serving.reading import WarehouseReading
@@ -32,6 +32,7 @@ LONG_AGO = date(2000, 1, 1)
 OF_BOTH: dict[str, Question] = {
     "sales": sales,
     "channels": lambda reading, period: by_channel(reading, period, "markov"),
+    "countries": lambda reading, period: geography(reading, period, "country"),
     "customers": customers,
     "customer profiles": lambda reading, _: customer_profiles(reading),
     "conversion": lambda reading, period: conversion(reading, period, None, "session", "device"),

@@ -36,12 +36,12 @@ def placed(*addresses: Address, places: Places | None = None) -> list[tuple[str,
         (("Canada", None, "London"), ("Ontario", "Canada")),
         (("United Kingdom", None, "London"), ("England", "United Kingdom")),
         (("United States", None, "Paris"), ("Texas", "United States")),
-        (("FR", None, "paris"), ("Île-de-France", "FR")),
-        (("US", None, "Springfield"), ("unknown", "US")),  # in several states, none of them much larger
-        (("US", None, "Portland"), ("Oregon", "US")),  # ten times as large as the one in Maine
-        (("Deutschland", None, "MÜNCHEN"), ("Bavaria", "Deutschland")),
-        (("DE", None, "Koeln"), ("North Rhine-Westphalia", "DE")),
-        (("US", None, "St. Louis"), ("Missouri", "US")),
+        (("FR", None, "paris"), ("Île-de-France", "France")),
+        (("US", None, "Springfield"), ("unknown", "United States")),  # in several states, none of them much larger
+        (("US", None, "Portland"), ("Oregon", "United States")),  # ten times as large as the one in Maine
+        (("Deutschland", None, "MÜNCHEN"), ("Bavaria", "Germany")),
+        (("DE", None, "Koeln"), ("North Rhine-Westphalia", "Germany")),
+        (("US", None, "St. Louis"), ("Missouri", "United States")),
         (("Atlantis", None, "Berlin"), ("unknown", "Atlantis")),
         (("France", None, "Nowhere"), ("unknown", "France")),
         (("France", None, None), ("unknown", "France")),
@@ -50,7 +50,7 @@ def placed(*addresses: Address, places: Places | None = None) -> list[tuple[str,
         ((None, None, "Birmingham"), ("unknown", "unknown")),  # in England, or in Alabama
         ((None, None, "Nowhere"), ("unknown", "unknown")),
         ((None, None, None), ("unknown", "unknown")),
-        (("US", "Maine", "Portland"), ("Maine", "US")),  # the source says it
+        (("US", "Maine", "Portland"), ("Maine", "United States")),  # the source says it
     ],
 )
 def test_the_country_comes_first(address: Address, expected: tuple[str, str]) -> None:
@@ -59,11 +59,35 @@ def test_the_country_comes_first(address: Address, expected: tuple[str, str]) ->
 
 def test_rows_are_looked_up_each_by_itself() -> None:
     assert placed(("CA", None, "London"), ("GB", None, "London"), (None, None, "Nowhere"), ("CA", None, "Ottawa")) == [
-        ("Ontario", "CA"),
-        ("England", "GB"),
+        ("Ontario", "Canada"),
+        ("England", "United Kingdom"),
         ("unknown", "unknown"),
-        ("Ontario", "CA"),
+        ("Ontario", "Canada"),
     ]
+
+
+def test_a_code_and_a_name_are_one_country_and_one_region() -> None:
+    """Toronto is in Ontario, so `ON` is; a code of which no city is known stays what it is."""
+    rows = placed(
+        ("CA", "ON", "Toronto"),
+        ("Canada", "ON", "Tinyville"),
+        ("CAN", None, "Ottawa"),
+        ("Kanada", "Ontario", None),
+        ("US", "CA", "Nowhere"),
+        ("US", None, "Los Angeles"),
+        ("CA", "XX", "Nowhere"),
+    )
+    assert rows == [
+        *[("Ontario", "Canada")] * 4,
+        *[("California", "United States")] * 2,
+        ("XX", "Canada"),
+    ]
+
+
+def test_a_code_whose_cities_are_in_two_regions_stays_as_it_is() -> None:
+    """A shop's own territory `N` has cities of two states, so it is the code of neither."""
+    rows = placed(("DE", "N", "Hamburg"), ("DE", "N", "Bremen"), ("DE", "North", "Kiel"))
+    assert rows == [("N", "Germany"), ("N", "Germany"), ("North", "Germany")]
 
 
 def test_a_shop_names_cities_of_its_own(tmp_path: Path) -> None:
@@ -74,7 +98,12 @@ def test_a_shop_names_cities_of_its_own(tmp_path: Path) -> None:
         ("US", None, "Springfield"), (None, None, "entenhausen"), ("FR", None, "Paris"), ("US", None, "Paris"),
         places=places,
     )  # fmt: skip
-    assert rows == [("Illinois", "US"), ("Calisota", "United States"), ("unknown", "FR"), ("Texas", "US")]
+    assert rows == [
+        ("Illinois", "United States"),
+        ("Calisota", "United States"),
+        ("unknown", "France"),
+        ("Texas", "United States"),
+    ]
     assert places.version == f"{known_places().version} and own"
 
 
