@@ -81,7 +81,7 @@ class Places:
         """
         pairs = present.select(country, city).distinct().to_pyarrow().to_pylist()
         found = {(pair[country], pair[city]): self.find(pair[country], pair[city]) for pair in pairs}
-        return _with_locations(rows, (country, city), found)
+        return _with_locations(rows, (country, city), found.items())
 
     def add_with_regions(self, rows: ir.Table, present: ir.Table, country: str, region: str, city: str) -> ir.Table:
         """Return rows with the columns `FOUND`, in which a stated region decides over the city's.
@@ -91,7 +91,7 @@ class Places:
         """
         stated = present.select(country, region, city).distinct().to_pyarrow().to_pylist()
         places = [(row[country], row[region], row[city]) for row in stated]
-        return _with_locations(rows, (country, region, city), self.named_regions(places))
+        return _with_locations(rows, (country, region, city), self.named_regions(places).items())
 
     def named_regions(self, stated: Iterable[StatedPlace]) -> dict[StatedPlace, Location | None]:
         """Return the location of each stated (country, region, city).
@@ -138,11 +138,11 @@ def _is_code(region: str) -> bool:
 def _with_locations(
     rows: ir.Table,
     columns: tuple[str, ...],
-    found: Mapping[tuple[str | None, ...], Location | None],
+    found: Iterable[tuple[tuple[str | None, ...], Location | None]],
 ) -> ir.Table:
     """Return rows with the columns `FOUND`, by the values of `columns`."""
     keys: dict[Location, list[str]] = defaultdict(list)
-    for values, location in found.items():
+    for values, location in found:
         if location:
             keys[location].append(SEPARATOR.join(value or "" for value in values))
     texts = [rows[name].fill_null("") for name in columns]
