@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-from limits import parse
+from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
@@ -56,13 +56,20 @@ class EventQuota:
             if rate == NO_LIMIT:
                 continue
             item = parse(rate)
-            cost = min(event_count, item.amount)  # a batch that is larger than the quota waits for a whole one
+            cost = min(event_count, item.amount)
             if not self._limiter.test(item, kind, name, cost=cost):
                 left_s = self._limiter.get_window_stats(item, kind, name).reset_time - time.time()
                 wait_s = max(1, math.ceil(left_s))
                 detail = f"This {kind} may send {item.amount} events per {item.GRANULARITY.name}; wait {wait_s} s."
                 raise CollectRefusal(HTTPStatus.TOO_MANY_REQUESTS, "quota", detail, wait_s)
-            self._limiter.hit(item, kind, name, cost=cost)
+        for kind, rate, name in limits:
+            if rate != NO_LIMIT:
+                self._hit(parse(rate), kind, name, event_count)
+
+    def _hit(self, item: RateLimitItem, kind: str, name: str, event_count: int) -> None:
+        """Count events; more than a window allows were sent in an empty one, which then lasts as long as several."""
+        window_count = math.ceil(event_count / item.amount)
+        self._limiter.storage.incr(item.key_for(kind, name), item.get_expiry() * window_count, event_count)
 
 
 class WriteAccess:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 from zoneinfo import ZoneInfo
 
-import orjson
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -21,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from ecom_assets.api.auth.callers import Caller
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.collector.access import RETRY_S, CollectRefusal, EventQuota, WriteAccess, key_of
+from ecom_assets.collector.bodies import events_in
 from ecom_assets.collector.events import (
     CALL_TYPES,
     EventSender,
@@ -28,7 +28,6 @@ from ecom_assets.collector.events import (
     call_of,
     dead_letter,
     event_in_query,
-    members_of,
     native_event,
     taken_events,
 )
@@ -209,28 +208,27 @@ class Collector:
         self._refuse_overload()
         body = await request.body(self.settings.collect_max_batch_bytes, self.settings.collect_client_timeout_s)
         try:
-            events, around = members_of(orjson.loads(body))
-        except orjson.JSONDecodeError as error:
-            await self._refuse_body(
-                request, EventRefusal("invalid_json", f"The body is not JSON in UTF-8: {error}"), body
-            )
+            events, around = events_in(body)
         except EventRefusal as refusal:
             await self._refuse_body(request, refusal, body)
+        if len(events) > (most_events := self.settings.collect_max_batch_events):
+            detail = f"A body may have {most_events:,} events; send its {len(events):,} in several."
+            raise CollectRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_events", detail)
         key = key_of(request.headers, {**request.query, **around})
         return await self._take(request, reader, events, around, await self._access.caller(key, request.site))
 
     async def _take(
         self, request: CollectRequest, reader: Reader, events: list[Any], around: Mapping[str, Any], caller: Caller
     ) -> CollectAnswer:
-        self._quota.take(caller.name, request.address, len(events))
+        self._quota.take(caller.name, request.address, max(1, len(events)))
         device_id = self._device(request, around, caller) if reader is native_event else ""
         sender = self._sender(request, caller, device_id)
         sent_at = around.get("sent_at") or around.get("sentAt")
         result = taken_events(events, reader, sent_at, sender, self.settings.collect_max_event_bytes)
         layout = SegmentLayout.NATIVE if reader is native_event else SegmentLayout.SEGMENT
         await self._commit(result.entries(sender.day(self._zone), layout))
-        self.metrics.took(len(result.lines), [refused["reason"] for refused in result.refused])
-        body = {"success": True, "accepted": len(result.lines), "refused": result.refused}
+        self.metrics.took(len(result.lines), result.reasons)
+        body = result.answer
         if not (device_id and result.uses_device and self.settings.collect_cookie_days):
             return json_answer(body)
         is_secure = request.scope["scheme"] == "https"

@@ -4,6 +4,7 @@ Refused is what could never be read as an event. What an event says is checked b
 so that its pages show why a row does not count.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from ecom_assets.collector.bodies import UnreadEvent
 from ecom_assets.collector.refusals import EventRefusal
 from ecom_assets.collector.rights import SendingRights, allowed_line
 from ecom_assets.collector.segments import SegmentEntry, SegmentLayout
@@ -28,6 +30,13 @@ CALLS: Final = frozenset(CALL_TYPES.values())
 CALL_TEXTS: Final = ("messageId", "userId", "anonymousId", "previousId", "groupId", "name", "category", "event")
 """The texts of Segment's calls that are kept; traits and integrations are not."""
 IDENTITIES: Final = ("user_id", "anonymous_id", "session_id")
+MOST_SHOWN: Final = 20
+"""Refused events that an answer lists; it counts the others, and all are kept as dead letters."""
+LONGEST_NAMED: Final = 200
+"""Characters of an id in the list of refused events; a longer one is left out."""
+EXACT_BELOW: Final = 2**53
+"""Beyond it, a number that is no whole one of 64 bits has lost digits while it was read."""
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @dataclass(frozen=True)
@@ -57,12 +66,27 @@ class EventSender:
 
 @dataclass
 class BatchResult:
-    """What becomes of the events of a request."""
+    """What becomes of the events of a request; `refused` describes the first of those that are refused."""
 
     lines: list[bytes] = field(default_factory=list)
     letters: list[bytes] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
     uses_device: bool = False
+
+    def refuse(self, index: int, event: object, refusal: EventRefusal, letter: bytes) -> None:
+        """Keep a refused event as a dead letter, and list it if the list is short."""
+        self.letters.append(letter)
+        self.reasons.append(refusal.reason)
+        if len(self.refused) < MOST_SHOWN:
+            shown = {"reason": refusal.reason, "detail": refusal.detail}
+            self.refused.append({"index": index, "event_id": _named(event), **shown})
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """Return the body of the answer."""
+        counts = {"accepted": len(self.lines), "refused_count": len(self.reasons)}
+        return {"success": True, **counts, "refused": self.refused}
 
     def entries(self, day: date, layout: SegmentLayout) -> list[SegmentEntry]:
         """Return the lines for segments."""
@@ -82,15 +106,12 @@ def taken_events(
     sent = _instant(sent_at)
     layout = SegmentLayout.NATIVE if reader is native_event else SegmentLayout.SEGMENT
     for index, event in enumerate(events):
+        value = event.value if isinstance(event, UnreadEvent) else orjson.dumps(event)
         try:
-            _check_shape(event, most_bytes)
+            _check_shape(event, value, most_bytes)
             line = allowed_line(reader(event, sent, sender), layout, sender.rights, sender.received_at)
         except EventRefusal as refusal:
-            named = event.get("event_id") or event.get("messageId") if isinstance(event, dict) else None
-            result.refused.append(
-                {"index": index, "event_id": named, "reason": refusal.reason, "detail": refusal.detail}
-            )
-            result.letters.append(dead_letter(refusal, layout, sender, orjson.dumps(event)))
+            result.refuse(index, event, refusal, dead_letter(refusal, layout, sender, value))
         else:
             result.uses_device |= bool(sender.device) and line.get("anonymous_id") == sender.device
             result.lines.append(orjson.dumps(line) + b"\n")
@@ -183,17 +204,30 @@ def _context(context: Mapping[str, Any], sender: EventSender) -> dict[str, Any]:
     return {"page": page_fields, "userAgent": agent if isinstance(agent, str) else None}
 
 
-def _check_shape(event: object, most_bytes: int) -> None:
+def _named(event: object) -> str | int | None:
+    """Return the id by which its sender finds a refused event; None without a short one."""
+    named = event.get("event_id") or event.get("messageId") if isinstance(event, dict) else None
+    is_short = isinstance(named, int) or (isinstance(named, str) and len(named) <= LONGEST_NAMED)
+    return named if is_short else None
+
+
+def _check_shape(event: object, value: bytes, most_bytes: int) -> None:
+    """Raise if an event is no object that lines can hold; `value` is its JSON."""
+    if isinstance(event, UnreadEvent):
+        raise event.refusal
     if not isinstance(event, dict):
         raise EventRefusal("not_an_object", "An event is a JSON object.")
-    size = len(orjson.dumps(event))
-    if size > most_bytes:
-        raise EventRefusal("event_too_large", f"The event has {size:,} bytes, and {most_bytes:,} are allowed.")
+    if len(value) > most_bytes:
+        raise EventRefusal("event_too_large", f"The event has {len(value):,} bytes, and {most_bytes:,} are allowed.")
+    if b"\\u0000" in value and _NUL.search(value):
+        raise EventRefusal("nul_character", "A text of the event has a NUL character (\\u0000); leave it out.")
 
 
 def _text(name: str, value: object) -> str:
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and abs(value) >= EXACT_BELOW:
+        raise EventRefusal("inexact_number", f"{name} has more digits than a number keeps; send it as a text.")
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     raise EventRefusal("wrong_type", f"{name} must be a text or a number.")
@@ -226,40 +260,28 @@ def _happened_at(name: str, value: object, sent_at: datetime | None, sender: Eve
         raise EventRefusal("unparseable_timestamp", f"{name} must be like 2026-01-31T12:00:00Z.")
     if sent_at is None:
         return happened
-    return sender.received_at - max(sent_at - happened, timedelta(0))
+    try:
+        return sender.received_at - max(sent_at - happened, timedelta(0))
+    except OverflowError as error:
+        raise EventRefusal(
+            "unparseable_timestamp", f"{name} is too long before the time at which the event was sent."
+        ) from error
 
 
 def _instant(value: object) -> datetime | None:
+    """Return an instant in UTC; None if it is none, or none that UTC has, as .NET's empty date east of Greenwich."""
     if not isinstance(value, str):
         return None
     try:
         instant = datetime.fromisoformat(value)
-    except ValueError:
+        return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def _text_of(instant: datetime) -> str:
     """Return an instant as lines have it, which every mapping reads."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
-
-
-def members_of(body: Any) -> tuple[list[Any], Mapping[str, Any]]:  # noqa: ANN401 (any JSON)
-    """Return the events of a body, and what stands around or beside them.
-
-    Raises:
-        EventRefusal: The body is neither an event nor a batch.
-    """
-    if isinstance(body, list):
-        return body, {}
-    if not isinstance(body, dict):
-        raise EventRefusal("not_an_object", "The body must be an event, a list of events, or an object with `batch`.")
-    batch = body.get("batch")
-    if batch is None:
-        return [body], body
-    if not isinstance(batch, list):
-        raise EventRefusal("wrong_type", "batch must be a list of events.")
-    return batch, body
 
 
 def event_in_query(query: Mapping[str, str]) -> dict[str, str]:

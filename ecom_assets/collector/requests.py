@@ -22,6 +22,8 @@ from ecom_assets.api.problems import MEDIA_TYPE, phrase
 from ecom_assets.collector.access import CollectRefusal
 
 GZIP_WINDOW: Final = 31
+MOST_MEMBERS: Final = 100
+"""Members of a gzip body; each costs as much as a kilobyte, however small it is."""
 ALLOWED_HEADERS: Final = b"authorization, content-type, content-encoding, x-api-key, x-retry-count"
 PREFLIGHT_S: Final = b"86400"
 
@@ -157,16 +159,30 @@ def _too_large(most_bytes: int) -> CollectRefusal:
 
 
 def _unpacked(packed: bytes, most_bytes: int) -> bytes:
-    unpacker = zlib.decompressobj(GZIP_WINDOW)
-    try:
-        body = unpacker.decompress(packed, most_bytes + 1)
-    except zlib.error as error:
-        raise CollectRefusal(HTTPStatus.BAD_REQUEST, "wrong_encoding", "The body is not gzip.") from error
-    if len(body) > most_bytes:
-        raise _too_large(most_bytes)
-    if not unpacker.eof:
-        raise CollectRefusal(HTTPStatus.BAD_REQUEST, "wrong_encoding", "The gzip of the body ends too early.")
-    return body
+    """Return the content of a gzip file, which may have several members, as `cat a.gz b.gz` writes it."""
+    parts: list[bytes] = []
+    left = most_bytes + 1
+    member_count = 0
+    while packed:
+        member_count += 1
+        if member_count > MOST_MEMBERS:
+            raise _wrong_gzip(f"The gzip of the body has more than {MOST_MEMBERS} members.")
+        unpacker = zlib.decompressobj(GZIP_WINDOW)
+        try:
+            parts.append(unpacker.decompress(packed, left))
+        except zlib.error as error:
+            raise _wrong_gzip("The body is not gzip.") from error
+        left -= len(parts[-1])
+        if left <= 0:
+            raise _too_large(most_bytes)
+        if not unpacker.eof:
+            raise _wrong_gzip("The gzip of the body ends too early.")
+        packed = unpacker.unused_data.lstrip(b"\0")  # padding, as of tapes and blocks
+    return b"".join(parts)
+
+
+def _wrong_gzip(detail: str) -> CollectRefusal:
+    return CollectRefusal(HTTPStatus.BAD_REQUEST, "wrong_encoding", detail)
 
 
 def json_answer(body: Mapping[str, Any], *headers: tuple[bytes, bytes], status: int = 200) -> CollectAnswer:

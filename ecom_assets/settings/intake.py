@@ -70,6 +70,9 @@ class CollectSettings(BaseSettings):
     collect_max_batch_bytes: int = Field(
         512_000, ge=1_000, description="Maximum size of a request body to the collector in bytes, unpacked too"
     )
+    collect_max_batch_events: int = Field(
+        5_000, ge=1, description="Maximum number of events in a request to the collector; beyond it: 413"
+    )
     collect_max_connections: int = Field(
         10_000, ge=1, description="Maximum number of connections to one process of the collector; further ones get 503"
     )

@@ -23,6 +23,7 @@ from isal import igzip
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files import sql
 from ecom_assets.sources.files.formats import InputFile
+from ecom_assets.sources.files.nesting import is_deeper
 from ecom_assets.sources.files.shape import FlatRow, RowShape, as_json, csv_row, grouped, shaped_rows
 from ecom_assets.sources.files.sql import Layout
 from ecom_assets.sources.files.text_blocks import (
@@ -281,7 +282,6 @@ class RecordReader:
 
 _LINES = pa.schema([("line", pa.string())])
 _LINES_AT_ONCE = 1000
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -334,7 +334,7 @@ def _records(file: InputFile, layout: Layout) -> Iterator[Record]:
     for line in lines_of(file):
         content = line.rstrip(b"\r\n")
         if content:
-            is_sound = not is_too_long(line) and _is_text(content) and not _is_too_deep(content)
+            is_sound = not is_too_long(line) and _is_text(content) and not is_deeper(content, sql.MAX_DEPTH)
             yield Record(content, is_sound)
 
 
@@ -386,19 +386,6 @@ def _sound_lines(records: Iterable[Record], damaged: list[Record]) -> Iterator[b
 
 def _is_text(content: bytes) -> bool:
     return b"\x00" not in content and is_utf_8(content)
-
-
-def _is_too_deep(line: bytes) -> bool:
-    """Return whether lists and objects are nested deeper than `MAX_DEPTH`, which later readers cannot parse."""
-    if line.count(b"[") + line.count(b"{") <= sql.MAX_DEPTH:
-        return False
-    depth = 0
-    for result in _TOKENS.finditer(line):
-        token = result[0][:1]
-        depth += (token in b"[{") - (token in b"]}")
-        if depth > sql.MAX_DEPTH:
-            return True
-    return False
 
 
 def _header(layout: Layout) -> bytes:
