@@ -19,6 +19,7 @@ from ecom_assets_tests.collector.served import CollectClient, collect_settings, 
 from ecom_assets_tests.hypothesis_settings import examples
 
 GOOD: Final = '{"event_id": "good", "event_type": "page_view", "user_id": "anna"}'
+SHOP: Final = "https://shop.example"
 EMPTY_DATE: Final = "0001-01-01T00:00:00+01:00"
 """What .NET sends of a date that nobody set; in UTC it is before the first year."""
 
@@ -170,11 +171,13 @@ def nested(value: Any, levels: int) -> str:
     levels=st.sampled_from([0, 0, 1, 100, 198, 201, 253, 1_100]),
     at=st.integers(0, 5),
 )
-@pytest.mark.parametrize("path", ["/collect", "/v1/batch"])
+@pytest.mark.parametrize("sent", [(path, page) for path in ("/collect", "/v1/batch") for page in ("", SHOP)])
 def test_whatever_stands_beside_a_good_event_it_is_taken_once(
-    running: CollectClient, path: str, values: list[Any], levels: int, at: int
+    running: CollectClient, sent: tuple[str, str], values: list[Any], levels: int, at: int
 ) -> None:
     """Numbers that are none, texts that are none, depths, dates, wrong types: never 500, and no other event is lost."""
+    path, origin = sent
+    headers = {"origin": origin} if origin else {}  # what a page sends is checked by further rules
     good_id = f"good-{next(_BATCHES)}"
     good = {"event_id": good_id, "event_type": "a", "user_id": "1"}
     if path != "/collect":
@@ -182,10 +185,10 @@ def test_whatever_stands_beside_a_good_event_it_is_taken_once(
     others = [json.dumps(value) for value in values[:-1]] + [nested(value, levels) for value in values[-1:]]
     others.insert(at, json.dumps(good))
     body = f'{{"sentAt": {json.dumps(values[0] if values else None)}, "batch": [{", ".join(others)}]}}'
-    answer = running.post(body.encode(), path)
+    answer = running.post(body.encode(), path, **headers)
     if answer.status_code == HTTPStatus.BAD_REQUEST:  # what is around the batch is no JSON
         body = f'{{"batch": [{", ".join(others)}]}}'
-        answer = running.post(body.encode(), path)
+        answer = running.post(body.encode(), path, **headers)
     assert answer.status_code == HTTPStatus.OK, (answer.text, body)
     counts = answer.json()
     assert counts["accepted"] + counts["refused_count"] == len(others)
