@@ -50,7 +50,7 @@ from ecom_assets.optional_imports import packages_of
 from ecom_assets.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
 from ecom_assets.orders.checks import order_checks, report_checks
 from ecom_assets.privacy.checks import absence_checks
-from ecom_assets.privacy.erased_people import unlinked_ids
+from ecom_assets.privacy.erased_people import erased_users, unlinked_ids
 from ecom_assets.products.assets import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.products.checks import PRODUCT_CHECKS
 from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
@@ -116,7 +116,11 @@ def build_definitions(
     """
     settings = with_services(settings, resources or {})
     daily = ListedDays(start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1)
-    business_rules = {**rules(settings), "unlinked_ids": partial(unlinked_ids, settings)}
+    erased = {
+        "unlinked_ids": partial(unlinked_ids, settings),
+        "erased_users": partial(erased_users, settings),
+    }
+    business_rules = {**rules(settings), **erased}
     pool = "embedded_warehouse" if engine_kind(settings).has_one_writer else None  # in which runs take turns
     with warnings.catch_warnings():
         # Single-run backfills, mappings past the newest partition and observed sources are marked beta; all are pinned

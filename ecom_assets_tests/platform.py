@@ -64,6 +64,7 @@ class Platform:
             rules(self.settings)
             | {
                 "unlinked_ids": lambda _ids: set(),
+                "erased_users": lambda _ids: set(),
                 "order_gate": NO_GATE,
                 "clock": lambda: NOON,
                 "order_source": ArrivedOn(),

@@ -2,10 +2,11 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import dagster as dg
 import typer
@@ -32,18 +33,29 @@ from ecom_assets.sources.landing import landing_folder
 from ecom_assets.sources.presence import with_origin
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.sql_text import STATEMENTS
 
+MOST_NAMED: Final = 5
+"""Ids in one line."""
 Visitors = Annotated[
     list[str] | None, typer.Option("--visitor", help="Visitor id, as tables have it; anon-… for a source session.")
 ]
 Customers = Annotated[list[str] | None, typer.Option("--customer", help="Customer id, as orders have it.")]
+With = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        help="Also erase a user whom an alias joins with the person, or who used a named session.",
+    ),
+]
 
 
 def erase(
     visitor: Visitors = None,
     customer: Customers = None,
+    with_user: With = None,
     yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what there is of the person, and stop.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Show that there is nothing, or what there is.")] = False,
@@ -63,7 +75,8 @@ def erase(
             raise UsageError(f"--skip-tool {name!r} is not a tool; {did_you_mean(name, TOOLS)}.")
     requested = Person.requested(visitor or [], customer or [])
     settings = _settings(OwnData.read(events, orders, None, (events_mapping, orders_mapping)))
-    request = _ErasureRequest(settings, requested, frozenset(skip_tool or ()), has_files=not keep_files)
+    skipped, also = frozenset(skip_tool or ()), tuple(dict.fromkeys(with_user or ()))
+    request = _ErasureRequest(settings, requested, skipped, has_files=not keep_files, also=also)
     if verify:
         with STATEMENTS.in_memory_only():
             request.verify(as_json=as_json)
@@ -93,6 +106,8 @@ class _ErasureRequest:
     requested: Person
     skipped_tools: frozenset[str]
     has_files: bool
+    also: tuple[str, ...] = ()
+    """Users known as the person, who are erased, too."""
 
     def carry_out(self, *, yes: bool, dry_run: bool, as_json: bool) -> None:
         """Erase the person, or only show the rows; an erasure that was killed is continued.
@@ -100,12 +115,15 @@ class _ErasureRequest:
         Raises:
             UsageError: It was not confirmed.
         """
-        pending = _resumed(self.settings, self.requested)
+        pending = _resumed(self.settings, self._all_requested(self.also))
         if pending is None:
             with closing(new_engine(self.settings).open()) as engine:
-                plan = plan_of(self.settings, engine, self.requested, has_files=self.has_files)
+                also = self._confirmed(engine, asks=not (yes or dry_run) and sys.stdin.isatty())
+                requested = self._all_requested(also)
+                plan = plan_of(self.settings, engine, requested, has_files=self.has_files)
             if dry_run or plan.is_empty:
-                _print({"found": plan.as_json()}, _plan_lines(plan), as_json=as_json)
+                found = {"found": plan.as_json(), "known_as": list(plan.person.known_as)}
+                _print(found, _plan_lines(plan), as_json=as_json)
                 return
             _require_yes(plan, yes=yes)
             pending = intent_of(plan)
@@ -115,7 +133,32 @@ class _ErasureRequest:
         run = partial(_recomputed, self.settings, progress)
         erasure = Erasure(self.settings, pending, run, progress.say, self.has_files, self.skipped_tools)
         receipt, path = erasure.run()
-        _print({**receipt, "receipt": str(path)}, [*_receipt_lines(receipt), f"Receipt: {path}"], as_json=as_json)
+        kept = pending.person.known_as  # named here only: the receipt stays
+        document = {**receipt, "receipt": str(path), "known_as": list(kept)}
+        lines = [*_receipt_lines(receipt), *_known_as_lines(kept), f"Receipt: {path}"]
+        _print(document, lines, as_json=as_json)
+
+    def _all_requested(self, also: Sequence[str]) -> Person:
+        """Return the person with some of the users known as them."""
+        return replace(self.requested, users=tuple(dict.fromkeys([*self.requested.users, *also])))
+
+    def _confirmed(self, engine: Engine, *, asks: bool) -> tuple[str, ...]:
+        """Return the users known as the person who are erased, too: those of `--with`, else those confirmed one by one.
+
+        Raises:
+            UsageError: One of `--with` is not known as the person.
+        """
+        known_as = self.requested.completed(engine).known_as
+        for user in self.also:
+            if user not in known_as:
+                raise UsageError(
+                    f"--with {user!r}: no alias joins this user with the person, and no named session has them; "
+                    f"{did_you_mean(user, known_as) if known_as else 'nobody is known as the person'}. "
+                    "Give another person by --customer."
+                )
+        if self.also or not asks:
+            return self.also
+        return tuple(user for user in known_as if typer.confirm(_question(user), err=True))
 
     def verify(self, *, as_json: bool) -> None:
         """Report whether any rows of the person are left.
@@ -124,7 +167,7 @@ class _ErasureRequest:
             Exit: Some are.
         """
         with closing(new_engine(self.settings).open()) as engine:
-            person = self.requested.completed(engine)
+            person = self._all_requested(self.also).completed(engine)
             records = record_ids(engine, person)
             result = remains_of(self.settings, engine, person, records, has_files=self.has_files)
         absent = ["Nothing of the person is left.", *_kept_lines(result.kept)]
@@ -190,6 +233,23 @@ def _require_yes(plan: ErasurePlan, *, yes: bool) -> None:
     typer.confirm("Erase all of this? It cannot be undone.", abort=True, err=True)
 
 
+def _question(user: str) -> str:
+    return f"{user} is another user, whom an alias joins with the person or who used a named session. Erase them, too?"
+
+
+def _known_as_lines(users: Sequence[str]) -> list[str]:
+    """Return who stays although they may be the same person."""
+    if not users:
+        return []
+    sentence = "An alias joins them with the person, or they used a named session"
+    return [f"Not erased: {_some(users)}. {sentence}; if they are the same person, erase each with --with."]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
 def _left_lines(left: dict[str, Any]) -> list[str]:
     return [
         *(f"  {name:36} {rows:>8,} rows" for name, rows in left["tables"].items()),
@@ -207,7 +267,7 @@ def _kept_lines(kept: dict[str, Any]) -> list[str]:
 def _plan_lines(plan: ErasurePlan) -> list[str]:
     person = plan.person
     ids = [
-        f"  {noun}: {', '.join(its[:5])}{f' and {len(its) - 5:,} more' if len(its) > 5 else ''}"  # noqa: PLR2004 (a line)
+        f"  {noun}: {_some(its)}"
         for noun, its in (
             ("users and customers", person.users),
             ("sessions", person.sessions),
@@ -220,7 +280,8 @@ def _plan_lines(plan: ErasurePlan) -> list[str]:
     files = {file.path: file.record_count for file in plan.files}
     left = {"tables": plan.tables, "files": files, "other_files": plan.other_files}
     ledger = [f"  ledger of deliveries: {plan.ledger_count:,} records"] if plan.ledger_count else []
-    return ["The person is known as:", *ids, "and is in:", *_left_lines(left), *ledger]
+    rest = _known_as_lines(person.known_as)
+    return ["The person is known as:", *ids, "and is in:", *_left_lines(left), *ledger, *rest]
 
 
 def _receipt_lines(receipt: dict[str, Any]) -> list[str]:

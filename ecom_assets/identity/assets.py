@@ -91,13 +91,15 @@ def link_assets(late_days: int) -> list[TableAsset]:
         duplicate_events: ir.Table,
         cleaning_rule: CleaningRule,
         identity_rule: IdentityRule,
+        erased_users: linking.ErasedUsers,
         warehouse: Engine,
         days: Days,
     ) -> ir.Table:
-        """Find the events that say that two user ids are of one person."""
+        """Find the events that say that two user ids are of one person, if neither is erased."""
         events = clean.clean_events(raw_events, duplicate_events, cleaning_rule, days)
         rows = warehouse.rows_of(linking.alias_events(events, identity_rule))
-        return table_of(IdentityAliases, linking.identity_aliases(row.values() for row in rows))
+        aliases = linking.identity_aliases(row.values() for row in rows)
+        return table_of(IdentityAliases, linking.without_erased(aliases, erased_users))
 
     return [identity_links, identity_aliases]
 

@@ -133,6 +133,19 @@ def identity_aliases(events: Iterable[Iterable[Any]]) -> list[tuple[Any, ...]]:
     return [row for row in named if row[-1] not in {None, row[-2]}]
 
 
+ErasedUsers = Callable[[Iterable[str]], set[str]]
+"""Returns which users were erased."""
+
+
+def without_erased(aliases: Sequence[tuple[Any, ...]], erased_users: ErasedUsers) -> list[tuple[Any, ...]]:
+    """Return the rows of `IdentityAliases` of which neither user was erased.
+
+    An alias of somebody else can name an erased user, at any time.
+    """
+    erased = erased_users({id_ for *_, user, previous in aliases for id_ in (user, previous)})
+    return [row for row in aliases if erased.isdisjoint(row[-2:])]
+
+
 def _previous_id(properties: str) -> str | None:
     """Return the user id until now in properties, a text or a whole number; None without one."""
     try:

@@ -160,6 +160,11 @@ def unlinked_ids(settings: Settings, values: Iterable[str]) -> set[str]:
     return ErasedIds(settings).among(UNLINKED, values)
 
 
+def erased_users(settings: Settings, values: Iterable[str]) -> set[str]:
+    """Return the users who were erased."""
+    return ErasedIds(settings).among(USER, values)
+
+
 def add(settings: Settings, ids: Ids) -> int:
     """Add the ids of a person, and return how many were not known yet.
 

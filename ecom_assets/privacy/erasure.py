@@ -18,7 +18,7 @@ from ecom_assets.errors import WorkError
 from ecom_assets.orders.held_days import held_days
 from ecom_assets.privacy import customer_files, erased_people, other_files, warehouse_rows
 from ecom_assets.privacy.deliveries import Answers, LedgerPerson, ToolRequests, count_records, hash_records
-from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, open_key
+from ecom_assets.privacy.erased_people import COLUMNS, USER, KeyedHashes, open_key
 from ecom_assets.privacy.landing_files import FileRecords, find_records, landing_files, remove_records
 from ecom_assets.privacy.other_files import NamingFiles, find_letters, remove_letters
 from ecom_assets.privacy.pending import Pending, remove_pending, write_pending, write_receipt
@@ -53,11 +53,14 @@ class ErasurePlan:
     ledger_count: int
     other_files: list[str]
     held_days: list[str]
+    joined_from: date | None
+    """The first day of the visitors whom the person was with joined users, who are others then."""
 
     @property
     def first_date(self) -> date | None:
         """Return the first day whose tables must be recomputed."""
-        return min((rows.days.first for rows in self.raw.values() if rows.days.dates), default=None)
+        days = [rows.days.first for rows in self.raw.values() if rows.days.dates]
+        return min([*days, self.joined_from] if self.joined_from else days, default=None)
 
     @property
     def is_empty(self) -> bool:
@@ -90,6 +93,7 @@ def plan_of(settings: Settings, engine: Engine, requested: Person, *, has_files:
         ledger_count,
         _files_to_clean(engine, other_files.naming(settings, person)),
         days_held(engine),
+        warehouse_rows.first_day_of_visitors(engine, person.joined_visitors),
     )
 
 
@@ -267,6 +271,7 @@ class Erasure:
             "finished_at": self.now().isoformat(sep=" ", timespec="seconds"),
             "hashes": hashes,
             "shared_ids_kept": self._person.shared,
+            "known_as_kept": sorted(self._hashes.of_all(USER, self._person.known_as)),
             "removed": self.pending.plan,
             "recomputed": done["recomputed"],
             "tools": done["tools"],
@@ -286,7 +291,14 @@ class Erasure:
         if self._person.known_as:
             count = len(self._person.known_as)
             notes.append(
-                f"{count} known users were seen in the sessions that were named; they are erased by --customer."
+                f"{count} {'user stays who was' if count == 1 else 'users stay who were'} seen in the sessions and "
+                "devices that were named, or whom aliases joined with the person; `known_as_kept` has their hashes. "
+                "Erase those who are the same person, each with --customer."
+            )
+        if self._person.joined_visitors:
+            notes.append(
+                "Tools that received events by visitor have those of users whom aliases joined under one id; see "
+                "there that events of the person are gone, and deliver those of the others again."
             )
         prefix = other_files.KEPT_PREFIX
         if named := [name.removeprefix(prefix) for name in results["other_files"] if name.startswith(prefix)]:

@@ -40,12 +40,14 @@ class Person:
     devices: tuple[str, ...] = ()
     shared: int = 0
     known_as: tuple[str, ...] = field(default=())
-    """Users who were seen in a session or on a device that was requested by its id; they are erased only if requested,
-    too."""
+    """Users who were seen in a session or on a device that was requested by its id, or whom aliases
+    join with the person's; they are erased only if requested, too."""
     unlinked: tuple[str, ...] = ()
     """The sessions and devices that are left out: from now on, they join nobody."""
     events: tuple[str, ...] = ()
     """Events without a user on a shared device or in a shared session that the identity rule gave to the person."""
+    joined_visitors: tuple[str, ...] = ()
+    """The visitor ids that the person has in common with users of `known_as` whom aliases join."""
 
     @classmethod
     def requested(cls, visitors: Iterable[str], customers: Iterable[str]) -> "Person":
@@ -80,16 +82,19 @@ class Person:
     def completed(self, engine: Engine) -> "Person":
         """Return the person with everything that is theirs.
 
-        These are the users that aliases join with theirs, each spelling of their user ids, the sessions and devices of
-        their events, and the events that the identity rule gives them where they shared a device.
+        These are each spelling of their user ids, the sessions and devices of their events, and the
+        events that the identity rule gives them where they shared a device. Users whom aliases join
+        with theirs may be other people, since whoever can send an alias can name anybody.
         """
-        person = replace(self, users=_users_of(engine, self.users))
+        users = tuple(dict.fromkeys([*self.users, *_padded(engine, self.users)]))
+        joined, joined_visitors = _joined_users(engine, users)
+        person = replace(self, users=users, known_as=tuple(sorted(joined)), joined_visitors=joined_visitors)
         if not engine.has(RawEvents):
             return person
         events = engine.table(RawEvents)
         sessions, shared_sessions = _own_and_shared(engine, person, "session_id", self.sessions)
         devices, shared_devices = _own_and_shared(engine, person, "anonymous_id", self.devices)
-        known_as = _distinct_ids(events, "user_id", "session_id", self.sessions)
+        known_as = joined | _distinct_ids(events, "user_id", "session_id", self.sessions)
         known_as |= _distinct_ids(events, "user_id", "anonymous_id", self.devices)
         completed = replace(
             person,
@@ -99,7 +104,8 @@ class Person:
             known_as=tuple(sorted(known_as - set(person.users))),
             unlinked=tuple(sorted({*shared_sessions, *shared_devices})),
         )
-        return replace(completed, events=_owned(engine, completed, {*self.visitors, *completed.visitors}))
+        visitors = {*self.visitors, *completed.visitors, *completed.joined_visitors}
+        return replace(completed, events=_owned(engine, completed, visitors, joined))
 
     def id_pattern(self) -> str | None:
         """Return a regular expression that matches one of the ids; None if all are too short to be looked for."""
@@ -112,14 +118,14 @@ CLEAN_NAMES = {"session_id": "source_session_id", "anonymous_id": "device_id"}
 """The names that columns of raw events have in clean ones."""
 
 
-def _users_of(engine: Engine, users: Sequence[str]) -> tuple[str, ...]:
-    """Return users, with those whom aliases make the same person, and with each spelling of them all."""
-    spellings = dict.fromkeys(users)
-    if engine.has(MergedUsers):
-        merged = engine.table(MergedUsers)
-        people = sorted(_distinct_ids(merged, "visitor_user_id", "user_id", users))
-        spellings |= dict.fromkeys(sorted(_distinct_ids(merged, "user_id", "visitor_user_id", people)))
-    return tuple(spellings | dict.fromkeys(_padded(engine, tuple(spellings))))
+def _joined_users(engine: Engine, users: Sequence[str]) -> tuple[set[str], tuple[str, ...]]:
+    """Return the other users whom aliases join with some users, and the visitor ids of them all."""
+    if not engine.has(MergedUsers):
+        return set(), ()
+    merged = engine.table(MergedUsers)
+    heads = sorted(_distinct_ids(merged, "visitor_user_id", "user_id", users))
+    joined = _distinct_ids(merged, "user_id", "visitor_user_id", heads) - set(users)
+    return joined, Person(tuple(heads)).visitors if joined else ()
 
 
 def _padded(engine: Engine, users: Sequence[str]) -> list[str]:
@@ -161,11 +167,17 @@ def _given_to_others(engine: Engine, person: Person, name: str, ids: Sequence[st
     events = engine.table(CleanEvents)
     events = events.filter(events.user_id.isnull(), ~events.visitor_id.startswith(ANONYMOUS))
     rows = _distinct_rows(events, (name, "visitor_id"), name, ids)
-    return {row[name] for row in rows if row["visitor_id"] not in person.visitors}
+    # An id that aliases give several users says of none of them that the event is theirs.
+    own = {*person.visitors, *person.joined_visitors}
+    return {row[name] for row in rows if row["visitor_id"] not in own}
 
 
-def _owned(engine: Engine, person: Person, visitors: set[str]) -> tuple[str, ...]:
-    """Return the events without a user that belong to a person although others were seen on the device."""
+def _owned(engine: Engine, person: Person, visitors: set[str], joined: set[str]) -> tuple[str, ...]:
+    """Return the events without a user that belong to a person although others were seen on the device.
+
+    Where aliases join the person with other users, the visitor is theirs, too: then only events on
+    the person's devices count on which none of these users was seen.
+    """
     if not person.unlinked or not engine.has(CleanEvents):
         return ()
     events = engine.table(CleanEvents)
@@ -173,7 +185,17 @@ def _owned(engine: Engine, person: Person, visitors: set[str]) -> tuple[str, ...
     rows = _distinct_rows(events.filter(events.user_id.isnull()), columns, "visitor_id", sorted(visitors))
     devices, sessions = {*person.devices}, {*person.sessions}
     left = (row for row in rows if row["device_id"] not in devices and row["source_session_id"] not in sessions)
+    if joined:
+        only_theirs = {*person.unlinked} - _ids_seen_with(engine, joined)
+        left = (row for row in left if (row["device_id"] or row["source_session_id"]) in only_theirs)
     return tuple(sorted(row["event_id"] for row in left))
+
+
+def _ids_seen_with(engine: Engine, users: Iterable[str]) -> set[str]:
+    """Return the devices and source sessions of the events of some users."""
+    events, named = engine.table(RawEvents), sorted(users)
+    columns = ("anonymous_id", "session_id")
+    return {id_ for name in columns for id_ in _distinct_ids(events, name, "user_id", named)}
 
 
 def _distinct_ids(events: ir.Table, name: str, by: str, values: Sequence[str]) -> set[str]:

@@ -59,6 +59,18 @@ def raw_rows(engine: Engine, contract: type[Table], person: Person) -> RawRows:
     return RawRows(sum(int(row["n"]) for row in counts), arrived, Days.from_dates([*arrived.dates, *plausible]))
 
 
+def first_day_of_visitors(engine: Engine, visitors: Sequence[str]) -> date | None:
+    """Return the first day with a clean event of some visitors; None if there is none."""
+    if not visitors or not engine.has(CleanEvents):
+        return None
+    events = engine.table(CleanEvents)
+    days = (
+        events.filter(_has(events, "visitor_id", some)).event_date.min().to_pyarrow().as_py()
+        for some in batches_of(visitors, AT_ONCE)
+    )
+    return min((day for day in days if day is not None), default=None)
+
+
 def record_ids(engine: Engine, person: Person) -> dict[str, date]:
     """Return the ids by which the ledger knows the person's events, with their days."""
     if not engine.has(RawEvents):

@@ -61,6 +61,7 @@ def run(settings: Settings, days: Days) -> None:
         dependencies = {
             **rules(settings),
             "unlinked_ids": lambda _ids: set(),
+            "erased_users": lambda _ids: set(),
             "days": days,
             "run_days": days,
             "only_visitors": None,

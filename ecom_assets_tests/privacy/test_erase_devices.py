@@ -87,19 +87,106 @@ def test_a_visitor_known_by_a_device_only_is_erased_by_it(shop: Path) -> None:
     assert contents(home / "warehouse.duckdb")["staging.events"] == before["staging.events"]
 
 
-def test_users_whom_an_alias_joins_are_one_person(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    lines = [
-        'a1,ann-1,alias,2026-01-01T09:00:00Z,,,,,,,D,"{""previous_id"": ""ann-0""}"',
-        "a2,ann-0,page_view,2026-01-01T08:00:00Z,,,,,,,E,",
-        "a3,bob-1,page_view,2026-01-01T08:00:00Z,,,,,,,F,",
-    ]
-    (tmp_path / "events.csv").write_text("\n".join([f"{HEADER},anonymous_id,properties", *lines]) + "\n")
-    assert ecom("run", "--events", tmp_path / "events.csv", *FEW_TABLES, home=home).exit_code == 0
-    with closing(new_engine(Settings(home=home)).open()) as engine:
-        person = Person.requested(["ann-0"], []).completed(engine)
-    assert (set(person.users), set(person.devices)) == ({"ann-0", "ann-1"}, {"D", "E"})
-    assert ecom("erase", "--visitor", "ann-1", "--yes", home=home).exit_code == 0
-    assert query(home, "SELECT event_id FROM staging.events") == [("a3",)]
+def alias(event_id: str, user: str, previous: str, at: str) -> str:
+    return f'{event_id},{user},alias,{at}:00Z,,,,,,,,"{{""previous_id"": ""{previous}""}}"'
+
+
+def event_of(event_id: str, user: str, at: str, device: str) -> str:
+    return f"{event_id},{user},page_view,{at}:00Z,,,,,,,{device},"
+
+
+def run_events(folder: Path, name: str, lines: Sequence[str]) -> None:
+    """Land events, and run over all that has landed."""
+    landed = folder / "landing"
+    landed.mkdir(exist_ok=True)
+    text = "\n".join([f"{HEADER},anonymous_id,properties", *lines]) + "\n"
+    (landed / f"{name}.csv").write_text(text)
+    result = ecom("run", "--events", landed, *FEW_TABLES, home=folder / "home")
+    assert result.exit_code == 0, result.err
+
+
+@pytest.fixture
+def joined(tmp_path: Path) -> Path:
+    """A shop in which aliases, maybe of a stranger, make Ann the visitor that Bob and Cid are, too."""
+    run_events(tmp_path, "events", [
+        event_of("b1", "bob-4712", "2026-01-01T08:00", "D-bob"),
+        event_of("b2", "", "2026-01-01T08:01", "D-bob"),
+        event_of("c1", "cid-4713", "2026-01-02T08:00", "D-cid"),
+        event_of("a1", ANN, "2026-01-03T08:00", "D-ann"),
+        event_of("a2", "", "2026-01-03T08:01", "D-ann"),
+        alias("j1", ANN, "bob-4712", "2026-01-03T09:00"),
+        alias("j2", ANN, "cid-4713", "2026-01-03T09:01"),
+        event_of("e1", "eve-4714", "2026-01-03T10:00", "D-eve"),
+    ])  # fmt: skip
+    assert {visitors(tmp_path / "home")[name] for name in ("a2", "b1", "b2", "c1")} == {ANN}
+    return tmp_path
+
+
+def test_users_whom_an_alias_joins_are_erased_only_if_they_are_named(joined: Path) -> None:
+    home = joined / "home"
+    found = ecom("erase", "--visitor", ANN, "--dry-run", "--json", home=home).json
+    assert found["known_as"] == ["bob-4712", "cid-4713"]
+    assert "Not erased: bob-4712, cid-4713." in ecom("erase", "--visitor", ANN, "--dry-run", home=home).out
+    wrong = ecom("erase", "--visitor", ANN, "--with", "eve-4714", "--yes", home=home)
+    assert (wrong.exit_code, "no alias joins this user" in wrong.sentence) == (2, True)
+    done = ecom("erase", "--visitor", ANN, "--with", "cid-4713", "--yes", "--json", home=home)
+    assert done.exit_code == 0, done.err
+    after = visitors(home)
+    assert after == {"b1": "bob-4712", "b2": "bob-4712", "e1": "eve-4714"}, "Bob is himself again"
+    receipt = done.json
+    assert (receipt["known_as"], len(receipt["known_as_kept"])) == (["bob-4712"], 1)
+    assert any("1 user stays who was" in note for note in receipt["to_confirm"])
+    kept = json.loads(Path(receipt["receipt"]).read_text())
+    assert "known_as" not in kept, "the receipt names nobody, not even who stays"
+    assert "bob-4712" not in json.dumps(kept)
     assert query(home, "SELECT count(*) FROM mart.merged_users") == [(0,)]
+    for user in (ANN, "cid-4713"):
+        assert ecom("erase", "--visitor", user, "--verify", home=home).exit_code == 0
+    assert "bob-4712" in (joined / "landing" / "events.csv").read_text()
+
+
+def test_others_come_in_after_the_erasure_of_who_was_joined_with_them(joined: Path) -> None:
+    home = joined / "home"
+    assert ecom("erase", "--visitor", ANN, "--yes", home=home).exit_code == 0
+    run_events(joined, "late", [
+        event_of("b3", "bob-4712", "2026-01-03T12:00", "D-bob"),
+        event_of("a3", ANN, "2026-01-03T12:00", "D-ann"),
+        alias("j3", "eve-4714", ANN, "2026-01-03T13:00"),  # an alias may name her at any time
+        alias("j4", "bob-4712", ANN, "2026-01-03T13:01"),
+    ])  # fmt: skip
+    after = visitors(home)
+    assert "a3" not in after
+    assert {name: after[name] for name in ("b1", "b2", "b3", "c1", "e1", "j3")} == {
+        "b1": "bob-4712", "b2": "bob-4712", "b3": "bob-4712", "c1": "cid-4713",
+        "e1": "eve-4714", "j3": "eve-4714",
+    }  # fmt: skip
     assert query(home, "SELECT count(*) FROM staging.identity_aliases") == [(0,)]
+    asked = ecom("trend", "--events", joined / "landing", "--series", "*", "--by", "visitor_id", "--json", home=home)
+    counted = {series["breakdown"] for series in asked.json["series"]}
+    assert counted == {"bob-4712", "cid-4713", "eve-4714"}, "questions about the files agree"
+
+
+def test_a_person_who_is_not_the_visitor_of_the_group_goes_alone(joined: Path) -> None:
+    home = joined / "home"
+    with closing(new_engine(Settings(home=home)).open()) as engine:
+        person = Person.requested(["bob-4712"], []).completed(engine)
+    assert (person.users, person.devices) == (("bob-4712",), ("D-bob",))
+    assert person.known_as == (ANN, "cid-4713")
+    assert ecom("erase", "--customer", "bob-4712", "--yes", home=home).exit_code == 0
+    after = visitors(home)
+    assert {name for name in after if name[0] == "b"} == set(), "with what he did before he signed in"
+    assert {after[name] for name in ("a1", "a2", "c1")} == {ANN}, "the others stay joined"
+
+
+def test_a_device_of_two_joined_users_goes_with_neither_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    run_events(tmp_path, "events", [
+        event_of("a1", ANN, "2026-01-01T08:00", SHARED), event_of("x1", "", "2026-01-01T08:01", SHARED),
+        event_of("b1", BOB, "2026-01-01T18:00", SHARED), event_of("x2", "", "2026-01-01T18:01", SHARED),
+        event_of("x3", "", "2026-01-01T07:00", "D-bob"), event_of("b2", BOB, "2026-01-01T07:01", "D-bob"),
+        alias("j1", ANN, BOB, "2026-01-01T19:00"),
+    ])  # fmt: skip
+    assert ecom("erase", "--visitor", ANN, "--yes", home=home).exit_code == 0
+    after = visitors(home)
+    assert sorted(after) == ["b1", "b2", "x1", "x2", "x3"], "what may be Bob's stays"
+    assert (after["x1"], after["x3"]) == (f"anon-{SHARED}", BOB)

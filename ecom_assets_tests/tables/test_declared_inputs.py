@@ -79,7 +79,8 @@ def test_an_asset_s_inputs_are_the_tables_in_its_statements(key: str, reader: Re
         return
     with closing(DeliveryContext(SETTINGS, nullcontext({}))) as delivery_context:
         parameters = {
-            **rules(SETTINGS), "unlinked_ids": lambda _ids: set(), "order_source": None,
+            **rules(SETTINGS), "unlinked_ids": lambda _ids: set(),
+                "erased_users": lambda _ids: set(), "order_source": None,
             "clock": lambda: NOON, "delivery_context": delivery_context,
             "declared_segments": (VisitorSegment.from_definition("loyal", {"did": "purchase"}),),
         }  # fmt: skip

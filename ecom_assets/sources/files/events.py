@@ -216,6 +216,12 @@ class FileEvents:
         kinds = "id_kind VARCHAR, id_value VARCHAR, reason VARCHAR, reached_count BIGINT"
         return self._filled(UNLINKED, kinds, list(rows))
 
+    def _erased_users(self, users: Iterable[str]) -> set[str]:
+        """Return which users were erased."""
+        from ecom_assets.privacy.erased_people import erased_users  # noqa: PLC0415 (as above)
+
+        return erased_users(self.settings, users)
+
     def _shared_users(self, events: ir.Table, aliases: Iterable[tuple[str, str]]) -> set[str]:
         """Return those of the users in aliases who join nobody."""
         users = sorted({user for alias in aliases for user in alias})
@@ -240,6 +246,8 @@ class FileEvents:
             rows = clean.classify(received.filter(received.event_type == links.ALIAS), self.rule, self._days)
             rows = clean.as_clean_events(rows.filter(rows.reject_reason.isnull()), self.rule)
             aliases = links.identity_aliases(fetched(self.con, links.alias_events(rows, self.identity)))
+            if self._may_hold_erased:
+                aliases = links.without_erased(aliases, self._erased_users)
             pairs = [(user, previous) for *_, user, previous in aliases]
             pairs = links.of_persons(pairs, self._shared_users(events, pairs))
         groups, _ = links.merged_users(pairs, self.identity.group_users)
