@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qsl
 
@@ -19,8 +18,8 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecom_assets.api.auth.callers import VERSION_PREFIX
-from ecom_assets.api.cache.answers import is_same
+from ecom_assets.api.auth.callers import VERSION_PREFIX, rights_of
+from ecom_assets.api.cache.answers import RELEASE, is_same
 from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store.store import IN_SCOPE, NOTHING, NothingPublishedError, PublishedStore, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
@@ -32,7 +31,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Column
 from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut, range_of, with_unknown_total
 
-VERSION: Final = version("ecom-assets")
+VERSION: Final = RELEASE
 MOST_ROWS: Final = 1_000
 OF_PREVIOUS: Final = tuple(name for name in SourceDays.model_fields if name.startswith("previous_"))
 """The fields that are null for a state as of a day, because it is not compared with an earlier one."""
@@ -226,7 +225,8 @@ def request_context(request: Request, response: Response) -> Iterator[RequestCon
     store: PublishedStore = request.app.state.store
     with store.reading(request.scope.get(IN_SCOPE)) as reading:
         if request.method == "GET":
-            headers = {"ETag": _etag(request, reading), "Cache-Control": "no-cache"}
+            # Not for a proxy to keep: another caller may see less.
+            headers = {"ETag": _etag(request, reading), "Cache-Control": "private, no-cache"}
             if is_same(request.headers.get("if-none-match", "").encode("latin-1"), headers["ETag"].encode()):
                 raise NotModifiedError(headers)
             response.headers.update(headers)
@@ -240,7 +240,7 @@ DaysSliced = Annotated[SlicedOfDays, Query()]
 
 
 def _etag(request: Request, reading: StoreReading) -> str:
-    """Return the ETag of an answer, made from the data, the query and the version of the code.
+    """Return the ETag of an answer: of the data, the query, the caller's rights and the code.
 
     It is weak because a compressed response has other bytes. With `explain`, it also depends on the time of
     publication, because the explained runs change each time.
@@ -254,7 +254,8 @@ def _etag(request: Request, reading: StoreReading) -> str:
     state = [VERSION, published.data_version, reading.newest_date, source_days, reading.currency, reading.timezone]
     if "explain" in request.query_params:
         state.append(published.published_at)
-    identity = repr([request.url.path.removeprefix(VERSION_PREFIX), parameters, state])
+    path = request.url.path.removeprefix(VERSION_PREFIX)
+    identity = repr([path, parameters, rights_of(request.scope), state])
     return f'W/"{hashlib.sha256(identity.encode()).hexdigest()[:32]}"'
 
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 from starlette.applications import Starlette
 from starlette.requests import Request
 
+from ecom_assets.api.auth.callers import CALLER, Caller, Scope
 from ecom_assets.api.parameters import RequestContext
 from ecom_assets.api.store.served_data import open_store
 from ecom_assets.api.store.store import StoreReading
@@ -32,6 +33,7 @@ from ecom_assets.watching.messages import picture_of
 
 MOST_ROWS: Final = 12
 """Rows of a table in a message; the dashboard has them all."""
+READER: Final = Caller("e-mail of a board", frozenset({Scope.READ}))
 VARIABLE: Final = re.compile(r"--([\w-]+):\s*(#[0-9a-fA-F]{3,8})")
 
 
@@ -85,10 +87,14 @@ def board_page(settings: Settings, slug: str) -> BoardPage:
 
 
 def _context(settings: Settings, reading: StoreReading) -> RequestContext:
-    """Return a request of the shop's own process, as the pages of the dashboard read it."""
+    """Return a request of the shop's own process, as the pages of the dashboard read it.
+
+    Its rights are those of a key that reads: nobody knows what the readers of an e-mail may see.
+    """
     app = Starlette()
     app.state.settings = settings
-    return RequestContext(Request({"type": "http", "app": app, "headers": [], "path": BOARD.address}), reading)
+    scope = {"type": "http", "app": app, "headers": [], "path": BOARD.address, CALLER: READER}
+    return RequestContext(Request(scope), reading)
 
 
 def _still(block: Block, pictures: dict[str, bytes], currency: str) -> Block:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from ecom_assets.boards.model import NumberAlert, shop_numbers
+from ecom_assets.boards.model import PERSONAL, NumberAlert, shop_numbers
 from ecom_assets.errors import EcomError
 from ecom_assets.funnels.queries import By, conversion
 from ecom_assets.funnels.question import FunnelQuestion
@@ -108,7 +108,10 @@ def _of_question(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
     """Yield the causes by each column of the alert; of the number of all, by those of the question's breakdown, too."""
     own = named_columns(by_columns("`by`", getattr(watched.saved and watched.saved.question, "by", None)))
     is_of_all = watched.alert.value is None
-    for column in dict.fromkeys((*(own if is_of_all else ()), *watched.alert.by)):
+    columns = dict.fromkeys((*(own if is_of_all else ()), *watched.alert.by))
+    for column in columns:
+        if column in PERSONAL:  # a message goes to readers of whom nobody knows what they may see
+            continue
         with suppress(EcomError):  # a column that the events lack, or by which the question cannot be broken down
             yield from _of_column(watched, finding, () if is_of_all else tuple(own), column)
 

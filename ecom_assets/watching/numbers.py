@@ -37,6 +37,8 @@ MOST_HOURLY: Final = 31
 COUNTED: Final = frozenset((*COUNTS, *ACTIVE, DISTINCT))
 """Measures of trends that are whole numbers."""
 DEFAULT_NUMBERS: Final = {"funnel": "steps[-1].conversion_from_start", "trend": "", "retention": "returned[1]"}
+OF_THE_SHOP: Final = Request({"type": "http"})
+"""The request of the shop's own process, which is nobody's key."""
 _STEP: Final = re.compile(r"(?P<name>\w+)?(?:\[(?:(?P<index>-?\d+)|(?P<key>\w+)=(?P<value>[^\]]+))\])?")
 
 
@@ -49,12 +51,14 @@ class Watched:
         saved: The saved question of its number; None for a number of the shop.
         reading: The published state.
         settings: The settings.
+        request: Whose rights count, by default those of the shop's own process.
     """
 
     alert: NumberAlert
     saved: SavedQuestion | None
     reading: StoreReading
     settings: Settings
+    request: Request = OF_THE_SHOP
 
     @property
     def shown(self) -> ValueFormat:
@@ -119,8 +123,8 @@ class Watched:
         question: Question = self.saved.question.changed(
             start_date=first, end_date=last, time_range=None, last=None, **changed
         )
-        anybody = Request({"type": "http"})  # the shop's own process, not somebody's key
-        result = answer(self.saved.declared, question, TableSource(anybody, self.reading, self.settings))
+        source = TableSource(self.request, self.reading, self.settings)
+        result = answer(self.saved.declared, question, source)
         document: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
         return document
 

@@ -7,6 +7,8 @@ from datetime import datetime, time
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from starlette.requests import Request
+
 from ecom_assets.api.store.served_data import open_store
 from ecom_assets.api.store.store import StoreReading
 from ecom_assets.automation.mail import MailServer
@@ -19,7 +21,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.settings.subjects import webhooks_of
 from ecom_assets.watching.causes import causes
 from ecom_assets.watching.messages import IncidentMessage, finding_of, post
-from ecom_assets.watching.numbers import Watched
+from ecom_assets.watching.numbers import OF_THE_SHOP, Watched
 from ecom_assets.watching.rule import AlertFinding, Episode, ValueFormat, WatchedPoint, episodes, findings, when_of
 
 EMAIL, WEBHOOK = "email", "webhook"
@@ -61,14 +63,14 @@ class WatchOutcome:
             raise WorkError(" ".join(self.failures))
 
 
-def watched(settings: Settings, alert: NumberAlert, reading: StoreReading) -> Watched:
-    """Return an alert with its saved question, over a published state.
+def watched(settings: Settings, alert: NumberAlert, reading: StoreReading, request: Request = OF_THE_SHOP) -> Watched:
+    """Return an alert with its saved question, over a published state, as a caller may see it.
 
     Raises:
         NotKeptError: Its question is deleted.
     """
     saved = BoardStore(settings).get(SavedQuestion, alert.question).item if alert.question else None
-    return Watched(alert, saved, reading, settings)
+    return Watched(alert, saved, reading, settings, request)
 
 
 def back_test(settings: Settings, alert: NumberAlert) -> BackTest:
@@ -81,9 +83,15 @@ def back_test(settings: Settings, alert: NumberAlert) -> BackTest:
         return back_test_in(settings, alert, reading)
 
 
-def back_test_in(settings: Settings, alert: NumberAlert, reading: StoreReading) -> BackTest:
-    """Return the same, over a published state that is open."""
-    metric = watched(settings, alert, reading)
+def back_test_in(
+    settings: Settings, alert: NumberAlert, reading: StoreReading, request: Request = OF_THE_SHOP
+) -> BackTest:
+    """Return the same, over a published state that is open, as a caller may see it.
+
+    Raises:
+        EcomError: The number is not known, or the caller may not see it.
+    """
+    metric = watched(settings, alert, reading, request)
     points = metric.points()
     found = findings(alert, points, metric.shown)
     return BackTest(metric.title, metric.shown, points, found, episodes(found))

@@ -109,6 +109,14 @@ def may(request: Request, scope: Scope) -> bool:
     return caller is None or caller.may(scope)
 
 
+def rights_of(request: Request) -> str:
+    """Return what the caller of a request may do, as a part of the keys and ETags of answers.
+
+    It is derived from `may`, which is all that an answer can depend on of its caller.
+    """
+    return " ".join(scope.value for scope in Scope if may(request, scope))
+
+
 def may_see_people(request: Request) -> bool:
     """Return whether a request may query single people."""
     return may(request, Scope.PERSONAL)

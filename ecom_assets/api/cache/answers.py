@@ -1,4 +1,8 @@
-"""The cache of answers, in memory or in Redis. The version of the data is part of the key."""
+"""The cache of answers, in memory or in Redis.
+
+The key of an answer has everything that it depends on: the data, the code, what the caller may do,
+the question, and the encoding.
+"""
 
 import asyncio
 import hashlib
@@ -7,10 +11,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version as version_of
+from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ecom_assets.api.auth.callers import rights_of
 from ecom_assets.api.streams import is_stream
 from ecom_assets.errors import SettingError
 from ecom_assets.optional_imports import packages_of
@@ -231,6 +238,8 @@ _KNOWN_TO_VARY = {b"accept-encoding"}
 _OF_THE_REQUEST = {b"x-request-id", b"date", b"server", b"connection"}
 """Headers that belong to one request, so they are not cached."""
 _OK = 200
+RELEASE: Final = version_of("ecom-assets")
+"""The version of the code: processes of two releases can share a Redis."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +261,7 @@ class AnswerCache:
             await self.app(scope, receive, send)
             return
         version = await self.version()
-        if_none_match, key = _read(scope, version)
+        if_none_match, key = _read(scope), key_of(scope, version)
         if not version:
             await self.app(scope, receive, send)
             return
@@ -324,8 +333,19 @@ class _Recording:
         return CachedAnswer(headers, body, dict(headers)[b"etag"], route)
 
 
-def _read(scope: Scope, version: str) -> tuple[bytes, str]:
-    """Return the request's If-None-Match header, and its key in the cache."""
+def key_of(scope: Scope, version: str) -> str:
+    """Return the key of the answer to a request: two requests with one key have one answer.
+
+    Args:
+        scope: The request, read by `_read`, with its caller if keys are used.
+        version: The version of the data.
+    """
+    query = scope["query_string"].decode("latin-1")
+    return repr([version, RELEASE, rights_of(scope), scope["path"], query, scope[_PACKED].decode()])
+
+
+def _read(scope: Scope) -> bytes:
+    """Return the request's If-None-Match header, and note the encoding of its answer."""
     packed, if_none_match = b"identity", b""
     for name, value in scope["headers"]:
         if name == b"accept-encoding" and takes_gzip(value):
@@ -333,8 +353,7 @@ def _read(scope: Scope, version: str) -> tuple[bytes, str]:
         elif name == b"if-none-match":
             if_none_match = value
     scope[_PACKED] = packed
-    query = scope["query_string"].decode("latin-1")
-    return if_none_match, "\n".join((version, scope["path"], query, packed.decode()))
+    return if_none_match
 
 
 def takes_gzip(accepted: bytes) -> bool:

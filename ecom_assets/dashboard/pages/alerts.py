@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from ecom_assets.api.auth.callers import Scope
+from ecom_assets.api.auth.callers import Scope, ScopeNeededError
 from ecom_assets.boards.incidents import IncidentLog
 from ecom_assets.boards.model import USUAL_SPREADS, Board, BoardMail, NumberAlert, SavedQuestion, shop_numbers
 from ecom_assets.boards.store import BoardStore, KeptVersion
@@ -24,6 +24,7 @@ from ecom_assets.dashboard.page import (
     address_of,
 )
 from ecom_assets.dashboard.pages.boards import version_number
+from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import DefinitionError, UsageError
 from ecom_assets.questions.fields import commas
 from ecom_assets.settings.settings import Settings
@@ -209,7 +210,11 @@ def state(view: View) -> Block:
 def tested(view: View) -> Block:
     """Return the number of each period with the bounds, and the incidents that there would have been."""
     version = opened(view)
-    test = back_test_in(view.context.settings, version.item, view.context.reading)
+    context = view.context
+    try:
+        test = back_test_in(context.settings, version.item, context.reading, view.request)
+    except ScopeNeededError as error:
+        return Notice(sentence_of(error), "info")
     if not test.found:
         return Notice("Too few complete periods are known to compare with: nothing can be expected yet.", "info")
     count = len(test.incidents)

@@ -1,0 +1,352 @@
+"""What each key may see: every route, every page and every tool, with every scope, cold and warm.
+
+The cold server has no cache. The warm one was asked first by a key that may do everything, then by
+all others, twice. The small shop's people are u00 to u69, so whoever may not see people must not
+read such an id.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx2
+import pytest
+import requests
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import TextContent
+
+from ecom_assets.api.app import build_app, build_stack
+from ecom_assets.api.auth.callers import PERSONAL_COLUMNS, Caller, Scope, scope_for
+from ecom_assets.api.mcp.server import build_http
+from ecom_assets.api.mcp.tools import ApiQuestion, questions_of
+from ecom_assets.api.store.served_data import open_store
+from ecom_assets.boards.model import Board, BoardMail, NumberAlert, SavedQuestion
+from ecom_assets.boards.store import BoardStore
+from ecom_assets.dashboard.app import build_dashboard_stack
+from ecom_assets.dashboard.page import all_pages
+from ecom_assets.report.board_mail import board_page
+from ecom_assets.settings.settings import Settings
+from ecom_assets.watching.causes import causes
+from ecom_assets.watching.rule import findings
+from ecom_assets.watching.watch import watched
+from ecom_assets_tests.api import plain_correlation, plain_experiments, plain_paths
+from ecom_assets_tests.api.conftest import published_shop, served
+from ecom_assets_tests.redis_server import running_redis
+
+Row = dict[str, Any]
+EVERY: Final = frozenset(Scope)
+RIGHTS: Final = {
+    "everything": EVERY,
+    **{scope.value: frozenset({scope}) for scope in Scope},
+    **{
+        f"{Scope.READ}+{scope}": frozenset({Scope.READ, scope})
+        for scope in Scope
+        if scope not in {Scope.READ, Scope.ADMIN}
+    },
+}
+"""The keys by name; the first has every right."""
+KEYS: Final = {name: f"a-key-with-the-scopes-{name}" for name in RIGHTS}
+PERSON: Final = re.compile(r"(?<![\w-])(?:s-)?u\d\d(?:-\d+)?(?![\w-])")
+"""An id of somebody, or of one of their sessions."""
+SAVED: Final = "by-user"
+PATH: Final = {"product_id": "p1", "layer": "mart", "table": "engagement_daily", "id": SAVED}
+DAY: Final = "event_date = 2026-01-10"
+FUNNEL: Final[Row] = {"steps": ["page_view", "add_to_cart"]}
+BODIES: Final[dict[str, list[Row]]] = {
+    "/v1/analytics/journeys": [{"top": 3}, {"where": ["user_id = u03"]}],
+    "/v1/analytics/funnel/who": [FUNNEL],
+    "/v1/analytics/retention/who": [{"period": "week"}],
+    "/v1/analytics/funnel": [FUNNEL, {**FUNNEL, "by": "user_id"}],
+    "/v1/analytics/trend": [{"series": ["*"]}, {"series": ["*"], "by": "visitor_id"}],
+    "/v1/analytics/retention": [plain_paths.RETENTION, {"by": "user_agent"}],
+    "/v1/analytics/sessions": [{"where": ["page_url is set"]}, {"where": ["user_id = u03"]}],
+    "/v1/analytics/correlation": [
+        plain_correlation.CORRELATION,
+        {"funnel": {"steps": ["page_view", "purchase"]}, "properties": ["user_agent"]},
+    ],
+    "/v1/analytics/attribution": [{"model": "linear"}],
+    "/v1/analytics/experiment": [plain_experiments.EXPERIMENT],
+}
+"""Questions of each route that takes them as a body: of many, and about single people."""
+QUERIES: Final[dict[str, list[Row]]] = {
+    "/v1/analytics/values": [
+        *({"column": column} for column in sorted({*PERSONAL_COLUMNS, "session_id"})),
+        {"column": "user_id", "search": "u0", "format": "csv"},
+    ],
+    "/v1/analytics/quality/samples": [{"source": "events"}, {"source": "orders"}],
+    "/v1/explain/{layer}/{table}": [
+        {"column": "session_count", "where": DAY},
+        {"column": "session_count", "where": DAY, "format": "csv"},
+    ],
+    "/v1/analytics/funnel/who": [{"step": "2"}],
+    "/v1/analytics/retention/who": [{"cohort": "2026-01-05", "period": "1"}],
+}
+"""Queries besides the plain one; those of routes that need them, instead of it."""
+NEEDED: Final = {path for path in QUERIES if path.endswith("/who") or "explain" in path}
+OF_NOW: Final = {f"/v1/{path}" for path in ("health", "health/live", "health/ready", "metrics", "analytics/realtime")}
+"""Answers of the moment, which are not compared."""
+PAGES: Final = {
+    "product": "product=p1",
+    "board": f"board={SAVED}",
+    "board-tile": f"board={SAVED}&tile=0",
+    "versions": f"kind=boards&id={SAVED}",
+    "alert": f"alert={SAVED}",
+    "person": "visitor=u03",
+    "funnel": "step1=page_view&step2=purchase&who=2",
+    "why": "table=mart.engagement_daily&column=session_count&event_date=2026-01-10",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: its route, and its query and body."""
+
+    method: str
+    path: str
+    query: Row = field(default_factory=dict)
+    body: Row | None = None
+
+    def __str__(self) -> str:
+        """Return the name of a test."""
+        return f"{self.method} {self.path} {self.query or ''} {self.body or ''}"
+
+    def ask(self, address: str, key: str, **headers: str) -> requests.Response:
+        """Return a server's answer to a key."""
+        sent = {"X-API-Key": KEYS[key], **headers}
+        url = address + self.path
+        return requests.request(
+            self.method, url, params=self.query, json=self.body, headers=sent, timeout=60, allow_redirects=False
+        )
+
+
+def with_path(path: str) -> str:
+    """Return a path of a route with a product, a table and a saved question that there are."""
+    return re.sub(r"{(\w+)}", lambda name: PATH[name[1]], path.replace("{kind}", "questions"))
+
+
+def routes(document: Row) -> Iterator[tuple[str, str]]:
+    """Yield the method and path of each route that answers something and changes nothing."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if method == "get" or "ad hoc" in operation["tags"]:
+                yield method.upper(), path
+
+
+def asked(document: Row) -> Iterator[Asked]:
+    """Yield the requests of every route; one whose body is not listed is a KeyError."""
+    for method, path in routes(document):
+        queries = [*([] if path in NEEDED else [{}, {"format": "csv"}]), *QUERIES.get(path, ())]
+        for query in queries:
+            for body in [None] if method == "GET" else BODIES[path]:
+                yield Asked(method, with_path(path), query, body)
+
+
+DOCUMENT: Final = build_app(Settings()).openapi()
+ASKED: Final = [*asked(DOCUMENT)]
+OF_PAGES: Final = [Asked("GET", f"{page.address}?{PAGES.get(page.path, '')}") for page in all_pages()]
+QUESTIONS: Final = questions_of(DOCUMENT)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The small shop in a home with something saved about people, and a key of each kind."""
+    shop = published_shop(tmp_path_factory.getbasetemp() / "api")
+    home = tmp_path_factory.mktemp("home")
+    (home / "serving").symlink_to(shop.home / "serving")
+    keys = ",".join(f"{'+'.join(sorted(RIGHTS[name]))}:{key}" for name, key in KEYS.items())
+    changed: Row = {"home": home, "api_keys": type(shop.api_keys)(keys)}
+    changed |= {"rate_limit_key": "none", "rate_limit_address": "none"}
+    result = shop.model_copy(update=changed)
+    save(BoardStore(result))
+    return result
+
+
+def save(store: BoardStore) -> None:
+    """Save a question by users, and a board, an alert and an e-mail of it, under one id."""
+    definition = {"series": ["*"], "by": "user_id"}
+    question = {"name": "By user", "kind": "trend", "definition": definition}
+    assert store.save_new(SavedQuestion.from_mapping(question), "anna").slug == SAVED
+    tiles = [{"question": SAVED, "show": "table"}, {"measure": "revenue_amount", "show": "number"}]
+    assert store.save_new(Board.from_mapping({"name": "By user", "tiles": tiles}), "anna").slug == SAVED
+    alert = {"name": "By user", "question": SAVED, "when": "rises", "limit": 0.1, "by": ["event_type"]}
+    assert store.save_new(NumberAlert.from_mapping(alert), "anna").slug == SAVED
+    store.save_new(BoardMail(board=SAVED, emails=("a@shop.example",)), "anna")
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Two servers of one thing: one without a cache, and one with."""
+
+    cold: str
+    warm: str
+
+
+@pytest.fixture(scope="module")
+def pages(settings: Settings) -> Iterator[Servers]:
+    """The API with the dashboard."""
+    without = settings.model_copy(update={"api_cache_mb": 0})
+    with served(build_dashboard_stack(without)) as cold, served(build_dashboard_stack(settings)) as warm:  # type: ignore[arg-type]
+        yield Servers(cold.address, warm.address)
+
+
+@pytest.fixture(scope="module")
+def tools(settings: Settings) -> Iterator[Servers]:
+    """The API with the tools of assistants."""
+    without = settings.model_copy(update={"api_cache_mb": 0})
+    with served(build_http(without)) as cold, served(build_http(settings)) as warm:  # type: ignore[arg-type]
+        yield Servers(cold.address, warm.address)
+
+
+def may_see(key: str) -> bool:
+    """Return whether a key may see people."""
+    return bool(RIGHTS[key] & {Scope.PERSONAL, Scope.ADMIN})
+
+
+def test_keys_of_every_scope_ask() -> None:
+    assert {scope for scopes in RIGHTS.values() for scope in scopes} == {*Scope}
+    assert next(iter(RIGHTS)) == "everything"
+    assert Caller("", RIGHTS["everything"]).may(Scope.ADMIN)
+
+
+@pytest.mark.sampled(6)
+@pytest.mark.parametrize("request_", ASKED, ids=str)
+def test_a_warm_answer_is_the_cold_one_of_the_same_key(pages: Servers, request_: Asked) -> None:
+    compare(pages, request_)
+
+
+def test_who_asked_before_adds_nothing_to_what_a_key_sees(pages: Servers) -> None:
+    compare(pages, Asked("GET", "/v1/analytics/values", {"column": "user_id", "limit": "7"}))
+
+
+def compare(servers: Servers, request_: Asked) -> None:
+    """Ask with each key, first cold and then warm, and compare."""
+    cold = {key: request_.ask(servers.cold, key) for key in KEYS}
+    for key, answer in cold.items():
+        whole = cold["everything"].status_code
+        assert answer.status_code in expected_codes(request_, key, whole), (key, answer.text)
+    of_all = request_.ask(servers.warm, "everything").headers.get("ETag")
+    for key in [*KEYS, *KEYS]:
+        warm = request_.ask(servers.warm, key)
+        known = request_.ask(servers.warm, key, **{"If-None-Match": of_all}) if of_all else warm
+        assert warm.status_code == cold[key].status_code
+        assert known.status_code == (304 if of_all and is_all(key) else warm.status_code), key
+        for answer in (cold[key], warm, known):
+            assert may_see(key) or not PERSON.search(answer.text), (key, answer.text[:1000])
+        if request_.path not in OF_NOW:
+            assert warm.text == cold[key].text, key
+
+
+def is_all(key: str) -> bool:
+    """Return whether a key may do everything."""
+    return Scope.ADMIN in RIGHTS[key]
+
+
+def expected_codes(request_: Asked, key: str, whole: int) -> set[int]:
+    """Return what a key's status may be; `whole` is that of who may do everything."""
+    if scope_for(request_.path) is Scope.READ and not RIGHTS[key] & {Scope.READ, Scope.ADMIN}:
+        return {403}
+    return {whole} if may_see(key) else {whole, 403}
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("page", OF_PAGES, ids=str)
+def test_a_page_names_people_only_to_those_who_may_see_them(pages: Servers, page: Asked) -> None:
+    codes = {}
+    for key in [*KEYS, *KEYS]:
+        answers = [page.ask(address, key) for address in (pages.cold, pages.warm)]
+        assert len({answer.status_code for answer in answers}) == 1
+        codes[key] = answers[0].status_code
+        for answer in answers:
+            text = answer.text.replace("visitor=u03", "")
+            assert may_see(key) or not PERSON.search(text), (key, PERSON.search(text), text)
+    assert codes["everything"] == 200, codes
+
+
+def arguments_of(question: ApiQuestion, request_: Asked) -> Row:
+    """Return a request as the arguments of a tool."""
+    names = {name: argument for argument, name in question.in_query.items()}
+    in_path = {name: PATH[name] for name in re.findall(r"{(\w+)}", question.path)}
+    query = {names[name]: value for name, value in request_.query.items() if name in names}
+    return in_path | query | (request_.body or {})
+
+
+TOOLS: Final = [
+    (question.name, arguments_of(question, request_))
+    for question in QUESTIONS.values()
+    for request_ in ASKED
+    if (question.method, with_path(question.path)) == (request_.method, request_.path)
+    and "format" not in request_.query
+]
+
+
+async def call(address: str, key: str, name: str, arguments: Row) -> str:
+    """Return the text that a tool answers an assistant with a key."""
+    async with (
+        httpx2.AsyncClient(headers={"X-API-Key": KEYS[key]}, timeout=60) as http,
+        Client(streamable_http_client(f"{address}/mcp", http_client=http)) as client,
+    ):
+        (content,) = (await client.call_tool(name, arguments)).content
+        assert isinstance(content, TextContent)
+        return content.text
+
+
+def test_every_tool_is_called() -> None:
+    assert {name for name, _ in TOOLS} == {*QUESTIONS}
+
+
+READERS: Final = [key for key in KEYS if RIGHTS[key] & {Scope.READ, Scope.ADMIN}]
+"""The keys that may call tools at all."""
+
+
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize(("name", "arguments"), TOOLS, ids=str)
+def test_a_tool_answers_a_key_the_same_after_any_other(tools: Servers, name: str, arguments: Row) -> None:
+    compare_tool(tools, name, arguments)
+
+
+def test_a_tool_gives_the_values_of_a_column_to_those_who_may_see_them(tools: Servers) -> None:
+    compare_tool(tools, "values", {"column": "visitor_id", "limit": 7})
+
+
+def compare_tool(tools: Servers, name: str, arguments: Row) -> None:
+    """Call a tool with each key, first cold and then warm, and compare."""
+    cold = {key: asyncio.run(call(tools.cold, key, name, arguments)) for key in READERS}
+    for key in [*READERS, *READERS]:
+        warm = asyncio.run(call(tools.warm, key, name, arguments))
+        for text in (cold[key], warm):
+            assert may_see(key) or not PERSON.search(text), (key, text[:1000])
+        if name != "realtime":
+            assert warm == cold[key], key
+
+
+def test_an_e_mail_of_a_board_names_nobody(settings: Settings) -> None:
+    page = board_page(settings, SAVED)
+    html = page.html(page.alone, "")
+    assert "is personal data" in html
+    assert not PERSON.search(html)
+
+
+def test_a_message_of_an_alert_names_no_person_as_a_cause(settings: Settings) -> None:
+    alert = BoardStore(settings).get(NumberAlert, SAVED).item
+    with closing(open_store(settings)) as store, store.reading() as reading:
+        metric = watched(settings, alert, reading)
+        found = findings(alert, metric.points(), metric.shown)
+        named = {cause.by for finding in found for cause in causes(metric, finding)}
+    assert named == {"event_type"}
+
+
+def test_nor_does_a_redis_that_processes_share(settings: Settings) -> None:
+    values = Asked("GET", "/v1/analytics/values", {"column": "device_id"})
+    with running_redis() as redis:
+        url = type(settings.redis_url)(redis.url)
+        shared = settings.model_copy(update={"redis_url": url, "api_cache_mb": 0})
+        without = settings.model_copy(update={"api_cache_mb": 0})
+        with served(build_stack(without, build_app(without))) as cold:  # type: ignore[arg-type]
+            with served(build_stack(shared, build_app(shared))) as first:  # type: ignore[arg-type]
+                assert values.ask(first.address, "everything").status_code == 200
+            with served(build_stack(shared, build_app(shared))) as second:  # type: ignore[arg-type]
+                compare(Servers(cold.address, second.address), values)
