@@ -261,7 +261,8 @@ def test_a_page_names_people_only_to_those_who_may_see_them(pages: Servers, page
         assert len({answer.status_code for answer in answers}) == 1
         codes[key] = answers[0].status_code
         for answer in answers:
-            text = answer.text.replace("visitor=u03", "")
+            is_echo = "person" in page.path  # its title repeats the id that was asked for
+            text = answer.text.replace("u03", "") if is_echo else answer.text
             assert may_see(key) or not PERSON.search(text), (key, PERSON.search(text), text)
     assert codes["everything"] == 200, codes
 
