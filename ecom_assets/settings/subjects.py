@@ -146,7 +146,7 @@ class SourceSettings(BaseSettings):
     )
     customer_api_page_size: int = Field(100, ge=1, le=10_000, description="Customers per page")
     customer_api_passes: int = Field(
-        5, ge=2, le=100, description="Maximum number of passes over pages that change while they are read"
+        5, ge=1, le=100, description="Maximum number of passes over pages that change while they are read"
     )
     order_api_url: WebAddress = Field("", description="Address of the order report API")
     order_api_nickname: str = Field("", description="Nickname of this shop in the order report API")

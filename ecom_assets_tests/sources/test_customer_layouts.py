@@ -69,7 +69,8 @@ def test_everybody_comes_once_however_pages_follow_each_other(tmp_path: Path, na
     with LayoutService(page, nested(*UUIDS)) as api:
         fetched = fetch_customers(api.settings(tmp_path, mapping))
     assert [customer.id for customer in fetched.customers] == UUIDS
-    assert (fetched.is_settled, fetched.pass_count, fetched.quarantined) == (True, 2, ())
+    pass_count = 1 if name == "offset" else 2  # this layout alone states a total
+    assert (fetched.is_settled, fetched.pass_count, fetched.quarantined) == (True, pass_count, ())
     assert fetched.customers[0].email == "0b7c1f6e-1@example.com"
     assert [customer.city for customer in fetched.customers] == [None, "Ulm"] * 6
 
@@ -216,7 +217,7 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
     assert (zoe.id, zoe.first_name, zoe.last_name, zoe.email) == ("0b7c1f6e-1", "Zoe", "Doe", "zoe@example.com")
     assert zoe.created_instant == datetime(2025, 1, 1, tzinfo=UTC)
     assert {request.headers["authorization"] for request in api.asked} == {"Bearer k3y"}
-    assert [request.query for request in api.asked][1::2] == [{"after": "0b7c1f6e-1"}] * 2
+    assert [request.query for request in api.asked][1::2] == [{"after": "0b7c1f6e-1"}]
     assert customer_rule(settings).expected_fields == ("email", "first_name", "last_name", "created_at")
 
 

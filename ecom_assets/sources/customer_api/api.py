@@ -40,7 +40,7 @@ class CustomerFetch:
     unsettled_ids: tuple[str, ...] = field(repr=False)
     """Customers that only some passes returned; `customers` includes all of them."""
     is_settled: bool
-    """Whether two consecutive passes returned the same customers."""
+    """Whether a pass returned as many customers as the API states, or two in a row the same customers."""
     total: int | None
     """Number of customers that the API reports, if it does."""
     record_count: int
@@ -60,12 +60,18 @@ class CustomerFetch:
         """Return a sentence about what could not be confirmed; empty if the fetch is settled."""
         if self.is_settled:
             return ""
+        announced = "" if self.total is None else f", and the API says {self.total}"
+        if self.pass_count == 1:
+            return (
+                f"The customer API's pages were read once and have {len(self.customers)} customers{announced}, so "
+                "nothing confirms that none is missing; set ECOM_CUSTOMER_API_PASSES to 2 or more, so that two "
+                "passes are compared."
+            )
         if not self.unsettled_ids and self.total not in {None, len(self.customers)}:
             return (
                 f"All {self.pass_count} passes over the customer API's pages found the same {len(self.customers)} "
                 f"customers, and the API says {self.total}; see whether a page is empty or leaves records out."
             )
-        announced = "" if self.total is None else f", and the API says {self.total}"
         return (
             f"After {self.pass_count} passes over the customer API's pages no two in a row agreed: "
             f"{len(self.unsettled_ids)} customers were in some passes only (all are taken), {len(self.customers)} were "

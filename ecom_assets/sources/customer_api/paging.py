@@ -1,4 +1,7 @@
-"""The pagination of a customer API, and repeated reading of pages whose content can shift until two passes agree."""
+"""The pagination of a customer API, whose pages can shift while they are read.
+
+They are read once if they have as many different customers as the API states, else until two passes agree.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -87,6 +90,18 @@ class Pass:
         is_one_total = len({page.total for page in self.pages}) == 1
         return is_one_total and (self.total is None or len(self.ids) <= self.total <= len(self.records))
 
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the pass has exactly as many different records as all of its pages state.
+
+        A record that moved to another page meanwhile was read twice or not at all, and the numbers
+        differ. Nobody was missed then, so no second pass is needed.
+        """
+        broken = {record.payload for record in self.records if record.customer is None}
+        different_count = len(self.ids) + len(broken)
+        states_one_total = {page.total for page in self.pages} == {len(self.records)}
+        return states_one_total and different_count == len(self.records)
+
     def agrees_with(self, before: "Pass") -> bool:
         """Return whether this pass confirms the previous one.
 
@@ -129,17 +144,18 @@ class CustomerReading:
 def read_until_settled(
     read_page: ReadPage, stop: Callable[[], None], *, concurrency: int, most_passes: int, most_pages: int
 ) -> CustomerReading:
-    """Read all pages until two consecutive passes agree, at most `most_passes` times.
+    """Read all pages until a pass is whole or agrees with the previous one, at most `most_passes` times.
 
     `read_page` is called from `concurrency` threads. After one call fails, `stop` makes the others end soon.
 
     Raises:
         SourceError: The pages have no end, or are more than `most_pages`.
     """
-    passes = [_read_pass(read_page, stop, concurrency, most_pages)]
+    passes: list[Pass] = []
     while len(passes) < most_passes:
         passes.append(_read_pass(read_page, stop, concurrency, most_pages))
-        if passes[-1].agrees_with(passes[-2]):
+        is_confirmed = len(passes) > 1 and passes[-1].agrees_with(passes[-2])
+        if passes[-1].is_whole or is_confirmed:
             return CustomerReading(tuple(passes), is_settled=True)
     return CustomerReading(tuple(passes), is_settled=False)
 
