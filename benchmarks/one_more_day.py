@@ -25,7 +25,7 @@ from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.cli.platform_run import QUIET
 from ecom_assets.definitions import build_definitions
 from ecom_assets.settings.settings import load_settings, prepare_dagster_home
-from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets.tables.asset import RANGE_END, RANGE_START
 
 ONE_DAY = timedelta(days=1)
 HISTORIES = {10: NEXT_DAY - 10 * ONE_DAY, HISTORY_DAYS: FIRST_DAY}

@@ -31,7 +31,7 @@ from ecom_assets.cli.platform_run import QUIET
 from ecom_assets.definitions import build_definitions
 from ecom_assets.registry import ALL
 from ecom_assets.settings.settings import load_settings, prepare_dagster_home
-from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets.tables.asset import RANGE_END, RANGE_START
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.warehouse.engines.snowflake_server import fresh_database, running_snowflake
 from ecom_sandbox.shop.shop import generate

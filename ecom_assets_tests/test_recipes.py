@@ -18,8 +18,8 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.orders.contracts import RawUserOrderLog, UserOrderLog
 from ecom_assets.sales.sales import DIMENSIONS
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import SNAPSHOT, asset_key
-from ecom_assets.tables.check import RANGE_END, RANGE_START, check_steps, contract_check
+from ecom_assets.tables.asset import RANGE_END, RANGE_START, SNAPSHOT, asset_key
+from ecom_assets.tables.check import check_steps, contract_check
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse import engines
 from ecom_assets.warehouse.engine import Engine

@@ -20,7 +20,8 @@ from ecom_assets.errors import MailError, SettingError
 from ecom_assets.operations.run_notes import error_sentence, message_line
 from ecom_assets.orders.held_days import hold_reason
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.check import HELD_DAYS, PARTITION, RANGE_END, RANGE_START
+from ecom_assets.tables.asset import PARTITION, RANGE_END, RANGE_START
+from ecom_assets.tables.check import HELD_DAYS
 
 REPORTED_EVENTS = {
     dg.DagsterEventType.STEP_FAILURE,

@@ -20,8 +20,7 @@ from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.presence import CUSTOMERS, EVENTS, ORDERS, STOCK
 from ecom_assets.sources.sandbox_shop import grows, sandbox_until
-from ecom_assets.tables.asset import PUBLICATION, SNAPSHOT
-from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets.tables.asset import PUBLICATION, RANGE_END, RANGE_START, SNAPSHOT, name_the_days
 from ecom_assets.tables.days import ONE_DAY
 
 EVERYTHING = "everything"
@@ -156,16 +155,12 @@ def explain_missing_partition(today: date) -> None:
     Dagster raises before it asks anything of a code location but to load; so this is done where that is loaded.
     """
     before = sys.excepthook
-    day, week = today - ONE_DAY, today - 7 * ONE_DAY
 
     def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if MISSING not in str(error):
             before(kind, error, trace)
             return
-        sys.stderr.write(
-            f"dagster: these tables are cut by day, so name the days: --partition {day}, or several with "
-            f"--partition-range {week}...{day}; `ecom run --select` takes the days of the data by itself.\n"
-        )
+        sys.stderr.write(f"dagster: {name_the_days(today)}\n")
 
     sys.excepthook = show
 

@@ -28,8 +28,8 @@ from ecom_assets.sources.first_partition import is_derived, remember_first_day
 from ecom_assets.sources.landing import has_landed
 from ecom_assets.sources.presence import EVENTS
 from ecom_assets.sources.sandbox_shop import sandbox_days
-from ecom_assets.tables.asset import asset_key
-from ecom_assets.tables.check import PARTS, RANGE_END, RANGE_START
+from ecom_assets.tables.asset import RANGE_END, RANGE_START, asset_key
+from ecom_assets.tables.check import PARTS
 from ecom_assets.tables.days import ONE_DAY, Days, spans_text
 
 INTERVAL_S = 60

@@ -49,8 +49,8 @@ from ecom_assets.sources.presence import (
     require_same_origin,
     stored_sources,
 )
-from ecom_assets.tables.asset import PUBLICATION, asset_key
-from ecom_assets.tables.check import HELD_DAYS, PARTS, RANGE_END, RANGE_START
+from ecom_assets.tables.asset import PUBLICATION, RANGE_END, RANGE_START, asset_key
+from ecom_assets.tables.check import HELD_DAYS, PARTS
 from ecom_assets.tables.days import DayRange, Days, spans_text
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.raw_slices import raw_days

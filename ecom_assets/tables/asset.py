@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol, TypedDict
 import dagster as dg
 import ibis.expr.types as ir
 
+from ecom_assets.clock import now_utc
+from ecom_assets.errors import UsageError
 from ecom_assets.tables.contract import Table, group_of, owner_of
 from ecom_assets.tables.days import Days, listed_days
 from ecom_assets.tables.received import SliceOutput, VisitorRows
@@ -24,6 +26,10 @@ def asset_key(contract: type[Table]) -> dg.AssetKey:
 
 
 WHOLE_TABLE = "ecom/whole_table"
+PARTITION = "dagster/partition"
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+"""Dagster's tags of a run over one day, or over several."""
 
 
 def column_schema(contract: type[Table]) -> dg.TableSchema:
@@ -376,11 +382,36 @@ def _arguments(function: Callable[..., ir.Table], parameters: Mapping[str, Any])
 
 
 def days_of(context: dg.AssetExecutionContext) -> Days:
-    """Return the days that a step computes; empty if it computes a whole table."""
-    if not context.has_partition_key and not context.has_partition_key_range:
-        return Days(())
-    window = context.partition_time_window
-    return Days.between(window.start.date(), window.end.date())
+    """Return the days that a step computes, of an asset with partitions.
+
+    Raises:
+        UsageError: The run has no days.
+    """
+    is_over_days = context.has_partition_key or context.has_partition_key_range
+    window = context.partition_time_window if is_over_days else None
+    days = Days.between(window.start.date(), window.end.date()) if window else Days(())
+    return require_days(days)
+
+
+def require_days(days: Days) -> Days:
+    """Return the days of a run over tables that are cut by day.
+
+    Raises:
+        UsageError: There are none, so that what is written would replace whole tables.
+    """
+    if not days.dates:
+        raise UsageError(f"Nothing was written: {name_the_days(now_utc().date())}")
+    return days
+
+
+def name_the_days(today: date) -> str:
+    """Return the sentence that says how a run is started over days; `today` dates its examples."""
+    day, week = today - timedelta(days=1), today - timedelta(days=7)
+    return (
+        f"these tables are cut by day, so name the days: --partition {day}, or several with "
+        f"--partition-range {week}...{day}, or where a command has neither --tags "
+        f'\'{{"{PARTITION}": "{day}"}}\'; `ecom run --select` takes the days of the data by itself.'
+    )
 
 
 class ListedDays(dg.DailyPartitionsDefinition):

@@ -18,15 +18,12 @@ import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.tables.asset import TableAsset, asset_key
+from ecom_assets.tables.asset import PARTITION, RANGE_END, RANGE_START, TableAsset, asset_key
 from ecom_assets.tables.contract import HIDDEN, Column, Table
 from ecom_assets.tables.days import Days, days_of_spans
 from ecom_assets.tables.portable import count_of, has_kernels, rows_of, union_all
 from ecom_assets.tables.received import NO_DAYS
 
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
-PARTITION = "dagster/partition"
 PARTS = "ecom/parts"
 """Tag of each of the runs that a run is split into where weeks have no rows: the days of all of them, as
 `2026-01-03/2026-01-05,2026-03-01/2026-03-01`."""

@@ -10,7 +10,7 @@ import dagster as dg
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from ecom_assets.tables.asset import WHOLE_TABLE, column_schema
+from ecom_assets.tables.asset import PARTITION, RANGE_START, WHOLE_TABLE, column_schema, require_days
 from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput, SourceGate
@@ -158,6 +158,21 @@ class WarehouseIOManager(dg.IOManager):
     without_source: Set[dg.AssetKey] = frozenset()
     _log: ChangeLog | None = field(default=None, init=False)
 
+    def require_days(self, run: dg.DagsterRun) -> None:
+        """Refuse a run without days over chosen tables that are cut by day.
+
+        Dagster reads the inputs of a step before the step begins, and fails there without days. Raw
+        tables have no inputs: their step says it itself.
+
+        Raises:
+            UsageError: The run has no days.
+        """
+        chosen = [self.contracts.get(key.to_user_string()) for key in run.asset_selection or ()]
+        cut = [contract for contract in chosen if contract and contract.day_column]
+        has_raw = any(contract.layer == "raw" for contract in cut)
+        if cut and not has_raw and not {PARTITION, RANGE_START} & run.tags.keys():
+            require_days(Days(()))
+
     def load_input(self, context: dg.InputContext) -> ir.Table:
         """Return the input's table, lazily: the partitions that the asset reads, or all of it."""
         contract = self.contracts[context.asset_key.to_user_string()]
@@ -235,12 +250,19 @@ class WarehouseIOManager(dg.IOManager):
     def _rows_and_days(
         context: dg.OutputContext, contract: type[Table], obj: ir.Table | SliceOutput | DayByDay
     ) -> tuple[ir.Table, Days | None]:
-        """Return the rows of an output, and the days that they replace; None for the whole table."""
+        """Return the rows of an output, and the days that they replace; None for the whole table.
+
+        Raises:
+            UsageError: The table is cut by day, and neither the output nor the run has days.
+        """
         if isinstance(obj, DayByDay):
             return obj.source.rows(obj.days), obj.days
         if isinstance(obj, SliceOutput):
             return obj.rows, obj.written_days
-        return obj, _days_of(context) if contract.day_column and context.has_asset_partitions else None
+        if contract.day_column is None:
+            return obj, None
+        days = _days_of(context) if context.has_asset_partitions else Days(())
+        return obj, require_days(days)
 
     def _add_day_counts(self, context: dg.OutputContext, contract: type[Table]) -> None:
         """Show each day's own row count, where counting takes little time."""

@@ -102,9 +102,16 @@ class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
         return cls(**values_of(settings, fields)).with_writer(settings, make)
 
     def create_io_manager(self, context: dg.InitResourceContext) -> WarehouseIOManager:
-        """Return the IO manager of the open warehouse."""
+        """Return the IO manager of the open warehouse.
+
+        Raises:
+            UsageError: The run is over tables that are cut by day, and has no days.
+        """
         update = {f"gate_{name}": getattr(self, name) for name in type(self).model_fields}
-        return self._make(context.resources.warehouse, self._settings.model_copy(update=update))
+        manager = self._make(context.resources.warehouse, self._settings.model_copy(update=update))
+        if context.run:
+            manager.require_days(context.run)
+        return manager
 
     def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
         """Return the Dagster definition, which requires the open warehouse instead of opening another one."""

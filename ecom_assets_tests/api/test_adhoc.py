@@ -152,7 +152,8 @@ def test_a_question_ends_at_its_limit_whatever_it_does(hasty: Running) -> None:
     assert "takes more than 1 s; ask about fewer days" in answer.json()["detail"]
     assert time.monotonic() - began < 10
     assert ask(hasty, "quick").status_code == 200, "by another process"
-    assert list((hasty.home / "serving").iterdir()) == [], "what the ended one had on disk is gone"
+    # A process that was ended before it wrote anything has made no folder.
+    assert list((hasty.home / "serving").glob("*")) == [], "what the ended one had on disk is gone"
 
 
 def test_while_questions_are_held_everything_else_is_answered_and_callers_have_bounds(hasty: Running) -> None:

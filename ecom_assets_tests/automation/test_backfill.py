@@ -15,7 +15,7 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.registry import BY_KEY
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets.tables.asset import RANGE_END, RANGE_START
 from ecom_assets_tests.command import small_shop
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

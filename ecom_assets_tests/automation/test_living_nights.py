@@ -13,7 +13,7 @@ import pytest
 from ecom_assets.definitions import build_definitions, schedules
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.sandbox_shop import truth_of
-from ecom_assets.tables.check import RANGE_END
+from ecom_assets.tables.asset import RANGE_END
 from ecom_sandbox.shop.living import LivingShop
 
 TIMES = {"daily_stock": "00:30", "daily_orders": "01:00", "daily_events": "02:00", "daily_customers": "23:00"}

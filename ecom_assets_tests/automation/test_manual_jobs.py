@@ -11,7 +11,7 @@ import pytest
 from ecom_assets.automation.jobs import ManualJobs
 from ecom_assets.definitions import build_definitions
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets.tables.asset import RANGE_END, RANGE_START
 
 NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 OUTCOMES = dg.AssetKey(["export", "deliveries"])

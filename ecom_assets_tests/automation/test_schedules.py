@@ -14,7 +14,7 @@ from ecom_assets.events.assets import raw_events
 from ecom_assets.sales.assets import SALES_ASSETS, customer_retention
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.presence import EVENTS, ORDERS
-from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets.tables.asset import RANGE_END, RANGE_START
 
 
 def requested(settings: Settings, at: datetime) -> tuple[str, str]:

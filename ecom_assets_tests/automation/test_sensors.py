@@ -15,7 +15,8 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.compaction import compact
 from ecom_assets.sources.first_partition import with_first_partition
-from ecom_assets.tables.check import PARTS, RANGE_END, RANGE_START
+from ecom_assets.tables.asset import RANGE_END, RANGE_START
+from ecom_assets.tables.check import PARTS
 from ecom_assets_tests.command import page_views
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)

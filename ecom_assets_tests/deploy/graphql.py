@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.automation.jobs import EVERYTHING
-from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets.tables.asset import RANGE_END, RANGE_START
 
 FEW = ("raw/events", "staging/duplicate_events", "staging/quarantined_events", "staging/events", "mart/session_events")
 """Assets for runs whose tables do not matter."""

@@ -11,7 +11,7 @@ import pytest
 from ecom_assets.definitions import build_definitions
 from ecom_assets.registry import BY_KEY as ALL_BY_KEY
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets.tables.asset import RANGE_END, RANGE_START
 from ecom_assets.warehouse.io_manager import PREVIEW_ROWS
 from ecom_assets_tests.command import small_shop
 

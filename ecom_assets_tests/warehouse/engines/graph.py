@@ -12,7 +12,7 @@ from ecom_assets.cli.platform_run import QUIET
 from ecom_assets.definitions import build_definitions
 from ecom_assets.registry import ALL
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets.tables.asset import RANGE_END, RANGE_START
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.engine import Engine
