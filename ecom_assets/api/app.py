@@ -44,6 +44,7 @@ from ecom_assets.api.routes import (
 )
 from ecom_assets.api.store.served_data import ServedData, open_store
 from ecom_assets.api.store.store import PublishedStore
+from ecom_assets.api.streams import OpenStreams
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings, load_settings
 
@@ -139,6 +140,7 @@ def build_stack(
         max_body_bytes=settings.api_max_body_bytes,
         client_timeout_s=settings.api_client_timeout_s,
         answer_timeout_s=settings.api_timeout_s,
+        streams=OpenStreams(settings.api_streams_per_caller),
         larger_bodies=larger_bodies or {},
     )
     if settings.api_cache_mb or redis:
@@ -190,7 +192,7 @@ CSV: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return the API as `ecom api` serves it, for any ASGI server: with API keys, rate limits and request limits.
+    """Return the API without the dashboard, for any ASGI server: with API keys, rate limits and request limits.
 
     The settings are by default those of the environment.
 
@@ -199,7 +201,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or load_settings()
     app = build_app(settings)
-    stack = build_stack(settings, app, app.build_middleware_stack())
+    return behind_stack(app, build_stack(settings, app, app.build_middleware_stack()))
+
+
+def behind_stack(app: FastAPI, stack: ApiStack) -> FastAPI:
+    """Return an app that answers through its stack, of which it is the inner application."""
     app.middleware_stack = stack
     return app
 

@@ -19,6 +19,7 @@ from starlette.types import Scope
 
 from ecom_assets.api.auth.callers import VERSION_PREFIX, ScopeNeededError
 from ecom_assets.api.auth.callers import Scope as KeyScope
+from ecom_assets.api.openapi import extend_openapi
 from ecom_assets.api.store.store import NothingPublishedError, UnreadableError, public_sentence
 from ecom_assets.boards.store import ChangedMeanwhileError, NotKeptError
 from ecom_assets.delivery.queries import NoLedgerError
@@ -98,15 +99,12 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def describe_problems(app: FastAPI) -> None:
     """Add the schema of problem documents to the OpenAPI document: FastAPI adds only the models that routes return."""
-    describe = app.openapi
+    extend_openapi(app, _add_problem_schema)
 
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schemas = describe()["components"]["schemas"]
-            schemas.update(models_json_schema([(ProblemDocument, "serialization")], ref_template=SCHEMAS)[1]["$defs"])
-        return describe()
 
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to change it
+def _add_problem_schema(document: dict[str, Any]) -> None:
+    schemas = models_json_schema([(ProblemDocument, "serialization")], ref_template=SCHEMAS)[1]["$defs"]
+    document["components"]["schemas"].update(schemas)
 
 
 def handle_errors(app: FastAPI) -> None:

@@ -3,7 +3,7 @@
 import uvicorn
 
 from ecom_assets.api.app import ApiStack, build_app, build_stack
-from ecom_assets.api.connections import bounded_config, run_server
+from ecom_assets.api.connections import ConnectionBounds, bounded_config, run_server
 from ecom_assets.settings.settings import Settings
 
 
@@ -21,12 +21,11 @@ def serve(settings: Settings, stack: ApiStack | None = None, *, until_parent_end
 
 def new_config(settings: Settings, stack: ApiStack) -> uvicorn.Config:
     """Return the configuration of uvicorn."""
-    return bounded_config(
-        stack,
+    bounds = ConnectionBounds(
+        settings.api_client_timeout_s,
+        settings.api_max_connections,
+        settings.api_connections_per_address,
         settings.api_trusted_proxies,
-        client_timeout_s=settings.api_client_timeout_s,
-        most_connections=settings.api_max_connections,
-        stop_s=max(1, round(settings.api_stop_s)),
-        host=settings.api_host,
-        port=settings.api_port,
     )
+    stop_s = max(1, round(settings.api_stop_s))
+    return bounded_config(stack, bounds, stop_s=stop_s, host=settings.api_host, port=settings.api_port)

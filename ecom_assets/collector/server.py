@@ -1,21 +1,18 @@
 """The server of the collector: uvicorn over bounded connections, on a port that several processes share."""
 
-import resource
 import socket
 from pathlib import Path
 from typing import Final
 
 import uvicorn
 
-from ecom_assets.api.connections import bounded_config, run_server
+from ecom_assets.api.connections import ConnectionBounds, bounded_config, run_server
 from ecom_assets.collector.app import Collector
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 
 BACKLOG: Final = 4_096
 """Connections that the kernel keeps while the process is busy."""
-OTHER_FILES: Final = 200
-"""Open files besides connections: segments, landing files, the engine."""
 STOP_S: Final = 10
 
 
@@ -33,13 +30,13 @@ def serve_collector(settings: Settings, landing: Path, *, until_parent_ends: boo
 
 def new_collect_config(settings: Settings, collector: Collector) -> uvicorn.Config:
     """Return the configuration of uvicorn: as that of the API, with limits of its own."""
-    return bounded_config(
-        collector,
+    bounds = ConnectionBounds(
+        settings.collect_client_timeout_s,
+        settings.collect_max_connections,
+        settings.collect_connections_per_address,
         settings.collect_trusted_proxies,
-        client_timeout_s=settings.collect_client_timeout_s,
-        most_connections=min(settings.collect_max_connections, _most_files() - OTHER_FILES),
-        stop_s=STOP_S,
     )
+    return bounded_config(collector, bounds, stop_s=STOP_S)
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -61,10 +58,3 @@ def listening(host: str, port: int) -> socket.socket:
             f"The collector cannot listen at {host}:{port} ({error}); give --host or --port another value."
         ) from error
     return listener
-
-
-def _most_files() -> int:
-    """Allow as many open files as the system lets this process have, and return the number."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard

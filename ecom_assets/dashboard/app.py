@@ -28,10 +28,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 
 from ecom_assets.api.adhoc.questions import AdHoc
-from ecom_assets.api.app import ApiStack, build_app, build_stack
+from ecom_assets.api.app import ApiStack, behind_stack, build_app, build_stack
 from ecom_assets.api.auth.callers import ScopeNeededError, may, name_of_caller
 from ecom_assets.api.auth.guard import is_origin_of
 from ecom_assets.api.cache.answers import ROUTE
@@ -56,7 +56,7 @@ from ecom_assets.dashboard.samples import Samples
 from ecom_assets.dashboard.sessions import PREFIX, SESSION, SessionLogin, keep_message
 from ecom_assets.dashboard.static_files import send_file
 from ecom_assets.errors import EcomError, UsageError
-from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.settings import Settings, load_settings
 
 MOST_FIELDS: Final = 20
 """The most fields of a form with a file."""
@@ -188,10 +188,26 @@ def build_dashboard_stack(settings: Settings) -> ApiStack:
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
+    return _stack_of(settings, build_dashboard_app(settings))
+
+
+def create_dashboard_app(settings: Settings | None = None) -> FastAPI:
+    """Return the API with the dashboard, as `ecom api` serves them, for any ASGI server; see `create_app`.
+
+    Raises:
+        EcomError: A setting is wrong, or the API would be open to other machines without a key.
+    """
+    settings = settings or load_settings()
+    app = build_dashboard_app(settings)
+    return behind_stack(app, _stack_of(settings, app, app.build_middleware_stack()))
+
+
+def _stack_of(settings: Settings, app: FastAPI, served: ASGIApp | None = None) -> ApiStack:
     Samples(settings.home).remove_old()
     return build_stack(
         settings,
-        build_dashboard_app(settings),
+        app,
+        served,
         before_guard=lambda app, credentials: SessionLogin(app, credentials, settings.home),
         larger_bodies={
             f"{page.address}/{action.path}": action.max_body_bytes

@@ -6,8 +6,7 @@ from typing import Final, Literal, get_args
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
-from ecom_assets.settings.serving import NO_LIMIT, Rate
-from ecom_assets.settings.subjects import ByCommas
+from ecom_assets.settings.serving import NO_LIMIT, Networks, Rate
 
 STREAM: Final = "kafka://"
 """How the address of a stream begins."""
@@ -76,6 +75,12 @@ class CollectSettings(BaseSettings):
     collect_max_connections: int = Field(
         10_000, ge=1, description="Maximum number of connections to one process of the collector; further ones get 503"
     )
+    collect_connections_per_address: int = Field(
+        500,
+        ge=1,
+        description="Maximum number of connections of one client address to one process of the collector; further ones "
+        "get 503; trusted proxies have no such limit",
+    )
     collect_client_timeout_s: float = Field(
         10.0, gt=0, description="Seconds that a client may take to send its request to the collector"
     )
@@ -100,7 +105,7 @@ class CollectSettings(BaseSettings):
         description="Days before its arrival that an event of a key without the scope link may have happened; older "
         "ones are dead letters",
     )
-    collect_trusted_proxies: ByCommas = Field(
+    collect_trusted_proxies: Networks = Field(
         (), description="Addresses of proxies whose X-Forwarded-For names the collector's client, by commas"
     )
     collect_address: Literal["drop", "short"] = Field(

@@ -52,6 +52,19 @@ Rate = Annotated[str, AfterValidator(_is_rate)]
 """So many in a time, or `none`."""
 
 
+def _are_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for network in value:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            raise ValueError("is not an address or network, such as 10.0.0.5 or 10.0.0.0/8") from error
+    return value
+
+
+Networks = Annotated[ByCommas, AfterValidator(_are_networks)]
+"""Addresses or networks, by commas."""
+
+
 class ServingSettings(BaseSettings):
     """What `Settings` has for the API that `ecom api` serves."""
 
@@ -63,7 +76,7 @@ class ServingSettings(BaseSettings):
         SecretStr(""),
         description="API keys beside those of `ecom api-key create`, as SCOPES:KEY by commas, such as read+collect:KEY",
     )
-    api_trusted_proxies: ByCommas = Field(
+    api_trusted_proxies: Networks = Field(
         (), description="Addresses of proxies whose X-Forwarded-For names the client, by commas"
     )
     api_cors_origins: ByCommas = Field(
@@ -75,6 +88,18 @@ class ServingSettings(BaseSettings):
     api_stop_s: float = Field(10.0, gt=0, description="Seconds that open requests may take when the API stops")
     api_max_connections: int = Field(
         500, ge=1, description="Maximum number of connections; further ones get 503 with Retry-After"
+    )
+    api_connections_per_address: int = Field(
+        100,
+        ge=1,
+        description="Maximum number of connections of one client address; further ones get 503; trusted proxies have "
+        "no such limit",
+    )
+    api_streams_per_caller: int = Field(
+        20,
+        ge=1,
+        description="Maximum number of real-time streams that one key, or address without keys, may have open; further "
+        "ones get 429",
     )
     api_fresh_hours: float = Field(48.0, gt=0, description="Hours after which the published data are no longer fresh")
     api_cache_mb: int = Field(64, ge=0, description="Memory of the response cache in MB; 0 switches it off")
@@ -106,16 +131,6 @@ class ServingSettings(BaseSettings):
         (), description="Host names under which Dagster's UI is reached, besides those of this machine, by commas"
     )
     otel_endpoint: str = Field("", description="OTLP/HTTP address that traces of requests go to; needs the extra otel")
-
-    @field_validator("api_trusted_proxies")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            try:
-                ipaddress.ip_network(network, strict=False)
-            except ValueError as error:
-                raise ValueError("is not an address or network, such as 10.0.0.5 or 10.0.0.0/8") from error
-        return value
 
     @field_validator("jwt_secret")
     @classmethod

@@ -1,6 +1,7 @@
 """The API under another server's command: `uvicorn ecom_assets.api.app:app`, with settings from the environment."""
 
 import asyncio
+import importlib
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 import requests
+from fastapi import FastAPI
 
 from ecom_assets.api.app import create_app
 from ecom_assets.settings.settings import Settings
@@ -20,7 +22,11 @@ from ecom_assets_tests.api.test_process import PATIENCE_S, answers
 from ecom_assets_tests.command import environment
 from ecom_assets_tests.ports import free_port
 
-WAYS = {"app": ["ecom_assets.api.app:app"], "factory": ["--factory", "ecom_assets.api.app:create_app"]}
+WAYS = {
+    "asgi": ["ecom_assets.asgi:app"],
+    "app": ["ecom_assets.api.app:app"],
+    "factory": ["--factory", "ecom_assets.api.app:create_app"],
+}
 SALES = "/analytics/sales"
 
 
@@ -87,15 +93,20 @@ def test_the_app_is_what_python_code_expects(settings: Settings, monkeypatch: py
     for name in ("HOME", "EVENTS", "ORDERS"):
         monkeypatch.setenv(f"ECOM_{name}", str(getattr(settings, name.lower())))
 
-    app = create_app()
+    app: FastAPI = create_app()
 
-    async def question(peer: str, host: str) -> httpx.Response:
+    async def question(peer: str, host: str, path: str = SALES) -> httpx.Response:
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app, client=(peer, 50_000)), base_url=f"http://{host}"
         ) as client:
-            return await client.get(SALES)
+            return await client.get(path)
 
     answer = asyncio.run(question("testclient", "testserver"))
     assert (answer.status_code, answer.json()["data_as_of"]) == (200, "2026-02-09")
+    assert asyncio.run(question("testclient", "testserver", "/dashboard/overview")).status_code == 404
     peers = [("127.0.0.1", "localhost"), ("::1", "[::1]"), ("203.0.113.7", "127.0.0.1"), ("2001:db8::1", "[::1]")]
     assert [asyncio.run(question(*peer)).status_code for peer in peers] == [200, 200, 421, 421]
+    app = importlib.import_module("ecom_assets.asgi").app
+    assert [asyncio.run(question(*peer)).status_code for peer in peers] == [200, 200, 421, 421]
+    page = asyncio.run(question("127.0.0.1", "localhost", "/dashboard/overview"))
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")

@@ -118,7 +118,8 @@ def test_endless_header_lines_are_stopped(served: Running) -> None:
 
 
 def test_many_slow_clients_do_not_keep_others_waiting(served: Running) -> None:
-    slow = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(200)]
+    other = ("127.0.0.2", 0)
+    slow = [socket.create_connection(("127.0.0.1", served.port), source_address=other) for _ in range(200)]
     try:
         for connection in slow:
             connection.sendall(b"GET / HTTP/1.1\r\nx: ")

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -79,9 +80,33 @@ def test_beyond_its_connections_it_says_when_to_come_back(tmp_path: Path) -> Non
         assert client.post(EVENT).status_code == 200
 
 
+def test_one_address_holds_its_own_connections_and_health_is_always_answered(tmp_path: Path) -> None:
+    settings = collect_settings(tmp_path, collect_connections_per_address=2, collect_max_connections=3)
+    with collecting(settings) as client, ExitStack() as stack:
+        port = int(client.address.rpartition(":")[2])
+        for address in ("127.0.0.1", "127.0.0.1", "127.0.0.2"):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), source_address=(address, 0)))
+        time.sleep(0.1)
+        assert client.post(EVENT).status_code == 503
+        assert [client.get(path).status_code for path in ("/health", "/v1/health", "/health/live")] == [200] * 3
+
+
+def test_requests_that_wait_beyond_sixteen_close_their_connection(tmp_path: Path) -> None:
+    """Of 50,000 tiny requests on one connection, most are never read."""
+    with collecting(collect_settings(tmp_path)) as client, _connection(client) as flooding:
+        answers = b""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            flooding.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n" * 50_000)
+            while part := flooding.recv(65_536):
+                answers += part
+        assert answers.count(b"HTTP/1.1 200") < 500
+        assert client.post(EVENT).status_code == 200
+
+
 @pytest.mark.slow
 def test_ten_thousand_connections_are_held_and_answered(tmp_path: Path) -> None:
-    collector = start_process(tmp_path, free_port(), ECOM_COLLECT_MAX_CONNECTIONS="11000")
+    bounds = {"ECOM_COLLECT_MAX_CONNECTIONS": "11000", "ECOM_COLLECT_CONNECTIONS_PER_ADDRESS": "11000"}
+    collector = start_process(tmp_path, free_port(), **bounds)
     answers = asyncio.run(_many(int(collector.address.rpartition(":")[2]), 10_000))
     assert answers == 10_000
     assert len(collector.wait_for(10_000, within_s=60)) == 10_000

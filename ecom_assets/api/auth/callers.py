@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from starlette.types import Scope as Request
 
+from ecom_assets.api.openapi import extend_openapi
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
 
@@ -23,19 +24,15 @@ SCHEMES: Final = {
 
 def document_security(app: FastAPI) -> None:
     """Add the ways to send a key, and the operations that need one, to the OpenAPI document."""
-    described = app.openapi
+    extend_openapi(app, _add_security)
 
-    def with_security() -> dict[str, Any]:
-        document = described()
-        if "securitySchemes" not in document.setdefault("components", {}):
-            document["components"]["securitySchemes"] = SCHEMES
-            for path, operations in document["paths"].items():
-                if scope_for(path) is not None:
-                    for operation in operations.values():
-                        operation["security"] = [{name: []} for name in SCHEMES]
-        return document
 
-    app.openapi = with_security  # type: ignore[method-assign]  # FastAPI's documented way to change it
+def _add_security(document: dict[str, Any]) -> None:
+    document.setdefault("components", {})["securitySchemes"] = SCHEMES
+    for path, operations in document["paths"].items():
+        if scope_for(path) is not None:
+            for operation in operations.values():
+                operation["security"] = [{name: []} for name in SCHEMES]
 
 
 CALLER = "ecom.caller"

@@ -207,13 +207,17 @@ def is_origin_of(origin: str, host: str) -> bool:
 
 
 def counted_address(address: str) -> str:
-    """Return the name to count an address by; for IPv6 its /64 network, because a client can use all of it."""
+    """Return the name to count an address by; for IPv6 its /64 network, because a client can use all of it.
+
+    An IPv4 address in the form of IPv6, as a socket for both has it, is the IPv4 address.
+    """
     if ":" not in address:
         return address
     try:
-        return str(ipaddress.ip_network(f"{address.partition('%')[0]}/64", strict=False))
+        ip = ipaddress.IPv6Address(address.partition("%")[0])
     except ValueError:
         return address
+    return str(ip.ipv4_mapped or ipaddress.ip_network((ip, 64), strict=False))
 
 
 def credential_of(scope: Request) -> str:

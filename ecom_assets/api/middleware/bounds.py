@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.problems import RequestRefusal
 from ecom_assets.api.store.store import AGAIN_AFTER_S, IN_SCOPE, Cancellation
-from ecom_assets.api.streams import is_stream
+from ecom_assets.api.streams import OpenStreams, is_stream
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class RequestBounds:
     max_body_bytes: int
     client_timeout_s: float
     answer_timeout_s: float
+    streams: OpenStreams
     larger_bodies: Mapping[str, int] = field(default_factory=dict)
     _ending: set["asyncio.Future[None]"] = field(default_factory=set)
 
@@ -42,7 +43,9 @@ class RequestBounds:
         if isinstance(body, RequestRefusal):
             await body.response(scope)(scope, receive, send)
         elif is_stream(scope):
-            await self.app(scope, _replay(body, receive), send)
+            with self.streams.opened(scope) as refusal:
+                answer = self.app if refusal is None else refusal.response(scope)
+                await answer(scope, _replay(body, receive), send)
         else:
             await self._answer(scope, body, receive, send)
 
