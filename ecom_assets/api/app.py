@@ -134,15 +134,7 @@ def build_stack(
     if credentials.are_needed():
         document_security(app)
     redis = _redis(settings)
-    ad_hoc: AdHoc | None = getattr(app.state, "ad_hoc", None)
-    inner: ASGIApp = RequestBounds(
-        AdHocQuestions(served or app, ad_hoc, settings) if ad_hoc else served or app,
-        max_body_bytes=settings.api_max_body_bytes,
-        client_timeout_s=settings.api_client_timeout_s,
-        answer_timeout_s=settings.api_timeout_s,
-        streams=OpenStreams(settings.api_streams_per_caller),
-        larger_bodies=larger_bodies or {},
-    )
+    inner: ASGIApp = _bounded(settings, app, served or app, larger_bodies or {})
     if settings.api_cache_mb or redis:
         inner = AnswerCache(inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis)
     audit = AuditLog(settings.home)
@@ -155,6 +147,19 @@ def build_stack(
     if provider is not None:
         inner = Tracing(inner, provider)
     return ApiStack(RequestLog(Head(inner), app.state.metrics), app, audit, redis, provider)
+
+
+def _bounded(settings: Settings, app: FastAPI, served: ASGIApp, larger_bodies: Mapping[str, int]) -> ASGIApp:
+    """Return an app with the bounds of a request, in front of the processes that answer its ad-hoc questions."""
+    ad_hoc: AdHoc | None = getattr(app.state, "ad_hoc", None)
+    return RequestBounds(
+        AdHocQuestions(served, ad_hoc, settings) if ad_hoc else served,
+        max_body_bytes=settings.api_max_body_bytes,
+        client_timeout_s=settings.api_client_timeout_s,
+        answer_timeout_s=settings.api_timeout_s,
+        streams=OpenStreams(settings.api_streams_per_caller),
+        larger_bodies=larger_bodies,
+    )
 
 
 def _version_documentation(app: FastAPI) -> None:

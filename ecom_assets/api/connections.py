@@ -64,6 +64,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_served = True
         self._in_head = False
         self._in_body = False
+        self._head_bytes = 0
         self._unused_bytes = 0
         self._answering: RequestResponseCycle | None = None
         self._head_timer: asyncio.TimerHandle | None = None
@@ -104,30 +105,38 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; those after a body in chunks are ignored, as RFC 9110 lets servers do."""
-        if self._in_head:
-            super().on_header(name, value)
+        """Take a header, up to a limit; those after a body in chunks are ignored, as RFC 9110 lets servers do."""
+        if not self._in_head:
+            return
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MOST_HEAD_BYTES:  # at once: 40,000 tiny ones may be in one packet
+            self._refuse(TOO_LONG)
+            raise RefusedError
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Stop the timer for the head, and let the application answer, if there are not too many."""
-        head_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if head_bytes > MOST_HEAD_BYTES:
+        if self._head_bytes + len(self.url) > MOST_HEAD_BYTES:
             self._refuse(TOO_LONG)
             raise RefusedError
         self._refuse_too_many_waiting(MOST_WAITING - 1)
         self._head_ends()
         self._in_body, self._unused_bytes = True, 0
-        if not self._is_served and self.admission.serve(self, self._peer()):
-            self._is_served = True
-            self._await_end()
-        is_full = not self._is_served or len(self.tasks) >= self.admission.most
-        is_health_check = is_health(self.url.partition(b"?")[0].decode("latin-1"))
-        if is_health_check:
-            self.admission.keep(self)
-        self.app = TOO_MANY if is_full and not is_health_check else self.config.loaded_app
+        self.app = self._application()
         super().on_headers_complete()
         if not self._is_served:
             self.cycle.keep_alive = False
+
+    def _application(self) -> Any:  # noqa: ANN401 (any application)
+        """Return what answers a request: the application, or the refusal of a full server, which answers the health."""
+        if not self._is_served and self.admission.serve(self, self._peer()):
+            self._is_served = True
+            self._await_end()
+        if is_health(self.url.partition(b"?")[0].decode("latin-1")):
+            self.admission.keep(self)
+            return self.config.loaded_app
+        is_full = not self._is_served or len(self.tasks) >= self.admission.most
+        return TOO_MANY if is_full else self.config.loaded_app
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body, unless those of waiting requests are too large."""
@@ -184,6 +193,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _head_begins(self) -> None:
         self._in_head, self._unused_bytes = True, 0
+        self._head_bytes = 0
         self._head_timer = self.loop.call_later(self.client_timeout_s, self._refuse, TOO_SLOW)
 
     def _head_ends(self) -> None:
