@@ -38,7 +38,10 @@ LOST_PATH = "put back what the last `ecom run` here read, or run again with othe
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check: whether it is ok, what was found, and how to fix it if it is not."""
+    """The result of one check: whether it is ok, what was found, and how to fix it if it is not.
+
+    What is ok can have a `fix`, too: what is left to do for who wants it.
+    """
 
     subject: str
     ok: bool
@@ -52,6 +55,14 @@ class Problem:
 
     detail: str
     fix: str = "see the sentence above"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What is in order and may still be other than its owner wants, and what to do then."""
+
+    detail: str
+    fix: str
 
 
 def doctor(as_json: Json = False) -> None:
@@ -74,7 +85,7 @@ def diagnose() -> list[Finding]:
         settings = load_settings()
     except EcomError as error:
         return [Finding("settings", ok=False, found=str(error), fix=WRONG_SETTING)]
-    looks: dict[str, Callable[[Settings], str | Problem]] = {
+    looks: dict[str, Callable[[Settings], str | Problem | Advice]] = {
         "settings": _settings,
         "versions": _versions,
         "disk": _disk,
@@ -89,18 +100,19 @@ def diagnose() -> list[Finding]:
         "lineage": _lineage,
         "publishing": _publishing,
         "api": _api,
+        "keys": _keys,
     }
     return [_finding(name, look, settings) for name, look in looks.items()]
 
 
-def _finding(subject: str, look: Callable[[Settings], str | Problem], settings: Settings) -> Finding:
+def _finding(subject: str, look: Callable[[Settings], str | Problem | Advice], settings: Settings) -> Finding:
     try:
         result = look(settings)
     except EcomError as error:
         result = Problem(str(error))
     if isinstance(result, str):
         return Finding(subject, ok=True, found=result)
-    return Finding(subject, ok=False, found=result.detail, fix=result.fix)
+    return Finding(subject, isinstance(result, Advice), result.detail, result.fix)
 
 
 def _settings(settings: Settings) -> str | Problem:
@@ -108,12 +120,19 @@ def _settings(settings: Settings) -> str | Problem:
         require_rules(settings)
     except EcomError as error:
         return Problem(str(error), WRONG_SETTING)
-    if remembered := paths_of_last_run(settings):  # which `ecom api` and `ecom ui` take, too
-        try:
-            require_rules(load_settings(**{_field_of(name): path for name, path in remembered.items()}))
-        except EcomError as error:
-            return Problem(str(error), LOST_PATH)
+    try:
+        require_rules(_with_remembered(settings))
+    except EcomError as error:
+        return Problem(str(error), LOST_PATH)
     return f"{len(Settings.model_fields)} known, all well"
+
+
+def _with_remembered(settings: Settings) -> Settings:
+    """Return settings with the paths of the last run, which `ecom api` and `ecom ui` take, too."""
+    remembered = paths_of_last_run(settings)
+    if not remembered:
+        return settings
+    return load_settings(**{_field_of(name): path for name, path in remembered.items()})
 
 
 def _field_of(variable: str) -> str:
@@ -293,3 +312,46 @@ def _api(settings: Settings) -> str | Problem:
         "who holds a key or a token" if credentials.are_needed() else "everybody on this machine, as no key was made"
     )
     return f"answers {callers}, at {settings.api_host}:{settings.api_port}"
+
+
+def _keys(settings: Settings) -> str | Advice:
+    """Report which keys in pages sent aliases, which only keys with the scope `link` may send.
+
+    It fails nobody's check: a stranger can send aliases with such a key.
+    """
+    from ecom_assets.collector.sent_aliases import public_keys, refused_aliases  # noqa: PLC0415 (loads the collector)
+
+    public = public_keys(settings)
+    landing = _with_remembered(settings)
+    refused = [
+        f"{count:,} by {public.get(caller, caller or 'pages without a key')}"
+        for caller, count in sorted(refused_aliases(landing).items())
+    ]
+    joined = _alias_count(settings) if public else 0
+    if not (refused or joined):
+        return f"{len(public)} may send events and join no users" if public else "none may send events from pages"
+    found = [f"aliases were refused: {', '.join(refused)}"] if refused else []
+    if joined:
+        found.append(
+            f"staging.identity_aliases has {joined:,}, and before there was the scope link, "
+            f"{', '.join(public.values())} could send aliases"
+        )
+    return Advice(
+        "; ".join(found),
+        "a server that sends aliases needs a key of `ecom api-key create --scope collect --scope link`; take aliases "
+        "that you do not know out of the landing files, and run with --allow-withdrawal",
+    )
+
+
+def _alias_count(settings: Settings) -> int | None:
+    """Return the number of aliases of the warehouse; None if it is not there, or in use."""
+    from ecom_assets.identity.contracts import IdentityAliases  # noqa: PLC0415 (only needed here)
+
+    engine = new_engine(settings, read_only=True)
+    if not engine.exists():
+        return None
+    try:
+        with closing(engine.open()):
+            return engine.row_count(IdentityAliases) if engine.has(IdentityAliases) else None
+    except EcomError:  # the check of the warehouse says so
+        return None

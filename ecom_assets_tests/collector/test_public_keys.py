@@ -20,7 +20,7 @@ from ecom_assets.collector.rights import SendingRights, rights_of
 from ecom_assets.collector.sealing import SegmentSealer
 from ecom_assets.collector.segments import SegmentLayout
 from ecom_assets_tests.collector.served import CollectClient, collect_settings, collecting
-from ecom_assets_tests.command import ecom
+from ecom_assets_tests.command import FEW_TABLES, HEADER, ecom
 from ecom_assets_tests.hypothesis_settings import examples
 
 SHOP, OTHER = "https://shop.example", "https://other.example"
@@ -338,3 +338,37 @@ def test_a_key_whose_limits_contradict_its_scopes_is_not_made(tmp_path: Path) ->
     ).json
     assert made["event_types"] == ["mail_open"]
     assert "mail_open" in ecom("api-key", "list", home=tmp_path).out
+
+
+def keys_of_doctor(home: Path, **environment: str) -> dict[str, Any]:
+    findings = json.loads(ecom("doctor", "--json", home=home, env=environment).out)
+    return next(finding for finding in findings if finding["subject"] == "keys")
+
+
+def test_doctor_names_the_keys_that_sent_aliases(tmp_path: Path) -> None:
+    settings, events = collect_settings(tmp_path), str(tmp_path / "events")
+    assert keys_of_doctor(settings.home)["found"] == "none may send events from pages"
+    made, key = KeyFile(settings.home).create("shop", (Scope.COLLECT,), (SHOP,))
+    KeyFile(settings.home).create("server", (Scope.COLLECT, Scope.LINK))
+    with collecting(settings) as client:
+        client.post({"key": key, "batch": [NATIVE_ALIAS, NATIVE_ALIAS, {"event_type": "x", "user_id": "anna"}]})
+        client.wait_for(1)
+        client.wait_for_letters(2)
+        assert keys_of_doctor(settings.home)["found"] == "1 may send events and join no users"
+        finding = keys_of_doctor(settings.home, ECOM_EVENTS=events)
+    # not a failure, since anybody can send an alias with the key of a page
+    assert (finding["ok"], finding["found"]) == (True, f"aliases were refused: 2 by key {made.key_id} (shop)")
+    assert "--scope collect --scope link" in finding["fix"]
+
+
+def test_doctor_says_that_stored_aliases_may_be_of_a_key_in_a_page(tmp_path: Path) -> None:
+    lines = [f"{HEADER},properties", 'j1,anna,alias,2026-01-01T09:00:00Z,,,,,,,"{""previous_id"": ""berta""}"']
+    (tmp_path / "events.csv").write_text("\n".join(lines) + "\n")
+    assert ecom("run", "--events", tmp_path / "events.csv", *FEW_TABLES, home=tmp_path / "home").exit_code == 0
+    assert not keys_of_doctor(tmp_path / "home")["fix"], "no key is in a page"
+    made, _ = KeyFile(tmp_path / "home").create("shop", (Scope.COLLECT,))
+    finding = keys_of_doctor(tmp_path / "home")
+    assert finding["found"] == (
+        "staging.identity_aliases has 1, and before there was the scope link, "
+        f"key {made.key_id} (shop) could send aliases"
+    )
