@@ -1,7 +1,7 @@
 """The Dagster definitions, built from the settings: assets, checks, jobs, schedules and sensors."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,6 @@ from ecom_assets.automation.jobs import (
     source_job,
 )
 from ecom_assets.automation.landing import (
-    LANDING_FILES,
     compaction_asset,
     compaction_job,
     compaction_schedule,
@@ -137,7 +136,7 @@ def build_definitions(
     return dg.Definitions(
         assets=[*expected_assets(assets, BY_KEY, settings.timezone, idle), *observed],
         asset_checks=check_steps(checks(settings), table_assets(settings), pool),
-        jobs=[*jobs(settings), *manual_jobs(settings, resources or {}, pool)],
+        jobs=[*jobs(settings, {asset.key for asset in assets}), *manual_jobs(settings, resources or {}, pool)],
         schedules=schedules(settings),
         sensors=sensors(settings),
         resources={**platform_resources(settings, progress, idle), **(resources or {})},
@@ -145,18 +144,29 @@ def build_definitions(
     )
 
 
-@dg.definitions
-def defs() -> dg.Definitions:
-    """Return the definitions for the settings in the environment; Dagster's own commands load this.
+def defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Return the definitions for the settings in the environment, for `dg.Definitions.merge(defs(), …)` too.
 
     Without own data in the settings they are for the files of the last `ecom run`, as in `ecom ui`.
+
+    Args:
+        resources: Dagster resources that replace the platform's own, by key.
     """
     keep_private()
     collect_rarely()
     hand_on(paths_of_last_run(load_settings()))
     settings = with_first_partition(load_settings())
     explain_missing_partition(today_in(settings.timezone))
-    return build_definitions(settings)
+    return build_definitions(settings, resources=resources)
+
+
+@dg.definitions
+def code_location() -> dg.Definitions:
+    """Return the definitions; Dagster's own commands load this.
+
+    `defs` is a plain function: Dagster prefers a lazy definition to all else in a file that imports one.
+    """
+    return defs()
 
 
 def table_assets(settings: Settings) -> list[TableAsset]:
@@ -237,8 +247,11 @@ def sources_of(settings: Settings) -> dict[dg.AssetKey, frozenset[str]]:
     return result
 
 
-def jobs(settings: Settings) -> list[Any]:
-    """Return the jobs of all tables and of each configured source, and those of the report and of watched numbers."""
+def jobs(settings: Settings, keys: Set[dg.AssetKey]) -> list[Any]:
+    """Return the jobs of all tables and of each configured source, and those of the report and of watched numbers.
+
+    `keys` are those of the platform's assets.
+    """
     skipped, lands = without_source(settings), _lands_files(settings)
     entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
     left_out = {*skipped, *(AUTOMATED - unpublished(settings))}
@@ -246,13 +259,16 @@ def jobs(settings: Settings) -> list[Any]:
     # If there are orders, segments and value are computed from them, so the events job leaves them out.
     of_orders = {asset.key for asset in VALUE_ASSETS} if ORDERS in known_sources(settings) else set()
     return [
-        everything_job({*skipped, *([LANDING_FILES] if lands else [])}),
+        everything_job(sorted(keys - skipped)),
         *([compaction_job()] if lands else []),
         *([extraction_job(settings)] if settings.extracts else []),
         *([report_job(settings)] if settings.report_email else []),
         watch_job(settings),
         board_job(settings),
-        *(source_job(name, key, left_out | (of_orders if name == EVENTS else set())) for name, key in present.items()),
+        *(
+            source_job(name, key, sorted(keys - left_out - (of_orders if name == EVENTS else set())))
+            for name, key in present.items()
+        ),
     ]
 
 

@@ -5,7 +5,7 @@ run ends; its config says which days.
 """
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import TracebackType
@@ -26,11 +26,14 @@ from ecom_assets.tables.days import ONE_DAY
 EVERYTHING = "everything"
 
 
-def everything_job(skipped: Collection[dg.AssetKey] = ()) -> Any:  # noqa: ANN401 (Dagster does not export the class of this)
-    """Return the job that materializes every table but the `skipped` ones, with its checks, for the days of the run."""
+def everything_job(keys: Iterable[dg.AssetKey]) -> Any:  # noqa: ANN401 (Dagster does not export the class of this)
+    """Return the job that materializes the platform's assets, with their checks, for the days of the run.
+
+    They are listed, since a shop's own assets beside them may be partitioned otherwise, and a job has one partitioning.
+    """
     return dg.define_asset_job(
         EVERYTHING,
-        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*skipped),
+        selection=dg.AssetSelection.assets(*keys),
         description="Every table, with its checks, for the days of the run.",
     )
 
@@ -46,11 +49,11 @@ def job_of_steps(name: str, description: str, *steps: dg.OpDefinition) -> dg.Job
     return job
 
 
-def source_job(name: str, source: dg.AssetKey, left_out: Collection[dg.AssetKey]) -> Any:  # noqa: ANN401 (as above)
-    """Return the job that loads `source` and computes everything downstream, except the assets `left_out`."""
+def source_job(name: str, source: dg.AssetKey, keys: Iterable[dg.AssetKey]) -> Any:  # noqa: ANN401 (as above)
+    """Return the job that loads `source` and computes those of the assets `keys` that are downstream."""
     return dg.define_asset_job(
         name,
-        selection=dg.AssetSelection.assets(source).downstream() - dg.AssetSelection.assets(*left_out),
+        selection=dg.AssetSelection.assets(source).downstream() & dg.AssetSelection.assets(*keys),
         description=f"{source.to_user_string()} and what is built on it, with its checks, for the days of the run.",
     )
 

@@ -338,5 +338,5 @@ def _assets(
     graph = context.repository_def.asset_graph
     if request.kind == RELEASE:
         downstream = dg.AssetSelection.assets(asset_key(HeldOrderDays)).downstream().resolve(graph)
-        return set(downstream) & set(graph.materializable_asset_keys)
+        return set(downstream) & context.repository_def.get_job(EVERYTHING).asset_layer.selected_asset_keys
     return {dg.AssetKey(["export", request.subject]), *reported}

@@ -1,4 +1,7 @@
-"""The IO manager: it passes lazy tables to assets, and writes what they return. Nothing else writes a table."""
+"""The IO manager: it passes lazy tables to assets, and writes what they return. Nothing else writes a table.
+
+Assets that are none of the platform's tables, such as a shop's own beside them, get Dagster's own IO manager.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Set
@@ -10,6 +13,7 @@ import dagster as dg
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
+from ecom_assets.errors import WarehouseError
 from ecom_assets.tables.asset import PARTITION, RANGE_START, WHOLE_TABLE, column_schema, require_days
 from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.days import Days
@@ -173,18 +177,33 @@ class WarehouseIOManager(dg.IOManager):
         if cut and not has_raw and not {PARTITION, RANGE_START} & run.tags.keys():
             require_days(Days(()))
 
-    def load_input(self, context: dg.InputContext) -> ir.Table:
-        """Return the input's table, lazily: the partitions that the asset reads, or all of it."""
-        contract = self.contracts[context.asset_key.to_user_string()]
+    def load_input(self, context: dg.InputContext) -> Any:  # noqa: ANN401 (what others stored, too)
+        """Return the input's table, lazily: the partitions that the asset reads, or all of it.
+
+        An input that is annotated as a frame of pandas or a table of PyArrow is that.
+        """
+        contract = self._contract_of(context)
+        if contract is None:
+            return _dagsters_own(context).load_input(context)
         table = self.engine.table(contract)
         metadata = context.definition_metadata or {}
-        if contract.day_column is None or metadata.get(WHOLE_TABLE) or not context.has_asset_partitions:
-            return table
-        return table.filter(_days_of(context).contain(table[contract.day_column]))
+        if contract.day_column and not metadata.get(WHOLE_TABLE) and context.has_asset_partitions:
+            table = table.filter(_days_of(context).contain(table[contract.day_column]))
+        convert = CONVERSIONS.get(_type_name(context.dagster_type.typing_type))
+        return convert(table) if convert else table
 
-    def handle_output(self, context: dg.OutputContext, obj: ir.Table | SliceOutput | DayByDay) -> None:
-        """Replace the slice that the asset computed, and report what was written."""
-        contract = self.contracts[context.asset_key.to_user_string()]
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:  # noqa: ANN401 (as above)
+        """Replace the slice that the asset computed, and report what was written.
+
+        Raises:
+            WarehouseError: An asset that is no table of the platform returned an Ibis table.
+        """
+        contract = self._contract_of(context)
+        if contract is None:
+            if isinstance(obj, ir.Expr | SliceOutput):
+                raise WarehouseError(_no_table(context))
+            _dagsters_own(context).handle_output(context, obj)
+            return
         self.progress.began(contract.qualified_name())
         self.engine.run_id = context.run_id
         started = time.monotonic()
@@ -216,6 +235,10 @@ class WarehouseIOManager(dg.IOManager):
         explanation = self._explanation(contract, rows, days, written)
         warning = self._warning(context, contract, obj, written)
         context.step_context.add_asset_metadata({**of_run, **warning, **explanation}, context.asset_key, newest)
+
+    def _contract_of(self, context: dg.InputContext | dg.OutputContext) -> type[Table] | None:
+        """Return the contract of the platform's table that is written or read; None if it is something else."""
+        return self.contracts.get(context.asset_key.to_user_string()) if context.has_asset_key else None
 
     def _guarded(
         self,
@@ -343,6 +366,38 @@ class WarehouseIOManager(dg.IOManager):
         lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
         lines += [" | ".join(shown[name] or _cell(name, value) for name, value in record.items()) for record in records]
         return "\n".join(f"| {line} |" for line in lines)
+
+
+def _to_pandas(table: ir.Table) -> Any:  # noqa: ANN401 (nothing else here needs pandas)
+    # Ibis's own way sets an option that pandas has deprecated.
+    return table.to_pyarrow().to_pandas()
+
+
+CONVERSIONS: Mapping[str, Callable[[ir.Table], Any]] = {
+    "pandas.DataFrame": _to_pandas,
+    "pyarrow.lib.Table": ir.Table.to_pyarrow,
+}
+"""How an input becomes what it is annotated as."""
+
+
+def _type_name(kind: Any) -> str:  # noqa: ANN401 (a class, or a form of `typing`)
+    """Return the module and the name of a class; no name of another kind of annotation."""
+    return f"{kind.__module__}.{kind.__qualname__}" if isinstance(kind, type) else ""
+
+
+def _dagsters_own(context: dg.InputContext | dg.OutputContext) -> dg.IOManager:
+    """Return the IO manager that Dagster uses where none is set: files in the folder of its instance."""
+    folder = context.step_context.instance.storage_directory()
+    return dg.FilesystemIOManager(base_dir=folder).create_io_manager(dg.build_init_resource_context())
+
+
+def _no_table(context: dg.OutputContext) -> str:
+    """Return what is wrong where an asset of others returns a table of the warehouse."""
+    return (
+        f"the asset {context.asset_key.to_user_string()} returned an Ibis table, which is stored for tables with a "
+        "contract only; return its rows, such as `.to_pyarrow()`,, or name an IO manager of your own by "
+        "io_manager_key."
+    )
 
 
 def _of_run(days: Days | None, written: Written, took_s: float) -> dict[str, Any]:
