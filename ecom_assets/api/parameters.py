@@ -82,10 +82,27 @@ class SlicedOfDays(DaysParameters, Sliced):
     """Which days to cover, and which rows of a short list to return."""
 
 
+CHANGES_NOTHING: Final = "Accepted as by other routes"
+"""How the description of a parameter starts that old clients send and an answer does not depend on."""
+ANY_DAYS: Final = f"{CHANGES_NOTHING}; the answer is about one moment, see `definition`"
+
+
+class AnyDays(Parameters):
+    """Days as other routes take them, of an answer about one moment, which they do not change."""
+
+    time_range: TimeRange | None = Field(None, description=ANY_DAYS)
+    start_date: Day | None = Field(None, description=ANY_DAYS)
+    end_date: Day | None = Field(None, description=ANY_DAYS)
+
+
+class SlicedOfAnyDays(AnyDays, Sliced):
+    """Which rows to return of a short list about one moment."""
+
+
 class DaysWithoutList(DaysParameters):
     """Which days to cover, of an answer that is one row."""
 
-    limit: int | None = Field(None, ge=1, le=MOST_ROWS, description="Accepted as by other routes; here is no list")
+    limit: int | None = Field(None, ge=1, le=MOST_ROWS, description=f"{CHANGES_NOTHING}; here is no list")
 
 
 class Paged(Sliced):
@@ -236,6 +253,7 @@ def request_context(request: Request, response: Response) -> Iterator[RequestCon
 Context = Annotated[RequestContext, Depends(request_context)]
 OfDays = Annotated[DaysWithoutList, Query()]
 JustSliced = Annotated[Sliced, Query()]
+SlicedAnyDays = Annotated[SlicedOfAnyDays, Query()]
 DaysSliced = Annotated[SlicedOfDays, Query()]
 
 

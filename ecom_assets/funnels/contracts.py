@@ -71,7 +71,9 @@ class ConversionFunnel(Table):
     product_category = text("First category seen in the attempt, `(none)` without one, `(all)` for the total")
     step = count("Place of the step, from 1", unit="place", example=1)
     event_type = text("The step's event type", example="page_view")
-    unit_count = count("Sessions or visitors that reached the step", unit="units", example=10985)
+    unit_count = count(
+        "Sessions, or visitors who started on the day, that reached the step", unit="units", example=10985
+    )
     conversion_from_start_rate = rate("Share of those at step 1", nullable=True, example=1.0)
     conversion_from_previous_rate = rate("Share of those at the step before", nullable=True, example=1.0)
 

@@ -256,3 +256,17 @@ def test_the_pages_that_describe_the_api_come_from_it_alone(api: Api, page: str)
 def test_the_document_of_the_api_has_its_version_in_its_path_too(api: Api) -> None:
     assert api.json("/v1/openapi.json") == api.json("/openapi.json")
     assert api.get("/v1/docs/oauth2-redirect").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/analytics/customers/segments", "/analytics/inventory/alerts", "/analytics/realtime"],
+)
+def test_days_change_nothing_in_an_answer_about_one_moment(api: Api, path: str) -> None:
+    """Old clients send `time_range` to every route; these answers say what it means for them."""
+    custom = {"time_range": "custom", "start_date": "2026-01-01", "end_date": "2026-01-02"}
+    answers = [api.json(path, **query) for query in ({}, {"time_range": "week"}, custom)]
+    assert "whatever days are asked for" in answers[0]["definition"]["time_range"]
+    lists = [{name: answer.get(name) for name in ("segments", "alerts", "funnel")} for answer in answers]
+    assert lists[0] == lists[1] == lists[2]
+    assert api.get(path, time_range="fortnight").status_code == 422

@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from ecom_assets.api.auth.callers import VERSION_PREFIX
+from ecom_assets.api.parameters import CHANGES_NOTHING
 from ecom_assets.errors import did_you_mean
 
 AD_HOC: Final = "ad hoc"
@@ -96,7 +97,7 @@ def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
 
 
 def _question(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> ApiQuestion:
-    parameters = [field for field in operation.get("parameters", ()) if field["name"] not in NOT_FOR_TOOLS]
+    parameters = [field for field in operation.get("parameters", ()) if _is_for_tools(field)]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     body = document["components"]["schemas"].get(body.get("$ref", "").removeprefix(IN_DOCUMENT), body)
     of_body = {name: field for name, field in body.get("properties", {}).items() if name not in NOT_FOR_TOOLS}
@@ -120,6 +121,11 @@ def _question(document: Mapping[str, Any], path: str, method: str, operation: Ma
         answer_schema=_self_contained(document, answer),
         in_query={names[field["name"]]: field["name"] for field in parameters if field["in"] == "query"},
     )
+
+
+def _is_for_tools(parameter: Mapping[str, Any]) -> bool:
+    changes_nothing = parameter.get("description", "").startswith(CHANGES_NOTHING)
+    return parameter["name"] not in NOT_FOR_TOOLS and not changes_nothing
 
 
 def _name(operation_id: str, path: str, method: str) -> str:

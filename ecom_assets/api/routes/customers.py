@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field
 from ecom_assets.api.parameters import (
     PREVIOUS,
     Context,
-    JustSliced,
     OfDays,
     PagedDaysParameters,
     Sliced,
+    SlicedAnyDays,
     SoldAnswer,
     change_of,
     row_of,
@@ -144,10 +144,13 @@ def customers(context: Context, parameters: OfDays) -> dict[str, Any]:
 
 
 @router.get("/analytics/customers/segments", response_model=CurrentSegmentsAnswer, summary="Customers by RFM segment")
-def customer_segments(context: Context, parameters: JustSliced) -> dict[str, Any]:
+def customer_segments(context: Context, parameters: SlicedAnyDays) -> dict[str, Any]:
     """Return the customers, orders and revenue of each of eleven segments."""
     result = {"source": sales_source(context.reading), "segments": customer_queries.segments(context.reading)}
-    definition = definition_of(CurrentSegmentsAnswer, "segment", "revenue_amount")
+    definition = {
+        **definition_of(CurrentSegmentsAnswer, "segment", "revenue_amount"),
+        "time_range": "Segments are as of the newest day of sales, whatever days are asked for",
+    }
     return context.answer(parameters, definition, parameters.cut(result, "segments"), "sales")
 
 

@@ -45,8 +45,8 @@ class Funnelled(BaseModel):
     """A funnel and the carts of a period."""
 
     steps: list[ConversionStep] = Field(
-        description="How many visits, or visitors, came to each step, by the day on which they began; none where "
-        "nobody came"
+        description="How many visits came to each step, by the day on which they began; of visitors, each counts once "
+        "a day. None where nobody came"
     )
     conversion_rate: float | None = field_of(ConversionMeasures.conversion_rate)
     abandonment: Abandonment = Field(

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from ecom_assets.api.parameters import (
     PREVIOUS,
     SOURCE,
+    AnyDays,
     Context,
     DaysSliced,
     Paged,
@@ -145,7 +146,7 @@ class Alert(row_of(InventoryAlerts.columns)):  # type: ignore[misc]  # a model o
     alert: contracts.Alert = field_of(InventoryAlerts.alert)
 
 
-class AlertsParameters(Paged):
+class AlertsParameters(AnyDays, Paged):
     """Which alerts to return."""
 
     alert: contracts.Alert | None = Field(None, description="Only alerts of this kind")
@@ -218,5 +219,9 @@ def categories(context: Context, parameters: Annotated[PagedDaysParameters, Quer
 def inventory_alerts(context: Context, parameters: Annotated[AlertsParameters, Query()]) -> dict[str, Any]:
     """Return the products that are out of stock, low, overstocked or without a sale for a long time."""
     result = product_queries.inventory_alerts(context.reading, parameters.alert, parameters.page)
-    definition = definition_of(AlertsAnswer, "alert") | vars(InventoryRule())
+    definition = {
+        **definition_of(AlertsAnswer, "alert"),
+        **vars(InventoryRule()),
+        "time_range": "Alerts are of the newest stock, whatever days are asked for",
+    }
     return context.answer(parameters, definition, result, "stock")

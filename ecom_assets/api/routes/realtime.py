@@ -17,7 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.api.parameters import MOST_ROWS, Parameters, refuse_repeated
+from ecom_assets.api.parameters import MOST_ROWS, AnyDays, refuse_repeated
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.store import (
     NothingPublishedError,
@@ -149,7 +149,7 @@ class MinutesCovered(BaseModel):
     timezone: str = Field(description="The zone of these instants", examples=["UTC"])
 
 
-class RealTimeParameters(Parameters):
+class RealTimeParameters(AnyDays):
     """How many products and pages of each window to return."""
 
     limit: int = Field(10, ge=1, le=MOST_ROWS, description="Most products, and pages, of a window to return")
@@ -286,7 +286,12 @@ def realtime(
     return {
         **result,
         "windows": windows,
-        "definition": definition_of(RealTimeAnswer, *DEFINED) | {"rule": asdict(rule), "most_bytes": MOST_BYTES},
+        "definition": {
+            **definition_of(RealTimeAnswer, *DEFINED),
+            "time_range": "Numbers are of the last minutes, whatever days are asked for",
+            "rule": asdict(rule),
+            "most_bytes": MOST_BYTES,
+        },
         "range": {"start_at": longest["start_at"], "end_at": longest["end_at"], "timezone": "UTC"},
         "data_as_of": result["newest_event_at"],
         "currency": settings.known_currency or None,

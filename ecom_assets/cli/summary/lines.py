@@ -94,6 +94,12 @@ def _behaviour_lines(summary: Mapping[str, Any]) -> list[str]:
     return lines + _funnel_lines(summary["funnels"])
 
 
+FUNNEL_UNITS: Final = {
+    "session": "per session, by the day it started",
+    "visitor": "per visitor and day: a visitor counts on each day on which they started",
+}
+
+
 def _funnel_lines(funnels: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return a chart of each funnel that has counts."""
     lines = []
@@ -101,7 +107,7 @@ def _funnel_lines(funnels: Mapping[str, Mapping[str, Any]]) -> list[str]:
         title = "Funnel" if name == DEFAULT_NAME else f"Funnel {name}"
         for unit, steps in of_units.items():
             if steps:
-                lines += ["", f"{title} per {unit}, by the day it started", *funnel_chart(steps)]
+                lines += ["", f"{title} {FUNNEL_UNITS[unit]}", *funnel_chart(steps)]
     return lines
 
 
