@@ -20,6 +20,7 @@ from ecom_assets.api.admission import MOST_RESERVED, Admission
 from ecom_assets.api.auth.callers import is_health
 from ecom_assets.api.middleware.request_log import json_lines
 from ecom_assets.api.problems import RETRY_S
+from ecom_assets.errors import WorkError
 
 MOST_HEAD_BYTES: Final = 32_768
 """The limit for the request line and the headers; those of browsers and proxies stay below 16 KB."""
@@ -300,6 +301,7 @@ def bounded_config(
         app,
         http=bounds.protocol(),
         ws="none",
+        lifespan="on",  # an application that cannot start must not come up and answer 500 to all
         log_config=None,
         access_log=False,
         server_header=False,
@@ -322,7 +324,11 @@ def _allow_files(count: int) -> int:
 def run_server(
     config: uvicorn.Config, sockets: list[socket.socket] | None = None, *, until_parent_ends: bool = False
 ) -> None:
-    """Run a server until SIGINT, SIGTERM or the end of the parent process; requests in progress are finished first."""
+    """Run a server until SIGINT, SIGTERM or the end of the parent process; requests in progress are finished first.
+
+    Raises:
+        WorkError: Its application could not start.
+    """
     # uvicorn stops gracefully, and then raises the signal again for earlier handlers; the handlers set here ignore it.
     for stop_signal in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop_signal, lambda *_: None)
@@ -334,6 +340,8 @@ async def _serve(server: uvicorn.Server, sockets: list[socket.socket] | None, *,
     watching = asyncio.create_task(stop_with_parent(server)) if until_parent_ends else None
     try:
         await server.serve(sockets=sockets)
+    except SystemExit as end:  # of uvicorn, where the application cannot start or the port cannot be listened on
+        raise WorkError("The server could not start; fix the error above and start it again.") from end
     finally:
         if watching is not None:
             watching.cancel()

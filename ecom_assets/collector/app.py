@@ -54,7 +54,9 @@ from ecom_assets.collector.segments import (
     segments_folder,
 )
 from ecom_assets.collector.visitors import cookie_header, country_lookup, device_of, kept_agent, kept_properties
+from ecom_assets.errors import EcomError, WorkError, system_reason
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.landing import make_folder
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0)
@@ -129,6 +131,8 @@ class Collector:
             EcomError: The keys or the file of countries cannot be read, or everybody could send events.
         """
         self.settings = settings
+        self.failure: EcomError | None = None
+        """Why it could not start; None if it could, or has not tried."""
         self._landing = landing
         self._clock = clock
         self._zone = ZoneInfo(settings.timezone)
@@ -147,8 +151,21 @@ class Collector:
         }
 
     def start(self) -> None:
-        """Take the segments' lock, and start the threads that write and seal."""
-        self._segments = SegmentWriter(segments_folder(self.settings.home))
+        """Make the folders, take the segments' lock, and start the threads that write and seal.
+
+        Raises:
+            WorkError: A folder cannot be made or written.
+        """
+        folder = segments_folder(self.settings.home)
+        try:
+            make_folder(self._landing)
+            self._segments = SegmentWriter(folder)
+        except OSError as error:
+            path = error.filename or folder
+            raise WorkError(
+                f"The collector cannot write {path} ({system_reason(error)}); make it a folder that may be written, "
+                "or set ECOM_HOME or --events to another one."
+            ) from error
         self._commits = GroupCommit(self._segments.append, self.settings.collect_waiting_mb * MB)
         self._sealing = SealingThread(self.settings, self._landing, self._segments, self.metrics.sealed)
 
@@ -181,7 +198,12 @@ class Collector:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        self.start()
+        try:
+            self.start()
+        except EcomError as error:
+            self.failure = error
+            await send({"type": "lifespan.startup.failed", "message": ""})
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self.stop()

@@ -8,7 +8,7 @@ import uvicorn
 
 from ecom_assets.api.connections import ConnectionBounds, bounded_config, run_server
 from ecom_assets.collector.app import Collector
-from ecom_assets.errors import UsageError
+from ecom_assets.errors import UsageError, WorkError
 from ecom_assets.settings.settings import Settings
 
 BACKLOG: Final = 4_096
@@ -20,12 +20,15 @@ def serve_collector(settings: Settings, landing: Path, *, until_parent_ends: boo
     """Take events until SIGINT or SIGTERM; requests in progress are answered, and segments sealed.
 
     Raises:
-        EcomError: A setting is wrong, the port is taken, or everybody could send events.
+        EcomError: A setting is wrong, the port is taken, a folder cannot be made, or everybody could send events.
     """
     collector = Collector(settings, landing)
     config = new_collect_config(settings, collector)
     with listening(settings.collect_host, settings.collect_port) as listener:
-        run_server(config, [listener], until_parent_ends=until_parent_ends)
+        try:
+            run_server(config, [listener], until_parent_ends=until_parent_ends)
+        except WorkError as error:
+            raise collector.failure or error from error
 
 
 def new_collect_config(settings: Settings, collector: Collector) -> uvicorn.Config:

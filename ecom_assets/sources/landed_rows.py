@@ -18,13 +18,17 @@ from ecom_assets.sources.customer_api.records import CustomerMapping, read_id
 from ecom_assets.sources.files.currency import with_currency
 from ecom_assets.sources.files.fit import columns_used
 from ecom_assets.sources.files.mapping import LEFT_OUT, IdField, RecordMapping, TimeField
+from ecom_assets.sources.files.nesting import is_deeper
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.shape import ADDED, RowShape, as_json, documents_in, records_in, rows_of
-from ecom_assets.sources.files.sql import CURRENCY
+from ecom_assets.sources.files.sql import CURRENCY, MAX_DEPTH
 from ecom_assets.sources.landing import LANDED, LANDED_CUSTOMERS, landed_schema
 from ecom_assets.warehouse.sql_text import ident, select, text
 
 UNREADABLE: Final = "unreadable"
+TOO_DEEP: Final = "nested_too_deeply"
+"""The reason of a message that the engine's reader would find damaged; it is found before, since a whole batch is
+divided again and again to find one such message."""
 EMPTY: Final = "empty"
 NO_ID: Final = "no_customer_id"
 NOT_THE_MESSAGES: Final = (duckdb.OperationalError, duckdb.FatalException, duckdb.InterruptException, OSError)
@@ -216,6 +220,9 @@ def _made_of(
     refused = dict(reasons or {})
     for position, value in enumerate(values):
         if position in refused:
+            continue
+        if value and is_deeper(value, MAX_DEPTH):
+            refused[position] = TOO_DEEP
             continue
         own = (read(value, len(made)) if value else EMPTY) or EMPTY
         if isinstance(own, str):
