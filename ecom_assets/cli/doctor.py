@@ -302,12 +302,19 @@ def _is_writable(folder: Path) -> bool:
 def _api(settings: Settings) -> str | Problem:
     from ecom_assets.api.app import credentials_of, refuse_open_access  # noqa: PLC0415 (loads FastAPI)
     from ecom_assets.api.cache.answers import redis_trouble  # noqa: PLC0415 (only needed here)
+    from ecom_assets.api.store.served_data import require_current  # noqa: PLC0415 (loads DuckDB)
+    from ecom_assets.registry import MARTS  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.serving.snapshot import OlderPublicationError  # noqa: PLC0415 (as above)
 
     credentials = credentials_of(settings)
     refuse_open_access(settings, credentials)
     if trouble := redis_trouble(settings.redis_url.get_secret_value()):
         fix = "start Redis or unset ECOM_REDIS_URL; until then each process keeps answers for itself"
         return Problem(trouble, fix)
+    try:
+        require_current(settings, MARTS)
+    except OlderPublicationError as error:
+        return Problem(str(error), "run `ecom run --select serving/marts`")
     callers = (
         "who holds a key or a token" if credentials.are_needed() else "everybody on this machine, as no key was made"
     )

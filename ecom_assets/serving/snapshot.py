@@ -55,6 +55,17 @@ POINTER = "current.json"
 NEW, STORED = ".new", "marts-*.duckdb"
 
 
+class OlderPublicationError(WarehouseError):
+    """What is published was written by an older version of the platform; the message names no path."""
+
+    def __init__(self, what: str) -> None:
+        """Say what is older, and what to run."""
+        super().__init__(
+            f"{what} published by an older version of ecom_assets; publish again with "
+            "`ecom run --select serving/marts`."
+        )
+
+
 @dataclass(frozen=True)
 class Origin:
     """The run that last wrote a table, as recorded by Dagster."""
@@ -104,18 +115,32 @@ class Snapshot:
         """Read the pointer of a folder; None where nothing is published yet.
 
         Raises:
+            OlderPublicationError: An older version has written it.
             WarehouseError: It is damaged.
         """
         path = folder / POINTER
         try:
-            return _POINTER.validate_json(path.read_bytes())
+            content = path.read_bytes()
         except FileNotFoundError:
             return None
+        try:
+            return _POINTER.validate_json(content)
         except ValueError as error:
+            if _is_pointer(content):
+                raise OlderPublicationError(f"{POINTER} and its data were") from error
             raise WarehouseError(f"{path} is damaged; remove it, and run `ecom run --select serving/marts`.") from error
 
 
 _POINTER = TypeAdapter(Snapshot)
+
+
+def _is_pointer(content: bytes) -> bool:
+    """Return whether a pointer file is whole, so that what cannot be read in it was written by another version."""
+    try:
+        members = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(members, dict) and {"file", "data_version"} <= members.keys()
 
 
 def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)

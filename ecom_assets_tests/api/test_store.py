@@ -10,16 +10,18 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ecom_assets.api.store.store import NothingPublishedError, SnapshotStore
+from ecom_assets.api.store.served_data import require_current
+from ecom_assets.api.store.store import NothingPublishedError, SnapshotStore, public_sentence
 from ecom_assets.errors import WarehouseError
 from ecom_assets.sales import queries as sales
 from ecom_assets.sales.contracts import Customer, PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.serving import snapshot
-from ecom_assets.serving.snapshot import Origin, Snapshot, SnapshotWriter, publish_snapshot
+from ecom_assets.serving.snapshot import OlderPublicationError, Origin, Snapshot, SnapshotWriter, publish_snapshot
 from ecom_assets.sessions.contracts import EngagementDaily
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.queries import NoOrdersError, Period
 from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets_tests.command import ecom
 
 TABLES = (RevenueDaily, PurchaseRevenueDaily, EngagementDaily, Customer)
 DAY = "('2026-03-0{}', '(all)', '(all)', '(all)', '(all)', 1, 0, 1, 1, 0, {}, 0, {}, {})"
@@ -216,3 +218,38 @@ def test_the_pointer_has_what_explain_says(shop: Shop) -> None:
     answer = json.loads((shop.folder / "current.json").read_text())
     assert answer["tables"]["mart.revenue_daily"]["origin"]["run_id"] == "run-1"
     assert Snapshot.read(shop.folder) == replace(published)
+
+
+def test_what_an_older_version_published_is_not_called_damaged(shop: Shop) -> None:
+    """An older pointer lacks members or has others in their place, and an older file lacks columns of today's."""
+    shop.sell(10)
+    shop.publish()
+    pointer = shop.folder / "current.json"
+    today = json.loads(pointer.read_text())
+    older = {**{name: value for name, value in today.items() if name != "tables"}, "row_counts": {"a": 1}}
+    for content in (older, {**today, "held_days": ["2026-01-01"]}):
+        pointer.write_text(json.dumps(content))
+        with pytest.raises(OlderPublicationError, match="older version") as raised:
+            Snapshot.read(shop.folder)
+        assert str(shop.folder) not in public_sentence(raised.value)
+        assert "older version" in public_sentence(raised.value)
+    for damaged in ("{", "[]", '{"a": 1}'):
+        pointer.write_text(damaged)
+        with pytest.raises(WarehouseError, match="is damaged"):
+            Snapshot.read(shop.folder)
+
+
+def test_a_table_without_a_column_of_today_is_of_an_older_version(tmp_path: Path, shop: Shop) -> None:
+    shop.sell(10)
+    settings = Settings(home=tmp_path)
+    require_current(settings, TABLES)  # nothing is published yet, which is no fault
+    published = shop.publish()
+    require_current(settings, TABLES)
+    with duckdb.connect(shop.folder / published.file) as con:
+        con.execute("ALTER TABLE mart.revenue_daily DROP COLUMN sales_channel")
+    with pytest.raises(OlderPublicationError, match="lacks sales_channel"):
+        require_current(settings, TABLES)
+    result = ecom("doctor", home=tmp_path)
+    (line,) = [line for line in result.out.splitlines() if line.startswith("FAIL api")]
+    assert "older version" in line
+    assert "fix: run `ecom run --select serving/marts`" in result.out

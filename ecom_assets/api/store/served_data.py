@@ -2,16 +2,26 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
 
-from ecom_assets.api.store.store import PublishedState, PublishedStore, SnapshotStore, public_sentence, stamp_of
+from ecom_assets.api.store.store import (
+    NothingPublishedError,
+    PublishedState,
+    PublishedStore,
+    SnapshotStore,
+    public_sentence,
+    stamp_of,
+)
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import EcomError
 from ecom_assets.serving.places import serves_postgres, serving_folder
 from ecom_assets.serving.snapshot import POINTER
 from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
 
 LOOK_EVERY_S = 1.0
 """Seconds between reads of the version from Postgres; the pointer file of a snapshot is checked at each request."""
@@ -86,3 +96,22 @@ def open_store(settings: Settings) -> PublishedStore:
 
         return PublishedPostgresStore(settings)
     return SnapshotStore(settings)
+
+
+def require_current(settings: Settings, contracts: Iterable[type[Table]]) -> None:
+    """Raise if this version cannot read the snapshot of tables; nothing published yet is no fault.
+
+    Raises:
+        OlderPublicationError: An older version has published it.
+        WarehouseError: It is damaged.
+    """
+    if serves_postgres(settings):
+        return
+    store = SnapshotStore(settings)
+    try:
+        with suppress(NothingPublishedError), store.reading() as reading:
+            for contract in contracts:
+                with suppress(NothingPublishedError):
+                    reading.table(contract)
+    finally:
+        store.close()

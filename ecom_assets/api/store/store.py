@@ -29,7 +29,7 @@ from ecom_assets.questions.answer import ORDERS
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.serving.places import serving_folder
 from ecom_assets.serving.reading import PUBLISHED_DAYS_OF
-from ecom_assets.serving.snapshot import POINTER, Snapshot
+from ecom_assets.serving.snapshot import POINTER, OlderPublicationError, Snapshot
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import EVENTS, KnownDays, Period, Row
@@ -99,7 +99,7 @@ class UnreadableError(EcomError):
 
 def public_sentence(error: EcomError) -> str:
     """Return the message for callers about an error on the server; only the log may contain paths of files."""
-    if isinstance(error, UnreadableError):
+    if isinstance(error, UnreadableError | OlderPublicationError):
         return str(error)
     if isinstance(error, NothingPublishedError):
         return "Nothing is published yet; run `ecom run`, which ends with publishing."
@@ -369,7 +369,10 @@ class SnapshotReading(StoreReading):
         name = contract.qualified_name()
         if name not in self._opened.tables:
             raise NothingPublishedError(f"{name} is not published yet; run `ecom run --select serving/marts`.")
-        return self._opened.tables[name]
+        table = self._opened.tables[name]
+        if lacking := [column for column in contract.columns if column not in table.columns]:
+            raise OlderPublicationError(f"{name} lacks {', '.join(lacking)}, since it was")
+        return table
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result."""
