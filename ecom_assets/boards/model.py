@@ -5,7 +5,7 @@ Tiles and alerts are of saved questions or the shop's numbers, which are measure
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
@@ -90,15 +90,53 @@ class Kept(QuestionPart):
         raise NotImplementedError
 
     def check(self) -> None:
-        """Raise if it cannot be shown, whatever else is kept; the base checks nothing more than the fields.
+        """Raise if it cannot be shown, whatever else is kept; the base checks the characters of its texts.
+
+        What was kept before with such characters can still be read, and changed.
 
         Raises:
             EcomError: What is wrong, and where.
         """
+        for path, text in _texts_in(self.to_file()):
+            name = path.partition(".")[0]
+            if (refused := _refused_in(text, has_lines=name in OF_SEVERAL_LINES)) is not None:
+                raise DefinitionError(f"`{path}` of {self.CALLED} has {refused}; leave it out.")
 
     def to_file(self) -> dict[str, Any]:
         """Return it as a file or an answer has it: what is set, in the order of the fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+OF_SEVERAL_LINES: Final = frozenset({"description", "definition", "form", "value", "where"})
+"""Members of what people keep whose texts may have line breaks; names and notes are one line."""
+_LINE_ENDS: Final = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+
+
+def _refused_in(text: str, *, has_lines: bool) -> str | None:
+    """Return what a text has that messages, files and databases cannot hold; None if there is nothing."""
+    if "\0" in text:
+        return "a NUL character (\\u0000)"
+    if any(unicodedata.category(character) == "Cs" for character in text):
+        return "half of a character (a lone surrogate, such as \\ud83d)"
+    if not has_lines and any(character in _LINE_ENDS for character in text):
+        return "a line break"
+    allowed = _LINE_ENDS | {"\t"}
+    if any(unicodedata.category(character) == "Cc" and character not in allowed for character in text):
+        return "a control character"
+    return None
+
+
+def _texts_in(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the texts of a JSON value, each with its path; names of members too."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            yield path or "definition", name
+            yield from _texts_in(member, f"{path}.{name}" if path else name)
+    elif isinstance(value, list | tuple):
+        for number, element in enumerate(value):
+            yield from _texts_in(element, f"{path}.{number}")
 
 
 class NamedKept(Kept):
@@ -155,6 +193,7 @@ class SavedQuestion(NamedKept):
         Raises:
             DefinitionError: What is wrong with it.
         """
+        super().check()
         if not self.declared.has_route:
             raise DefinitionError(
                 f"A question of the kind {self.kind!r} is asked of files only, so it cannot be saved."
@@ -227,8 +266,9 @@ class Board(NamedKept):
         """Raise if the days do not go together.
 
         Raises:
-            DefinitionError: They do not.
+            DefinitionError: They do not, or a text has a character that cannot be shown.
         """
+        super().check()
         Period.from_range(date(2026, 1, 31), self.time_range, self.start_date, self.end_date)
 
     def asked(self, saved: SavedQuestion, period: Period) -> Question:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from html import escape
 from typing import Any, Final
+from unicodedata import category
 from urllib.parse import quote
 
 import requests
@@ -78,7 +79,7 @@ class IncidentMessage:
     @property
     def headline(self) -> str:
         """The subject of the e-mail."""
-        return f"{self.alert.name}: {self.incident.finding['value']}"
+        return one_line(f"{self.alert.name}: {self.incident.finding['value']}")
 
     @property
     def link(self) -> str:
@@ -92,13 +93,13 @@ class IncidentMessage:
         over = (
             [f"It is over since {when_of(self.incident.over_in, self.alert.every)}."] if self.incident.over_in else []
         )
-        return [finding["sentence"], *over, *([self.alert.description] if self.alert.description else [])]
+        return [one_line(finding["sentence"]), *over, *([self.alert.description] if self.alert.description else [])]
 
     @property
     def causes(self) -> list[str]:
         """The largest contributions, a line each."""
         return [
-            f"{cause['by']} {cause['value']}: {cause['before']} → {cause['now']} ({cause['change']})"
+            one_line(f"{cause['by']} {cause['value']}: {cause['before']} → {cause['now']} ({cause['change']})")
             for cause in self.incident.finding["causes"]
         ]
 
@@ -136,34 +137,40 @@ class IncidentMessage:
         )
 
     def slack(self) -> dict[str, Any]:
-        """Return the payload of Slack's incoming webhooks: blocks, with a text for notifications."""
-        causes = (
-            [f"*{_slack(self.cause_title)}*", *(f"• {_slack(line)}" for line in self.causes)] if self.causes else []
-        )
-        text = "\n".join([*map(_slack, self.lines), f"`{sparkline(self.incident.finding['points'])}`", *causes])
+        """Return the payload of Slack's incoming webhooks: blocks, with a text for notifications.
+
+        What events and people say is in elements of rich text, which Slack shows as they are: a mention, a link or
+        a star in a value is only its characters. The text for notifications has no such elements, so it is escaped.
+        """
+        points = sparkline(self.incident.finding["points"])
+        parts = [*(_slack_text(f"{line}\n") for line in self.lines), _slack_text(points, code=True)]
+        if self.causes:
+            parts.append(_slack_text(f"\n{self.cause_title}", bold=True))
+            parts += [_slack_text(f"\n• {line}") for line in self.causes]
         return {
-            "text": self.headline,
+            "text": _slack(self.headline),
+            "mrkdwn": False,
             "blocks": [
-                {"type": "header", "text": {"type": "plain_text", "text": self.headline[:150]}},
-                {"type": "section", "text": {"type": "mrkdwn", "text": text[:3_000]}},
+                {"type": "header", "text": {"type": "plain_text", "text": self.headline[:150], "emoji": False}},
+                {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": parts}]},
                 {"type": "section", "text": {"type": "mrkdwn", "text": f"<{self.link}|Open in the dashboard>"}},
             ],
         }
 
     def teams(self) -> dict[str, Any]:
-        """Return the payload of Teams' workflows: a message with an adaptive card."""
+        """Return the payload of Teams' workflows: a message with an adaptive card.
+
+        Its texts are runs of text, in which Markdown is not read, so that no value of an event becomes a link.
+        """
+        points = sparkline(self.incident.finding["points"])
         blocks = [
-            {"type": "TextBlock", "text": self.headline, "weight": "Bolder", "size": "Medium", "wrap": True},
-            *({"type": "TextBlock", "text": line, "wrap": True} for line in self.lines),
-            {"type": "TextBlock", "text": sparkline(self.incident.finding["points"]), "fontType": "Monospace"},
+            _teams_text(self.headline, weight="Bolder", size="Medium"),
+            *map(_teams_text, self.lines),
+            _teams_text(points, fontType="Monospace"),
         ]
         if self.causes:
-            facts = [{"title": f"{cause['by']} {cause['value']}", "value": f"{cause['before']} → {cause['now']}"}
-                     for cause in self.incident.finding["causes"]]  # fmt: skip
-            blocks += [
-                {"type": "TextBlock", "text": self.cause_title, "wrap": True},
-                {"type": "FactSet", "facts": facts},
-            ]
+            blocks.append(_teams_text(self.cause_title, weight="Bolder"))
+            blocks += [_teams_text(f"• {line}") for line in self.causes]
         card = {
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "type": "AdaptiveCard",
@@ -219,9 +226,33 @@ def _may_succeed_later(error: BaseException) -> bool:
     return error.status in LATER if isinstance(error, _NotTakenError) else isinstance(error, requests.RequestException)
 
 
+LONGEST_LINE: Final = 500
+"""Characters of a line in a message; the value of an event may have thousands."""
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line of a message, so that a value with line breaks adds no lines of its own."""
+    shown = "".join(" " if category(character) in _NO_LINE else character for character in text)
+    return shown if len(shown) <= LONGEST_LINE else f"{shown[: LONGEST_LINE - 1]}…"
+
+
+_NO_LINE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""The categories of characters that end lines, or that no message can hold."""
+
+
 def _slack(text: str) -> str:
     """Return a text as Slack shows it: three characters are escaped, which would else be links and mentions."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _slack_text(text: str, **style: bool) -> dict[str, Any]:
+    """Return an element of Slack's rich text."""
+    return {"type": "text", "text": text, **({"style": style} if style else {})}
+
+
+def _teams_text(text: str, **style: str) -> dict[str, Any]:
+    """Return a block of an adaptive card with one run of text."""
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **style}]}
 
 
 def sparkline(points: Sequence[Mapping[str, Any]]) -> str:
