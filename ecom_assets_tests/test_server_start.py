@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from ecom_assets.api.connections import bounded_config, run_server
+from ecom_assets.api.connections import ConnectionBounds, bounded_config, run_server
 from ecom_assets.errors import WorkError
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.ports import free_port
@@ -28,9 +28,7 @@ async def _broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 
 def test_an_application_that_cannot_start_ends_the_server() -> None:
-    config = bounded_config(
-        _broken, (), client_timeout_s=1, most_connections=9, stop_s=1, host="127.0.0.1", port=free_port()
-    )
+    config = bounded_config(_broken, ConnectionBounds(1, 9, 9), stop_s=1, host="127.0.0.1", port=free_port())
     with pytest.raises(WorkError, match="could not start"):
         run_server(config)
 
