@@ -343,11 +343,10 @@ def _keys(settings: Settings) -> str | Advice:
             f"staging.identity_aliases has {joined:,}, and before there was the scope link, "
             f"{', '.join(public.values())} could send aliases"
         )
-    return Advice(
-        "; ".join(found),
-        "a server that sends aliases needs a key of `ecom api-key create --scope collect --scope link`; take aliases "
-        "that you do not know out of the landing files, and run with --allow-withdrawal",
-    )
+    fixes = ["a server that sends aliases needs a key of `ecom api-key create --scope collect --scope link`"]
+    if joined:
+        fixes.append("take aliases that you do not know out of the landing files, and run with --allow-withdrawal")
+    return Advice("; ".join(found), "; ".join(fixes))
 
 
 def _alias_count(settings: Settings) -> int | None:
