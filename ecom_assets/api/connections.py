@@ -24,6 +24,8 @@ from ecom_assets.errors import WorkError
 
 MOST_HEAD_BYTES: Final = 32_768
 """The limit for the request line and the headers; those of browsers and proxies stay below 16 KB."""
+HEADER_BYTES: Final = 4
+"""What a header has besides its name and value: a colon, a space and a line end."""
 MOST_WAITING: Final = 16
 """Pipelined requests of a connection that may wait for the answer before theirs; browsers and proxies send none."""
 MOST_WAITING_BYTES: Final = 262_144
@@ -109,7 +111,7 @@ class BoundedConnection(HttpToolsProtocol):
         """Take a header, up to a limit; those after a body in chunks are ignored, as RFC 9110 lets servers do."""
         if not self._in_head:
             return
-        self._head_bytes += len(name) + len(value)
+        self._head_bytes += len(name) + len(value) + HEADER_BYTES
         if self._head_bytes > MOST_HEAD_BYTES:  # at once: 40,000 tiny ones may be in one packet
             self._refuse(TOO_LONG)
             raise RefusedError

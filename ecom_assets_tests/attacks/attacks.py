@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
+from multiprocessing.sharedctypes import Synchronized
 from typing import Final
 
 ROUND_S: Final = 1.0
 """Seconds for which a round holds its connections."""
+LEAST_ROUND_S: Final = 0.25
 TINY: Final = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
@@ -64,6 +66,11 @@ def drip(connections: Iterable[socket.socket], more: bytes, seconds: float = ROU
             with suppress(OSError):
                 connection.sendall(more)
         time.sleep(0.1)
+
+
+def nothing(_target: Target) -> None:
+    """Nothing, to compare with: what a health check takes on this machine now."""
+    time.sleep(ROUND_S)
 
 
 def pipelined_requests(target: Target) -> None:
@@ -175,6 +182,17 @@ def bodies(*parts: bytes, headers: Iterable[str] = ()) -> Attack:
     return send
 
 
+@cache
+def _packed() -> bytes:
+    """Return a JSON list that is 100 MB of spaces, packed: 100 kB."""
+    return gzip.compress(b"[" + b" " * 100_000_000 + b"]", 6)
+
+
+def packed_events(target: Target) -> None:
+    """Bodies that are a thousand times as large once they are unpacked."""
+    bodies(_packed(), headers=["content-encoding: gzip"])(target)
+
+
 def event(**fields: object) -> bytes:
     """Return an event that is right but for some fields."""
     return json.dumps({"event_type": "page_view", "user_id": "anna", **fields}).encode()
@@ -182,7 +200,7 @@ def event(**fields: object) -> bytes:
 
 DEEP: Final = b'{"event_type": "page_view", "user_id": "anna", "properties": ' + b'{"a":' * 253 + b"1" + b"}" * 254
 OF_ANY_SERVER: Final = (
-    pipelined_requests, pipelined_slowly, half_sent_heads, half_sent_bodies, endless_chunks, endless_trailers,
+    nothing, pipelined_requests, pipelined_slowly, half_sent_heads, half_sent_bodies, endless_chunks, endless_trailers,
     kept_alive, upgrades, header_floods, unread_answers, reconnects,
 )  # fmt: skip
 ATTACKS: Final[dict[str, dict[str, Attack]]] = {
@@ -200,9 +218,19 @@ ATTACKS: Final[dict[str, dict[str, Attack]]] = {
             event(event_timestamp="0001-01-01T00:00:00+01:00"),
             json.dumps({"sentAt": "0001-01-01T00:00:00Z", "batch": [json.loads(event())]}).encode(),
         ),
-        "packed_events": partial(
-            bodies(gzip.compress(b"[" + b" " * 400_000_000 + b"]"), headers=["content-encoding: gzip"])
-        ),
+        "packed_events": packed_events,
     },
 }
 """The attacks on each server by name; the next one is added here."""
+
+
+def repeat(target: Target, name: str, rounds: "Synchronized[int]") -> None:
+    """Attack until the process is killed; the first round has begun when `rounds` is 1.
+
+    Rounds that end early wait for the next one: how many connections a second a machine takes is not the question.
+    """
+    while True:
+        rounds.value += 1
+        begun = time.monotonic()
+        ATTACKS[target.name][name](target)
+        time.sleep(max(0.0, LEAST_ROUND_S - (time.monotonic() - begun)))

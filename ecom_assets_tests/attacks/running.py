@@ -16,7 +16,7 @@ from typing import Final
 
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.auth.keys import KeyFile
-from ecom_assets_tests.attacks.attacks import ATTACKS, Target
+from ecom_assets_tests.attacks.attacks import ATTACKS, Target, repeat
 from ecom_assets_tests.command import ECOM
 from ecom_assets_tests.ports import free_port
 
@@ -38,6 +38,8 @@ class AttackResult:
     failures: list[str] = field(default_factory=list)
     rounds: int = 0
     peak_mb: float = 0.0
+    cpu_share: float = 0.0
+    """CPU seconds of the server by seconds: near 1, its event loop never rests."""
 
     @property
     def p99_s(self) -> float:
@@ -93,28 +95,23 @@ def _attack(target: Target, name: str, process_id: int, turn_s: float) -> Attack
     """Repeat an attack in another process while this one checks the health."""
     result = AttackResult(target.name, name)
     rounds = multiprocessing.get_context("spawn").Value("i", 0)
-    attacker = multiprocessing.get_context("spawn").Process(target=_repeat, args=(target, name, rounds), daemon=True)
+    attacker = multiprocessing.get_context("spawn").Process(target=repeat, args=(target, name, rounds), daemon=True)
     attacker.start()
     try:
         while not rounds.value and attacker.is_alive():
             time.sleep(EVERY_S)
-        end = time.monotonic() + turn_s
+        begun, cpu_before = time.monotonic(), cpu_s(process_id)
+        end = begun + turn_s
         while time.monotonic() < end:
             check_health(target.port, result)
             time.sleep(EVERY_S)
+        result.cpu_share = round((cpu_s(process_id) - cpu_before) / (time.monotonic() - begun), 2)
     finally:
         result.rounds = rounds.value
         attacker.kill()
         attacker.join()
     result.peak_mb = peak_mb(process_id)
     return result
-
-
-def _repeat(target: Target, name: str, rounds: "multiprocessing.sharedctypes.Synchronized[int]") -> None:
-    """Attack until the process is killed; the first round has begun when `rounds` is 1."""
-    while True:
-        rounds.value += 1
-        ATTACKS[target.name][name](target)
 
 
 def check_health(port: int, result: AttackResult) -> None:
@@ -139,6 +136,12 @@ def peak_mb(process_id: int) -> float:
     """Return the most memory that a process has had, in MB."""
     status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1_000
+
+
+def cpu_s(process_id: int) -> float:
+    """Return the CPU seconds that a process has used."""
+    numbers = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _wait_until_healthy(process: "subprocess.Popen[bytes]", port: int) -> None:
