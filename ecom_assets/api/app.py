@@ -25,6 +25,7 @@ from ecom_assets.api.cache.answers import AnswerCache, AnswersInMemory, RedisAns
 from ecom_assets.api.middleware.bounds import RequestBounds
 from ecom_assets.api.middleware.request_log import ApiMetrics, Head, RequestLog
 from ecom_assets.api.middleware.tracing import Tracing, new_tracer_provider
+from ecom_assets.api.openapi import serve_document_from_thread
 from ecom_assets.api.parameters import VERSION, RewrittenAnswers, as_csv, numbers_alone
 from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.routes import (
@@ -254,6 +255,7 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
         responses = REFUSALS if router in WITHOUT_CSV else REFUSALS | CSV
         app.include_router(router, prefix=VERSION_PREFIX, responses=responses)
         app.include_router(router, include_in_schema=False)
+    serve_document_from_thread(app)
     _version_documentation(app)
     handle_errors(app)
     # the innermost first

@@ -4,7 +4,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.routing import Route
 
 _MAKING: Final = threading.RLock()
 """FastAPI makes the document from fields that apps share, and fails where two threads do so at the same time."""
@@ -24,3 +26,17 @@ def extend_openapi(app: FastAPI, extend: Callable[[dict[str, Any]], None]) -> No
             return extended[0]
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to change it
+
+
+def serve_document_from_thread(app: FastAPI) -> None:
+    """Have the first request for the document make it in a thread: it takes a second, in which others are answered."""
+    route = next(route for route in app.routes if isinstance(route, Route) and route.path == app.openapi_url)
+    endpoint = route.endpoint
+
+    async def document(request: Request) -> Response:
+        await run_in_threadpool(app.openapi)
+        response: Response = await endpoint(request)
+        return response
+
+    app.router.routes.remove(route)
+    app.add_route(route.path, document, include_in_schema=False)

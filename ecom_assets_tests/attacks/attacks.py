@@ -27,10 +27,12 @@ class Target:
     name: str
     port: int
     key: str
+    address: str = "127.0.0.1"
+    """The attacker's: each attack has one of its own, or the rate limit of one would hide the next one."""
 
     def connect(self) -> socket.socket:
         """Return a new connection, which does not wait longer than a round."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=ROUND_S)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=ROUND_S, source_address=(self.address, 0))
 
     def head(self, line: str, *more: str) -> bytes:
         """Return the head of a request with the key."""
@@ -143,6 +145,7 @@ def unread_answers(target: Target) -> None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             connection.settimeout(ROUND_S)
             with suppress(OSError):
+                connection.bind((target.address, 0))
                 connection.connect(("127.0.0.1", target.port))
                 connection.sendall(target.head(f"GET {path}") * 10)
         time.sleep(ROUND_S)

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import quantiles
 from typing import Final
@@ -87,7 +87,9 @@ def attack_all(
             end = time.monotonic() + seconds / len(servers)
             turns = 0
             while turns < len(chosen) or time.monotonic() < end:
-                yield _attack(target, chosen[turns % len(chosen)], process_id, turn_s)
+                attack = chosen[turns % len(chosen)]
+                attacker = replace(target, address=f"127.0.0.{2 + list(ATTACKS[name]).index(attack)}")
+                yield _attack(attacker, attack, process_id, turn_s)
                 turns += 1
 
 
@@ -103,7 +105,8 @@ def _attack(target: Target, name: str, process_id: int, turn_s: float) -> Attack
         begun, cpu_before = time.monotonic(), cpu_s(process_id)
         end = begun + turn_s
         while time.monotonic() < end:
-            check_health(target.port, result)
+            for address in ("127.0.0.1", target.address):  # of others, and of neighbours of the attacker
+                check_health(target.port, result, address)
             time.sleep(EVERY_S)
         result.cpu_share = round((cpu_s(process_id) - cpu_before) / (time.monotonic() - begun), 2)
     finally:
@@ -114,11 +117,11 @@ def _attack(target: Target, name: str, process_id: int, turn_s: float) -> Attack
     return result
 
 
-def check_health(port: int, result: AttackResult) -> None:
+def check_health(port: int, result: AttackResult, address: str = "127.0.0.1") -> None:
     """Ask for the health on a new connection, and note the seconds until the whole answer was there."""
     begun = time.perf_counter()
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=UNANSWERED_S) as connection:
+        with socket.create_connection(("127.0.0.1", port), UNANSWERED_S, source_address=(address, 0)) as connection:
             connection.sendall(HEALTH)
             answer = b""
             while part := connection.recv(65_536):
