@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from ecom_assets.boards.store import BoardsDatabase
+from ecom_assets.json_text import json_text
 from ecom_assets.state.database import Database
 
 TABLES: Final = (
@@ -143,7 +144,7 @@ def _record(database: Database, alert: str, period: datetime, finding: dict[str,
     if not going_on:
         database.count(
             f"INSERT INTO incidents ({COLUMNS}) VALUES (?, ?, ?, NULL, ?, ?) ON CONFLICT DO NOTHING",  # noqa: S608 (of ours)
-            (alert, at, at, now.isoformat(), json.dumps(finding)),
+            (alert, at, at, now.isoformat(), json_text(finding)),
         )
 
 

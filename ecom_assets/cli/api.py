@@ -1,7 +1,6 @@
 """`ecom api`, `ecom dashboard`, `ecom mcp` and `ecom api-key`: serve programs, people and assistants; manage keys."""
 
 import asyncio
-import json
 import threading
 import webbrowser
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from ecom_assets.api.auth.keys import ApiKey, KeyFile
 from ecom_assets.cli.options import Host, Json, Port, UntilParentEnds
 from ecom_assets.cli.ui import prepare_server, take_own_data
 from ecom_assets.errors import UsageError, did_you_mean
+from ecom_assets.json_text import json_text
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.tables.values import LONGEST_EVENT_TYPE
@@ -127,7 +127,7 @@ def create_key(
     _check_sending(granted, has_origins=bool(origin), event_types=event_types)
     made, key = _file().create(name, granted, tuple(map(_origin, origin or ())), event_types)
     if as_json:
-        typer.echo(json.dumps(_shown(made) | {"key": key}))
+        typer.echo(json_text(_shown(made) | {"key": key}))
         return
     typer.echo(key)
     typer.echo(
@@ -141,7 +141,7 @@ def list_keys(as_json: Json = False) -> None:
     """List the API keys; the keys themselves are kept nowhere."""
     keys = [_shown(key) for key in _file().all()]
     if as_json:
-        typer.echo(json.dumps(keys))
+        typer.echo(json_text(keys))
         return
     for key in keys:
         state = f"revoked {key['revoked_at']}" if key["revoked_at"] else "valid"
@@ -159,7 +159,7 @@ def revoke_key(
 ) -> None:
     """Revoke an API key, with immediate effect."""
     revoked = _shown(_file().revoke(key_id))
-    typer.echo(json.dumps(revoked) if as_json else f"Key {key_id} is revoked.")
+    typer.echo(json_text(revoked) if as_json else f"Key {key_id} is revoked.")
 
 
 def _check_sending(scopes: tuple[Scope, ...], *, has_origins: bool, event_types: tuple[str, ...]) -> None:

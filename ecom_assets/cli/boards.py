@@ -1,7 +1,6 @@
 """`ecom boards`: saved questions and boards as YAML files in a repository."""
 
 import getpass
-import json
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -9,6 +8,7 @@ import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError
+from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import load_settings
 
 Folder = Annotated[
@@ -27,7 +27,7 @@ def pull(folder: Folder, as_json: Json = False) -> None:
 
     changed = [str(path.relative_to(folder)) for path in write(BoardStore(load_settings()), folder)]
     if as_json:
-        typer.echo(json.dumps({"folder": str(folder), "changed": changed}))
+        typer.echo(json_text({"folder": str(folder), "changed": changed}))
         return
     for name in changed:
         typer.echo(name)
@@ -40,7 +40,7 @@ def check(folder: Folder, as_json: Json = False) -> None:
 
     faults, files = faults_of(folder)
     if as_json:
-        typer.echo(json.dumps({"folder": str(folder), "file_count": len(files), "faults": faults}))
+        typer.echo(json_text({"folder": str(folder), "file_count": len(files), "faults": faults}))
     elif not faults:
         typer.echo(f"The {len(files)} files of {folder} are right.")
     if faults and as_json:
@@ -68,7 +68,7 @@ def push(
     else:
         changes = save(store, files, by or getpass.getuser(), is_deleting=delete)
     if as_json:
-        typer.echo(json.dumps({"is_saved": not dry_run, "differences": [vars(change) for change in changes]}))
+        typer.echo(json_text({"is_saved": not dry_run, "differences": [vars(change) for change in changes]}))
         return
     for change in changes:
         outcome = f"refused: {change.why}" if change.does == "refuse" else DOES[change.does]

@@ -1,6 +1,5 @@
 """`ecom contracts`: the tables as documents of the Open Data Contract Standard."""
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.definitions import checks
 from ecom_assets.errors import UsageError, did_you_mean
+from ecom_assets.json_text import json_text
 from ecom_assets.registry import ALL
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.tables.contract import Table
@@ -47,12 +47,12 @@ def contracts(
     server = new_engine(settings).server()
     if out is None:
         document = one_document(chosen, VERSION, _checks(settings), server)
-        typer.echo(json.dumps(document) if as_json else _as_yaml(document), nl=as_json)
+        typer.echo(json_text(document) if as_json else _as_yaml(document), nl=as_json)
         return
     documents = document_per_table(chosen, VERSION, _checks(settings), server)
     _write(documents, out)
     written = {"files": [str(out / name) for name in documents]}
-    typer.echo(json.dumps(written) if as_json else f"Wrote {len(documents)} contracts to {out}.", err=not as_json)
+    typer.echo(json_text(written) if as_json else f"Wrote {len(documents)} contracts to {out}.", err=not as_json)
 
 
 def _chosen(names: list[str] | None) -> list[type[Table]]:

@@ -1,6 +1,5 @@
 """`ecom doctor`: check what the platform needs to run; each problem found has a fix."""
 
-import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from packaging.requirements import Requirement
 from ecom_assets.cli.options import Json
 from ecom_assets.delivery.ledger.store import ledger_address
 from ecom_assets.errors import EcomError
+from ecom_assets.json_text import json_text
 from ecom_assets.operations.requests import OperationsStore
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.redact_url import without_secrets
@@ -69,7 +69,7 @@ def doctor(as_json: Json = False) -> None:
     """Check settings, versions, disk, warehouse, events, alerts, lineage, publishing, API; each problem has its fix."""
     findings = diagnose()
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings]))
+        typer.echo(json_text([asdict(finding) for finding in findings]))
     else:
         for finding in findings:
             typer.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject:10} {finding.found}")

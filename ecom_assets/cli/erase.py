@@ -1,6 +1,5 @@
 """`ecom erase`: remove a person everywhere, and write a receipt; or show what there is, or prove that nothing is."""
 
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -21,6 +20,7 @@ from ecom_assets.delivery.assets import DELIVERY_TABLES
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.errors import UsageError, WorkError, did_you_mean
 from ecom_assets.events.assets import raw_events
+from ecom_assets.json_text import json_text
 from ecom_assets.orders.assets import raw_user_order_log
 from ecom_assets.privacy.erasure import Erasure, ErasurePlan, intent_of, plan_of, remains_of
 from ecom_assets.privacy.pending import Pending, alone, pending_files, read_pending
@@ -304,4 +304,4 @@ def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
 
 
 def _print(answer: dict[str, Any], lines: list[str], *, as_json: bool) -> None:
-    typer.echo(json.dumps(answer) if as_json else "\n".join(lines))
+    typer.echo(json_text(answer) if as_json else "\n".join(lines))

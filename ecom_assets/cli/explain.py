@@ -1,6 +1,5 @@
 """`ecom explain`: show why a number is what it is, down to the received rows that it was counted from."""
 
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
@@ -13,6 +12,7 @@ from ecom_assets.errors import WorkError
 from ecom_assets.explain.answer import ExplainReader, explain, keeper_on
 from ecom_assets.explain.notes import Notes, stored_notes
 from ecom_assets.explain.question import SIGN_IN_COLUMNS, RowsQuestion, table_named
+from ecom_assets.json_text import json_text
 from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.rules import rules
 from ecom_assets.serving.reading import WarehouseReading
@@ -80,7 +80,7 @@ def explain_command(
         raise WorkError(f"There is no warehouse yet at {engine.address}; run `ecom run`.")
     with closing(engine.open()):
         answer = explain(question, reader_of(engine, settings))
-    typer.echo(json.dumps(answer) if as_json else "\n".join(lines_of(answer, with_sql=sql)))
+    typer.echo(json_text(answer) if as_json else "\n".join(lines_of(answer, with_sql=sql)))
 
 
 def lines_of(answer: Answer, *, with_sql: bool) -> Iterator[str]:

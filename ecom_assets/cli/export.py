@@ -1,6 +1,5 @@
 """`ecom export`: deliver by a Dagster run of the exports, or write the payloads to files."""
 
-import json
 import re
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ecom_assets.delivery.pending import DryDestination, due_at
 from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS, set_tools
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.json_text import json_text
 from ecom_assets.resources import delivery_context_of, delivery_resource
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.presence import with_origin
@@ -167,12 +167,12 @@ def export(
     settings, days = _prepared(request)
     if dry_run:
         shown = _dry(settings, request, days)
-        typer.echo(json.dumps(shown) if as_json else "\n".join(_dry_lines(shown)))
+        typer.echo(json_text(shown) if as_json else "\n".join(_dry_lines(shown)))
         return
     outcome = _delivered(settings, request, days, quiet=as_json)
     totals = delivery_totals(outcome)
     shown = {"run_id": outcome.run_id, "success": outcome.is_well, "failures": outcome.failures, **totals}
-    typer.echo(json.dumps(shown, default=str) if as_json else "\n".join(delivery_lines(totals)))
+    typer.echo(json_text(shown, default=str) if as_json else "\n".join(delivery_lines(totals)))
     _complain(outcome, totals)
     if not outcome.is_well or sum(delivery["pending"] for delivery in totals["deliveries"].values()):
         raise typer.Exit(1)

@@ -1,12 +1,12 @@
 """`ecom extract`: what a REST API has, into a folder that `ecom run` reads."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ecom_assets.cli.options import Json
+from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.extraction.extraction import run_extract
 from ecom_assets.sources.extraction.landing import Landed
@@ -23,7 +23,7 @@ def extract(
     command = f"ecom run --orders {to}" + (f" --orders-mapping {definition.mapping}" if definition.mapping else "")
     if as_json:
         counts = {name: {"new": each.new_count, "changed": each.changed_count} for name, each in landed.items()}
-        typer.echo(json.dumps({"folder": str(to), "landed": counts, "next": command}))
+        typer.echo(json_text({"folder": str(to), "landed": counts, "next": command}))
         return
     typer.echo(f"Next: {command}")
 

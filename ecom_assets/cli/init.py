@@ -1,6 +1,5 @@
 """`ecom init`: what a shop's files cannot say, asked once and kept in the folder."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,6 +9,7 @@ import typer
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError
+from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import SHOP_FILE, Settings, in_shop_file, load_settings
 
 ASKED: Final = {
@@ -41,11 +41,11 @@ def init(
     load_settings(**values)  # refuses wrong ones before anything is written
     path = Path(SHOP_FILE)
     # TOML writes texts, numbers, truths and lists as JSON does.
-    lines = [f"{name} = {json.dumps(value, ensure_ascii=False, default=str)}\n" for name, value in values.items()]
+    lines = [f"{name} = {json_text(value, default=str)}\n" for name, value in values.items()]
     replace_bytes(path, "".join(lines).encode())
     still_open = [name for name in ASKED if name not in values]
     if as_json:
-        typer.echo(json.dumps({"file": str(path), "settings": values, "not_set": still_open}))
+        typer.echo(json_text({"file": str(path), "settings": values, "not_set": still_open}))
         return
     listed = ", ".join(f"{name} {value!r}" for name, value in values.items()) or "nothing"
     typer.echo(f"{path} has {listed}.")

@@ -1,6 +1,5 @@
 """`ecom collect`, `ecom stream` and `ecom compact`: take events into the landing folder, and merge its small files."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from ecom_assets.cli.options import Events, Json, OwnData, UntilParentEnds
 from ecom_assets.cli.platform_run import settings_of
 from ecom_assets.errors import UsageError
+from ecom_assets.json_text import json_text
 from ecom_assets.settings.home import close_to_others
 from ecom_assets.settings.intake import StreamKind
 from ecom_assets.settings.settings import written_paths
@@ -95,11 +95,11 @@ def compact_command(
     settings = settings_of(OwnData.read(events, None, None, (None, None)))
     if list_files:
         paths = [file.path for file in find_files(event_paths(settings))]
-        typer.echo(json.dumps(paths) if as_json else "\n".join(paths))
+        typer.echo(json_text(paths) if as_json else "\n".join(paths))
         return
     result = compact(settings)
     sentence = (
         f"{result.merged_count:,} files with {result.row_count:,} rows were merged into {result.made_count:,}, in "
         f"{result.folder_count:,} folders; {result.removed_count:,} replaced files were removed."
     )
-    typer.echo(json.dumps(result.as_json()) if as_json else sentence)
+    typer.echo(json_text(result.as_json()) if as_json else sentence)

@@ -1,6 +1,5 @@
 """`ecom ledger`: back up the ledger of deliveries, restore a lost one, or start a new one."""
 
-import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError
+from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import load_settings
 
 
@@ -26,7 +26,7 @@ def restore(as_json: Json = False) -> None:
     with closing(engine.open()), closing(open_store(settings)) as store:
         done = bring_back(store, engine)
         result = {**vars(done), "ledger": store.address, "warehouse": engine.address}
-    typer.echo(json.dumps(result) if as_json else _restored_line(result))
+    typer.echo(json_text(result) if as_json else _restored_line(result))
 
 
 def backup(

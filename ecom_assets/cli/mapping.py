@@ -1,6 +1,5 @@
 """`ecom mapping`: the mappings that are shipped, and how files are read by one."""
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError, did_you_mean
+from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.customer_api.records import FOLDER as CUSTOMERS
 from ecom_assets.sources.files.mapping import EVENT, ORDER
@@ -40,7 +40,7 @@ def list_mappings(as_json: Json = False) -> None:
     """List the shipped mappings."""
     rows = [{"of": kind, **_described(folder, name)} for kind, folder in FOLDERS.items() for name in shipped_in(folder)]
     if as_json:
-        typer.echo(json.dumps(rows))
+        typer.echo(json_text(rows))
         return
     width = max(len(row["name"]) for row in rows)
     for kind in FOLDERS:
@@ -80,7 +80,7 @@ def check(
         is_events = not orders and not _is_of(ORDER.folder, ORDER.id, mapping)
         reading = FileReading.open(files, mapping, is_events=is_events)
     if as_json:
-        typer.echo(json.dumps(_document(reading), default=str))
+        typer.echo(json_text(_document(reading), default=str))
         return
     for line in reading_lines(reading):
         typer.echo(line)

@@ -1,6 +1,5 @@
 """Options that several commands share, and how their values are parsed."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from ecom_assets.errors import DefinitionError, UsageError
+from ecom_assets.json_text import json_text
 from ecom_assets.sources.files.records import refused_warning, rows_line
 from ecom_assets.sources.mapping_file import definition_in
 from ecom_assets.tables.days import DayRange
@@ -72,7 +72,7 @@ def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_j
     if refused := refused_warning(answer["rows"]):
         typer.echo(f"ecom: warning: {refused}", err=True)
     if as_json:
-        typer.echo(json.dumps(answer))
+        typer.echo(json_text(answer))
         return
     for sentence in answer.get("warnings", ()):
         typer.echo(f"ecom: warning: {sentence}", err=True)

@@ -1,7 +1,6 @@
 """`ecom release`: release a held day, record who released it, and compute the tables downstream of it."""
 
 import getpass
-import json
 from contextlib import closing
 from datetime import date
 from typing import Annotated
@@ -15,6 +14,7 @@ from ecom_assets.cli.progress import RunProgress
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.definitions import without_source
 from ecom_assets.errors import UsageError, did_you_mean
+from ecom_assets.json_text import json_text
 from ecom_assets.orders.contracts import HeldOrderDays
 from ecom_assets.orders.held_days import ORDERS, release
 from ecom_assets.settings.settings import Settings, load_settings
@@ -47,7 +47,7 @@ def release_command(
     came = f"; its {held['held_row_count']:,} rows are in, by Dagster run {outcome.run_id}."
     later = "; its rows come in with the next run over that day, as this one failed."
     line = f"{day} is released for {source} by {released_by}{came if outcome.is_well else later}"
-    typer.echo(json.dumps(released) if as_json else line)
+    typer.echo(json_text(released) if as_json else line)
     for sentence in outcome.complaints:
         typer.echo(f"ecom: {sentence}", err=True)
     if not outcome.is_well:

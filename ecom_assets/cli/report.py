@@ -1,6 +1,5 @@
 """`ecom report`: the numbers of a week, what changed against the week before, and why."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.ui import take_own_data
 from ecom_assets.errors import UsageError
+from ecom_assets.json_text import json_text
 from ecom_assets.report.board_mail import board_page
 from ecom_assets.report.page import print_pdf, render_page
 from ecom_assets.report.report import build_report, mail_server_of, send_report
@@ -46,7 +46,7 @@ def report(
     if out is not None:
         _write(render_page(result), out, f"the report of {result['week']}")
     if as_json:
-        typer.echo(json.dumps(result, default=str))
+        typer.echo(json_text(result, default=str))
     elif out is None and not send:
         typer.echo("\n".join(text_lines(result)))
     if send:

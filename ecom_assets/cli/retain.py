@@ -1,6 +1,5 @@
 """`ecom retain`: remove received events and landing files that are older than ECOM_RETENTION_DAYS."""
 
-import json
 from contextlib import closing
 from typing import Annotated, Any
 
@@ -8,6 +7,7 @@ import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError
+from ecom_assets.json_text import json_text
 from ecom_assets.privacy.retention_limits import expired, remove
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.compaction import remove_replaced
@@ -35,7 +35,7 @@ def retain(
                 result = expired(own, engine)
                 remove(engine, result)
     rows = {**result.as_json(), "is_removed": not dry_run}
-    typer.echo(json.dumps(rows) if as_json else "\n".join(_lines(rows)))
+    typer.echo(json_text(rows) if as_json else "\n".join(_lines(rows)))
 
 
 def _lines(values: dict[str, Any]) -> list[str]:

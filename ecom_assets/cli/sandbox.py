@@ -1,6 +1,5 @@
 """`ecom sandbox`: generate the data of the simulated shop, and serve stand-ins for external services."""
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import typer
 from ecom_assets.cli.options import Json, UntilParentEnds, day_of
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import UsageError
+from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import load_settings
 from ecom_sandbox.vendors.running import stand_ins
 
@@ -52,7 +52,7 @@ def data(
             incident_days=incident_days,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    typer.echo(json.dumps(truth, indent=None if as_json else 2))
+    typer.echo(json_text(truth, indent=None if as_json else 2))
     if not as_json:
         typer.echo(f"Written to {out}. Next: ecom run --events {out}/events", err=True)
 
@@ -99,7 +99,7 @@ def up(
     )
     with suppress(KeyboardInterrupt), serving as services:
         environment = services.environment()
-        lines = [json.dumps(environment)] if as_json else [f"export {name}={environment[name]}" for name in environment]
+        lines = [json_text(environment)] if as_json else [f"export {name}={environment[name]}" for name in environment]
         typer.echo("\n".join(lines))
         if not as_json:
             tools = services.receivers.all()

@@ -1,6 +1,5 @@
 """`ecom status`: show each table's rows, newest data, last run and failing checks."""
 
-import json
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from ecom_assets.cli.options import Json
 from ecom_assets.collector.segments import segments_folder, unsealed_bytes
 from ecom_assets.definitions import build_definitions
 from ecom_assets.errors import UsageError
+from ecom_assets.json_text import json_text
 from ecom_assets.orders.contracts import UserOrderLog, WaitingOrderDays
 from ecom_assets.orders.held_days import held_day_entry, held_days
 from ecom_assets.orders.waiting_days import waiting_sentence, with_waiting_lines
@@ -61,7 +61,7 @@ def status(as_json: Json = False) -> None:
             row["lost_days"] = _days_of(row["table"], lost)
             row["absent_days"] = _days_of(row["table"], absent)
     if as_json:
-        typer.echo(json.dumps(rows, default=str))
+        typer.echo(json_text(rows, default=str))
         return
     _draw(rows)
     held = [held_line(day) for row in rows for day in row["held_days"]]

@@ -1,6 +1,5 @@
 """`ecom copy` and `ecom migrate`: copy every table to another warehouse, and change tables as their contracts did."""
 
-import json
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.errors import UsageError
+from ecom_assets.json_text import json_text
 from ecom_assets.registry import ALL, NOTES
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.warehouse.engine import Engine
@@ -46,7 +46,7 @@ def copy(
                 progress.say(f"  {contract.qualified_name():28} {content.row_count:>12,} rows, equal")
                 copied.append({"table": contract.qualified_name(), **asdict(content)})
         done = f"{len(copied)} tables copied to {target.address}, counts and checksums equal."
-        typer.echo(json.dumps(copied) if as_json else done)
+        typer.echo(json_text(copied) if as_json else done)
 
 
 def _opened(stack: ExitStack, url: str, which: str) -> Engine:
@@ -74,7 +74,7 @@ def migrate_command(
                 migrate(engine, contract)
     planned = [change for result in plan.values() for change in result]
     document = {"changes": [asdict(change) for change in planned], "done": yes}
-    typer.echo(json.dumps(document) if as_json else "\n".join(_lines(planned, engine.address, done=yes)))
+    typer.echo(json_text(document) if as_json else "\n".join(_lines(planned, engine.address, done=yes)))
 
 
 def _lines(planned: list[ColumnChange], address: str, *, done: bool) -> list[str]:

@@ -1,6 +1,5 @@
 """`ecom watch`: look at the watched numbers now, or test an alert on the shop's history."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ from ecom_assets.boards.model import NumberAlert
 from ecom_assets.boards.store import BoardStore
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.ui import take_own_data
+from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.watching.watch import BackTest, back_test, parts_of_test, watch
 
@@ -26,7 +26,7 @@ def watch_command(
         settings = load_settings()
     if alert is not None:
         test = back_test(settings, BoardStore(settings).get(NumberAlert, alert).item)
-        typer.echo(json.dumps(_document(test)) if as_json else "\n".join(parts_of_test(test)))
+        typer.echo(json_text(_document(test)) if as_json else "\n".join(parts_of_test(test)))
         return
     outcome = watch(settings)
     if as_json:
@@ -35,7 +35,7 @@ def watch_command(
              "is_over": incident.over_in is not None, **incident.finding}
             for incident in IncidentLog(settings).incidents()
         ]  # fmt: skip
-        typer.echo(json.dumps({"incidents": incidents, "failures": outcome.failures}))
+        typer.echo(json_text({"incidents": incidents, "failures": outcome.failures}))
     else:
         typer.echo("\n".join(outcome.lines) or "No number is watched; save an alert on the dashboard's page Alerts.")
     outcome.raise_failures()

@@ -21,6 +21,7 @@ from ecom_assets.collector.segments import (
     segments_of_the_dead,
 )
 from ecom_assets.errors import EcomError, WorkError
+from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.landed_rows import UNREADABLE, MessageMapper
@@ -84,7 +85,7 @@ class SegmentSealer:
 def _unreadable(line: bytes, layout: SegmentLayout) -> bytes:
     now = datetime.now(UTC).isoformat()
     letter = {"received_at": now, "reason": UNREADABLE, "detail": "", "layout": layout.value, "caller": ""}
-    return json.dumps({**letter, "value": line.decode(errors="replace")}).encode()
+    return json_text({**letter, "value": line.decode(errors="replace")}).encode()
 
 
 def _dead_letters(lines: Sequence[bytes]) -> pa.Table:

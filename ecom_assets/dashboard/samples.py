@@ -15,9 +15,9 @@ from threading import Timer
 from typing import Final
 
 from ecom_assets.errors import UsageError
+from ecom_assets.privacy.sample_files import FOLDER
 from ecom_assets.sources.files.formats import format_of
 
-FOLDER: Final = "samples"
 COPIES: Final = "copies"
 """The folder beside a sample for what is made of it."""
 MAX_BYTES: Final = 10_000_000

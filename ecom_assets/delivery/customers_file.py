@@ -1,6 +1,5 @@
 """Write all customers to one JSON file and a summary. Rows are streamed, so memory use does not grow with them."""
 
-import json
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from ecom_assets.atomic_files import replacing_text
 from ecom_assets.customers.contracts import CUSTOMER_FILE_FIELDS, QUALITY_BANDS, Customers
 from ecom_assets.customers.queries import customer_counts
 from ecom_assets.errors import DeliveryError, SettingError, did_you_mean, system_reason
+from ecom_assets.json_text import json_text
 from ecom_assets.tables.formats import percent
 from ecom_assets.warehouse.sql_text import text
 
@@ -88,7 +88,7 @@ def write_customers(customers: ir.Table, path: Path, exported_at: datetime, layo
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing_text(path) as file:
             count = _stream(file, head, _lines(customers.filter(customers.is_current), layout.fields, path.parent))
-        for end, content in (("json", json.dumps(summary, indent=2)), ("txt", _report(summary))):
+        for end, content in (("json", json_text(summary, indent=2)), ("txt", _report(summary))):
             with replacing_text(path.with_name(f"{path.stem}_summary.{end}")) as file:
                 file.write(content + "\n")
     except (OSError, duckdb.IOException) as error:
@@ -101,7 +101,7 @@ def write_customers(customers: ir.Table, path: Path, exported_at: datetime, layo
 
 def _stream(file: IO[str], head: dict[str, Any], lines: Iterator[list[str]]) -> int:
     """Write one customer per line and return the number of customers."""
-    file.write('{"metadata": ' + json.dumps(head) + ', "customers": [')
+    file.write('{"metadata": ' + json_text(head) + ', "customers": [')
     count = 0
     for chunk in lines:
         file.write(("," if count else "") + "\n" + ",\n".join(chunk))

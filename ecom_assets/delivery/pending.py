@@ -1,6 +1,5 @@
 """Pending records: read the warehouse rows that are due at a destination, in chunks, and write them in a dry run."""
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.identity.contracts import IdentityLinks, SharedIds
 from ecom_assets.identity.links import first_sign_ins, may_link
 from ecom_assets.identity.visitors import visitor_of_user
+from ecom_assets.json_text import json_text
 from ecom_assets.questions.source import identity_rule
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
@@ -183,7 +183,7 @@ class DryDestination:
                 refused = payloads.filter(pc.equal(plan["decision"], "refuse"))
                 files["send"].writelines(f"{payload}\n" for payload in going["payload"].to_pylist())
                 refusals = refused.select(["record_id", "reason", "words"]).to_pylist()
-                files["refuse"].writelines(json.dumps(row) + "\n" for row in refusals)
+                files["refuse"].writelines(json_text(row) + "\n" for row in refusals)
                 result.due += len(chunk)
                 result.would_send += len(going)
                 result.would_refuse += len(refused)

@@ -4,7 +4,6 @@ The notes are for those who do not reach Dagster's storage: the API and the dash
 marts from being published is among them.
 """
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 import dagster as dg
 
 from ecom_assets import errors
+from ecom_assets.json_text import json_text
 from ecom_assets.operations.requests import OperationsStore, Row
 
 OWN_ERRORS: Final = {name for name, value in vars(errors).items() if isinstance(value, type)}
@@ -83,7 +83,7 @@ def _checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[Row]:
             "sentence": str(metadata.get("sentence") or ""),
             "observed": _text(metadata.get("observed")),
             "limit_value": _text(metadata.get("limit")),
-            "examples": json.dumps(metadata.get("examples") or [], default=str),
+            "examples": json_text(metadata.get("examples") or [], default=str),
             "evaluated_at": _instant(event.timestamp),
             "run_id": run_id,
         }

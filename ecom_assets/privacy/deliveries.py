@@ -18,6 +18,7 @@ from ecom_assets.delivery.tool import Deletion, Tool, patient
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.errors import DeliveryError
 from ecom_assets.identity.visitors import ANONYMOUS
+from ecom_assets.json_text import json_text
 from ecom_assets.privacy.erased_people import KeyedHashes
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
@@ -67,7 +68,7 @@ def hash_records(store: Database, person: LedgerPerson, hashes: KeyedHashes) -> 
         with store.transaction():
             store.count(
                 "UPDATE batches SET record_ids = ?, payload_hashes = ? WHERE number = ?",
-                (json.dumps(records), bytes(blank), number),
+                (json_text(records), bytes(blank), number),
             )
             store.many(
                 "UPDATE exceptions SET words = '' WHERE batch = ? AND place = ?",

@@ -24,6 +24,7 @@ from ecom_assets.delivery.ledger.store import ledger_address, listed_in_postgres
 from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
+from ecom_assets.privacy.written_forms import readings_of
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.state.database import Database
@@ -269,8 +270,8 @@ class ErasedPeople:
 
 
 def words_of(text: str) -> list[str]:
-    """Return the possible ids in a text that could not be parsed."""
-    return WORD.findall(text)
+    """Return the possible ids in a text that could not be parsed, with their escapes undone, too."""
+    return [word for reading in readings_of(text) for word in WORD.findall(reading)]
 
 
 def condition(rows: ir.Table, columns: PersonColumns, values: Mapping[str, set[str]]) -> ir.BooleanValue:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +20,13 @@ import pyarrow.parquet as pq
 from ecom_assets.atomic_files import replacing
 from ecom_assets.boards.store import BoardStore
 from ecom_assets.http.response_cache import FOLDER as HTTP_CACHE
+from ecom_assets.privacy import sample_files
 from ecom_assets.privacy.landing_files import FileRecords
 from ecom_assets.privacy.pending import FOLDER
-from ecom_assets.privacy.person import IN_WORDS, Person
+from ecom_assets.privacy.person import Person
+from ecom_assets.privacy.sample_files import FOLDER as SAMPLES
+from ecom_assets.privacy.sample_files import overlapping, samples_naming
+from ecom_assets.privacy.written_forms import BytesPattern, forms_of, pattern_of, readings_of, texts_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import event_paths, is_table
 from ecom_assets.sources.files.formats import LANDING_DAY
@@ -31,12 +36,17 @@ from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.warehouse.sql_text import ident
 
 BLOCK_BYTES = 1 << 22
+MOST_BYTES: Final = 4
+"""Of a character, in UTF-8 and in UTF-16."""
+AROUND: Final = 16
+"""Characters of an escape before an id, and one after it."""
 CACHES = (HTTP_CACHE, "dry_run", "reading.tmp", "realtime.tmp", "serving/reading*.tmp", "statements.sqlite*")
 """Caches and payloads of dry runs: nothing is lost that cannot be made again."""
 LOGS = ("api.log*", "api_audit.jsonl*")
 """Logs: the lines that name the person are removed."""
-ELSEWHERE = ("sandbox", ORDER_REPORTS, FOLDER, "erasure.key")
-"""The simulated shop's files and order reports are handled as landing files, and receipts have no ids."""
+ELSEWHERE = ("sandbox", ORDER_REPORTS, FOLDER, SAMPLES, "erasure.key")
+"""The simulated shop's files and order reports are handled as landing files, samples are unpacked,
+and receipts have no ids."""
 KEPT_PREFIX: Final = "saved: "
 """Leads the names of these among files and addresses, as in `saved: questions/one-person`."""
 
@@ -53,17 +63,49 @@ class NamingFiles:
     """Files in which the id is somebody else's word, or that are not the platform's: they are listed, and kept."""
 
 
+@dataclass(frozen=True)
+class PersonPattern:
+    """What finds an id of a person, as a whole word and in any form, in texts and in bytes."""
+
+    text: re.Pattern[str]
+    data: BytesPattern
+    longest: int
+    """The most bytes that a match and what is looked at beside it can have."""
+
+    @classmethod
+    def of_person(cls, person: Person) -> "PersonPattern | None":
+        """Return the pattern of a person; None if all ids are too short to be sure."""
+        ids = person.searched_ids
+        text, data = pattern_of(ids), BytesPattern.of_ids(ids)
+        if text is None or data is None:
+            return None
+        most_characters = max(len(form) for id_ in ids for form in forms_of(id_))
+        return cls(text, data, MOST_BYTES * (most_characters + AROUND))
+
+    def is_received_in(self, value: bytes) -> bool:
+        """Return whether what was received, in any encoding and with any escapes, names the person."""
+        return self.data.is_in(value) or any(
+            self.text.search(reading) for text in texts_of(value) for reading in readings_of(text)
+        )
+
+    def hidden(self, text: str) -> str:
+        """Return a text with the ids in it masked."""
+        return self.text.sub(HIDDEN, text)
+
+
 def naming(settings: Settings, person: Person) -> NamingFiles:
     """Return the files in the home folder that contain an id of the person."""
-    pattern = pattern_of(person)
-    paths = {path for path in _files(settings.home) if pattern is not None and _has(path, pattern)}
+    pattern = PersonPattern.of_person(person)
+    if pattern is None:
+        return NamingFiles([], [], [])
+    paths = {path for path in _files(settings.home) if _has(path, pattern)}
     logs, databases = _logs(settings), _databases(settings)
-    items = _items_naming(settings, pattern, are_masked=False) if pattern else []
+    items = _items_naming(settings, pattern, are_masked=False)
+    samples = samples_naming(settings.home, pattern.is_received_in, pattern.longest)
     cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases), *_file_of_items(settings)}
     tables = {path for path in paths - cleaned if path.suffix == ".duckdb"}
-    return NamingFiles(
-        *(sorted(map(str, paths_of_kind)) for paths_of_kind in ({*cleaned, *items}, tables, paths - cleaned - tables))
-    )
+    kinds = ({*cleaned, *items, *samples}, tables, paths - cleaned - tables)
+    return NamingFiles(*(sorted(map(str, paths_of_kind)) for paths_of_kind in kinds))
 
 
 def clean(settings: Settings, person: Person) -> list[str]:
@@ -72,12 +114,16 @@ def clean(settings: Settings, person: Person) -> list[str]:
     Returns:
         The paths of the files that were changed, and what was kept that named the person.
     """
-    pattern = pattern_of(person)
+    pattern = PersonPattern.of_person(person)
     changed = _caches(settings)
     for path in changed:
         path.unlink(missing_ok=True)
     if pattern is None:
         return sorted(map(str, changed))
+    samples = samples_naming(settings.home, pattern.is_received_in, pattern.longest)
+    for folder in samples:
+        sample_files.remove(folder)
+    changed += samples
     for clean_file, paths in ((_remove_lines, _logs(settings)), (_hide, _databases(settings))):
         for path in paths:
             if _has(path, pattern) or _has(_wal_of(path), pattern):
@@ -104,18 +150,17 @@ def _wal_of(path: Path) -> Path:
     return Path(f"{path}-wal")
 
 
-def _remove_lines(path: Path, pattern: re.Pattern[bytes]) -> None:
+def _remove_lines(path: Path, pattern: PersonPattern) -> None:
     with replacing(path) as fresh, path.open("rb") as lines, fresh.open("wb") as kept:
-        kept.writelines(line for line in lines if not pattern.search(line))
+        kept.writelines(line for line in lines if not pattern.data.is_in(line))
         fresh.chmod(path.stat().st_mode & 0o7777)
 
 
-def _hide(path: Path, pattern: re.Pattern[bytes]) -> None:
+def _hide(path: Path, pattern: PersonPattern) -> None:
     """Hide ids in the texts of a SQLite database, and rewrite it, so that no free page has them."""
-    text_pattern = re.compile(pattern.pattern.decode())
     with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as con:
-        con.create_function("hidden", 1, lambda text: text_pattern.sub(HIDDEN, text), deterministic=True)
-        con.create_function("names", 1, lambda text: bool(text_pattern.search(text)), deterministic=True)
+        con.create_function("hidden", 1, pattern.hidden, deterministic=True)
+        con.create_function("names", 1, lambda text: bool(pattern.text.search(text)), deterministic=True)
         for (table,) in con.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             for _, column, *_ in con.execute(f"PRAGMA table_info({ident(table)})").fetchall():
                 name = ident(column)
@@ -124,12 +169,6 @@ def _hide(path: Path, pattern: re.Pattern[bytes]) -> None:
                 )
         con.execute("VACUUM")
         con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def pattern_of(person: Person) -> re.Pattern[bytes] | None:
-    """Return a pattern that finds an id as a whole word; None if all ids are too short to be sure."""
-    alternatives = person.id_pattern()
-    return re.compile(f"(?<![{IN_WORDS}])(?:{alternatives})(?![{IN_WORDS}])".encode()) if alternatives else None
 
 
 def _files(home: Path) -> Iterator[Path]:
@@ -146,25 +185,19 @@ def _files_under(entry: Path) -> Iterator[Path]:
         yield from (path for path in sorted(entry.rglob("*")) if path.is_file())
 
 
-def _has(path: Path, pattern: re.Pattern[bytes]) -> bool:
+def _has(path: Path, pattern: PersonPattern) -> bool:
     """Return whether a file has a match; blocks overlap, so that no match is cut in two."""
-    overlap = 4 * max(len(pattern.pattern), 64)
-    end = b""
     try:
         with path.open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                if pattern.search(end + block):
-                    return True
-                end = (end + block)[-overlap:]
+            blocks = iter(partial(file.read, BLOCK_BYTES), b"")
+            return any(pattern.data.is_in(block) for block in overlapping(blocks, pattern.longest))
     except FileNotFoundError:  # a file that another process has just removed
         return False
-    return False
 
 
-def _items_naming(settings: Settings, pattern: re.Pattern[bytes], *, are_masked: bool) -> list[str]:
+def _items_naming(settings: Settings, pattern: PersonPattern, *, are_masked: bool) -> list[str]:
     """Return what has an id of a person in any of its versions; mask these ids if `are_masked`."""
-    in_text = re.compile(pattern.pattern.decode())
-    names = BoardStore(settings).rewrite(lambda text: in_text.sub(HIDDEN, text), is_written=are_masked)
+    names = BoardStore(settings).rewrite(pattern.hidden, is_written=are_masked)
     return [f"{KEPT_PREFIX}{name}" for name in names]
 
 
@@ -204,11 +237,11 @@ def letter_files(settings: Settings) -> Iterator[tuple[Path, date]]:
 
 def _letters_naming(settings: Settings, person: Person) -> Iterator[tuple[Path, pa.Table, list[bool]]]:
     """Yield each file of dead letters that names the person, its letters, and which of them do."""
-    pattern = pattern_of(person)
+    pattern = PersonPattern.of_person(person)
     if pattern is None:
         return
     for path, _ in letter_files(settings):
         letters = pq.read_table(path, partitioning=None)
-        names = [bool(value and pattern.search(value)) for value in letters["value"].to_pylist()]
+        names = [bool(value) and pattern.is_received_in(value) for value in letters["value"].to_pylist()]
         if any(names):
             yield path, letters, names

@@ -15,6 +15,7 @@ from typing import Any
 from ecom_assets.atomic_files import replacing_text, sync_folder
 from ecom_assets.errors import WorkError
 from ecom_assets.file_lock import file_lock
+from ecom_assets.json_text import json_text
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 
@@ -83,7 +84,7 @@ def write_pending(settings: Settings, pending: Pending) -> None:
     folder = folder_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
     with replacing_text(_path(settings, pending), 0o600) as file:
-        json.dump(asdict(pending), file)
+        file.write(json_text(asdict(pending)))
 
 
 def remove_pending(settings: Settings, pending: Pending) -> None:
@@ -102,7 +103,7 @@ def write_receipt(settings: Settings, receipt: dict[str, Any], at: datetime) -> 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"receipt-{at:%Y%m%dT%H%M%S}-{receipt['erasure_id']}.json"
     with replacing_text(path, 0o600) as file:
-        json.dump(receipt, file, indent=2)
+        file.write(json_text(receipt, indent=2))
         file.write("\n")
     return path
 

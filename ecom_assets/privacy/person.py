@@ -12,6 +12,7 @@ from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.identity.contracts import MergedUsers
 from ecom_assets.identity.visitors import ANONYMOUS
 from ecom_assets.privacy.erased_people import COLUMNS, DEVICE, SESSION, UNLINKED, USER, among
+from ecom_assets.privacy.written_forms import alternatives_of
 from ecom_assets.tables.values import batches_of
 from ecom_assets.warehouse.engine import Engine
 
@@ -20,8 +21,6 @@ AT_ONCE = 1_000
 """Ids in one statement."""
 LEAST_CHARACTERS = 4
 """Shorter ids are in most texts by chance, so texts and files are not searched for them."""
-IN_WORDS = "0-9A-Za-z_-"
-"""The characters of a word: an id counts as found only where none of them comes before or after it."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +106,15 @@ class Person:
         visitors = {*self.visitors, *completed.visitors, *completed.joined_visitors}
         return replace(completed, events=_owned(engine, completed, visitors, joined))
 
-    def id_pattern(self) -> str | None:
-        """Return a regular expression that matches one of the ids; None if all are too short to be looked for."""
+    @property
+    def searched_ids(self) -> list[str]:
+        """Return the ids that texts and files are searched for: those that are long enough."""
         ids = {id_.strip() for id_ in (*self.users, *self.visitors, *self.sessions, *self.devices)}
-        long = sorted(id_ for id_ in ids if len(id_) >= LEAST_CHARACTERS)
-        return "|".join(map(re.escape, long)) or None
+        return sorted(id_ for id_ in ids if len(id_) >= LEAST_CHARACTERS)
+
+    def id_pattern(self) -> str | None:
+        """Return a regular expression of all forms of the ids; None if all are too short to be looked for."""
+        return alternatives_of(self.searched_ids) or None
 
 
 CLEAN_NAMES = {"session_id": "source_session_id", "anonymous_id": "device_id"}

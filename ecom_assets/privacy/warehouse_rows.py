@@ -14,7 +14,8 @@ from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.privacy.erased_people import COLUMNS, EVENT_ID, PersonColumns, among, condition, id_table, words_of
-from ecom_assets.privacy.person import AT_ONCE, IN_WORDS, Person
+from ecom_assets.privacy.person import AT_ONCE, Person
+from ecom_assets.privacy.written_forms import IN_WORDS, forms_of
 from ecom_assets.registry import ALL, NOTES
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -213,10 +214,11 @@ def _naming(table: ir.Table, name: str, person: Person) -> set[str]:
     users = {*person.users, *person.visitors}
     if not users:
         return set()
+    forms = {form for user in users for form in forms_of(user)}
     texts = table.filter(table[name].notnull()).select(name).distinct()
-    ids = id_table(table.get_backend(), users)
+    ids = id_table(table.get_backend(), forms)
     if ids is None:
-        rows = texts.filter(reduce(or_, (texts[name].contains(user) for user in sorted(users))))
+        rows = texts.filter(reduce(or_, (texts[name].contains(form) for form in sorted(forms))))
     else:
         rows = texts.semi_join(ids, texts[name].contains(ids.value))
     result = (text for batch in rows.to_pyarrow_batches() for text in batch[name].to_pylist())

@@ -3,7 +3,6 @@
 Anyone who reads sees the tables of the publication before, or all of the new one's.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from ecom_assets.errors import WarehouseError
+from ecom_assets.json_text import json_text
 from ecom_assets.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.retrying import reconnecting
@@ -211,7 +211,7 @@ def _notes(source: Engine, built_on: Runs, order_rule: OrderRule, empty_days: Em
     """Return the records beside the tables."""
     known_days, held = source_days(source, empty_days), held_dates(source, order_rule)
     notes = {"source_days": known_days, "held_days": held, "built_on": built_on}
-    return {name: json.dumps(result) for name, result in notes.items()}
+    return {name: json_text(result) for name, result in notes.items()}
 
 
 def _note(target: PostgresEngine, published: Published, run_id: str, notes: Row) -> None:
@@ -223,7 +223,7 @@ def _note(target: PostgresEngine, published: Published, run_id: str, notes: Row)
         "data_version": published.data_version,
         "row_count": sum(published.row_counts.values()),
         "written_row_count": published.written,
-        "table_row_counts": json.dumps(published.row_counts),
+        "table_row_counts": json_text(published.row_counts),
         **notes,
     }
     result = pa.Table.from_pylist([row], schema=schema_of(Publication).to_pyarrow())

@@ -3,7 +3,6 @@
 These are Snowflake and Spark. The rows are those of `WrittenSlices` and `Computations`, which the other engines keep.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import dagster as dg
 
+from ecom_assets.json_text import json_text
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY
@@ -60,7 +60,7 @@ class RunHistory:
                     | {
                         "code_version": write["code_version"] or "",
                         "computed_at": write["written_at"],
-                        "upstream_columns": json.dumps(_upstream(metadata)),
+                        "upstream_columns": json_text(_upstream(metadata)),
                         "sql": str(metadata["sql"].value).removeprefix(FENCE[0]).removesuffix(FENCE[1]),
                     }
                 ]

@@ -6,7 +6,6 @@ read in `api/store/store.py`.
 """
 
 import contextlib
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
@@ -24,6 +23,7 @@ from ecom_assets.atomic_files import replacing_text, sync_file
 from ecom_assets.errors import WarehouseError
 from ecom_assets.file_lock import file_lock
 from ecom_assets.identity.contracts import ChangedVisitorDays
+from ecom_assets.json_text import json_text
 from ecom_assets.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.serving.contracts import PublishedSlices
@@ -420,7 +420,7 @@ def _usable(folder: Path) -> Snapshot | None:
 
 def _point(folder: Path, snapshot: Snapshot) -> None:
     with replacing_text(folder / POINTER) as file:
-        json.dump(asdict(snapshot), file, indent=1)
+        file.write(json_text(asdict(snapshot), indent=1))
 
 
 def _remove_old(folder: Path, kept: set[str]) -> None:

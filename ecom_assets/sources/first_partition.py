@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.errors import EcomError
+from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import OWN_DATA, PREFIX, Settings
 from ecom_assets.sources.events import event_paths, is_table
 from ecom_assets.sources.files.formats import find_files, join_paths, split_paths
@@ -149,7 +150,7 @@ def paths_of_last_run(settings: Settings) -> dict[str, str]:
 
 def _note(settings: Settings, **values: object) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
-    body = json.dumps({**_notes(settings), **values}, indent=1)
+    body = json_text({**_notes(settings), **values}, indent=1)
     replace_bytes(settings.home / REMEMBERED, f"{body}\n".encode(), 0o600)
 
 

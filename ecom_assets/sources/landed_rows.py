@@ -1,6 +1,5 @@
 """JSON messages become rows of a landing file, by the same mappings that read files; the others are dead letters."""
 
-import json
 import tempfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecom_assets.errors import EcomError, MappingError, WorkError
+from ecom_assets.json_text import json_text
 from ecom_assets.sources.customer_api.records import CustomerMapping, read_id
 from ecom_assets.sources.files.currency import with_currency
 from ecom_assets.sources.files.fit import columns_used
@@ -204,7 +204,7 @@ class CustomerMapper:
             customer_id, fault = read_id(self._id.value_in(record), self._id_type)
             if fault:
                 return NO_ID
-            rows.append({"customer_id": customer_id, "payload": json.dumps(record)})
+            rows.append({"customer_id": customer_id, "payload": json_text(record)})
         return rows
 
 

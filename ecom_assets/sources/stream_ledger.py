@@ -21,6 +21,7 @@ import structlog
 from ecom_assets.atomic_files import replacing_text
 from ecom_assets.errors import SourceError, WorkError
 from ecom_assets.file_lock import file_lock
+from ecom_assets.json_text import json_text
 from ecom_assets.sources.landing import NEXT_OFFSET, TOPIC, footer_of, make_folder, stream_file_name
 
 NOTED_S: Final = 60.0
@@ -100,7 +101,7 @@ class PartitionLedger:
         values = {"topic": entry.topic, "next_offset": entry.next_offset, "lost": entry.lost}
         make_folder(self.path.parent)
         with replacing_text(self.path) as file:
-            json.dump(values, file)
+            file.write(json_text(values))
 
     def settled(self) -> LedgerEntry | None:
         """Return the entry after every published file, and note it; the caller holds the lock.
@@ -163,7 +164,7 @@ def note_process(landing: Path, state: Mapping[str, Any]) -> Path:
     make_folder(folder)
     path = folder / f"process-{state['process']}.state"
     with replacing_text(path) as file:
-        json.dump(state, file)
+        file.write(json_text(state))
     for other in folder.glob("process-*.state"):
         with suppress(FileNotFoundError):
             if time.time() - other.stat().st_mtime > NOTED_S:

@@ -1,6 +1,5 @@
 """What a stream does now: at `/health` and `/metrics`, and in a file for `ecom status`."""
 
-import json
 import os
 import threading
 import time
@@ -15,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from ecom_assets.errors import UsageError
+from ecom_assets.json_text import json_text
 from ecom_assets.sources.stream_ledger import note_process
 from ecom_assets.stream.consumer import TopicStream
 
@@ -113,7 +113,7 @@ def _new_server(stream: TopicStream, host: str, port: int) -> ThreadingHTTPServe
             if self.path == "/health":
                 state = stream_state(stream)
                 status = HTTPStatus.OK if state["status"] == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
-                self._answer(status, "application/json", json.dumps(state).encode())
+                self._answer(status, "application/json", json_text(state).encode())
             elif self.path == "/metrics":
                 self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry))
             else:

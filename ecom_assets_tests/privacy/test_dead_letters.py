@@ -45,3 +45,21 @@ def test_an_id_of_few_characters_is_in_most_texts_by_chance(tmp_path: Path) -> N
     landing.mkdir()
     letters(landing, date(2026, 3, 1), b"7")
     assert find_letters(Settings(home=tmp_path, events=str(landing)), Person(users=("7",))) == []
+
+
+def test_letters_of_any_encoding_and_escapes_keep_the_bytes_of_the_rest(tmp_path: Path) -> None:
+    landing, id_ = tmp_path / "events", "jürgen+1@exämple.de"
+    landing.mkdir()
+    line = f'{{"user_id":"{id_}","x'
+    named = [
+        line.encode("utf-16"), line.encode("utf-16-le"), line.encode("utf-16-be"), b"x" + line.encode("utf-16-be"),
+        b'{"user_id":"j\\u00FCrgen+1@ex\\u00e4mple.de","x', b"?u=j%c3%bcrgen%2B1%40ex%C3%A4mple.de",
+        "ju\u0308rgen+1@exa\u0308mple.de".encode(),
+    ]  # fmt: skip
+    others = [line.replace("jürgen", "jörgen").encode("utf-16"), b"\xff\x00\xfe", b"\xff\xfe"]
+    path = letters(landing, date(2026, 3, 1), *named, *others)
+    settings, person = Settings(home=tmp_path / "home", events=str(landing)), Person(users=(id_,))
+    assert [file.record_count for file in find_letters(settings, person)] == [len(named)]
+    remove_letters(settings, person)
+    assert find_letters(settings, person) == []
+    assert pq.read_table(path, partitioning=None)["value"].to_pylist() == others

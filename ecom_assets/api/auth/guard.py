@@ -1,7 +1,6 @@
 """The guard in front of the API: keys and tokens, scopes by path, rate limits, and a log of denied requests."""
 
 import ipaddress
-import json
 import logging
 import math
 import os
@@ -25,6 +24,7 @@ from ecom_assets.api.auth.keys import KeyRing
 from ecom_assets.api.auth.tokens import TokenReader
 from ecom_assets.api.problems import REFUSED, WRONG_SCOPE, RequestRefusal, scope_challenge
 from ecom_assets.clock import now_utc
+from ecom_assets.json_text import json_text
 from ecom_assets.settings.serving import NO_LIMIT
 
 
@@ -100,7 +100,7 @@ class AuditLog:
             "method": scope["method"],
             "path": scope["path"][:LONGEST_PATH],
         }
-        record = logging.LogRecord("audit", logging.INFO, "", 0, json.dumps(line), None, None)
+        record = logging.LogRecord("audit", logging.INFO, "", 0, json_text(line), None, None)
         self._handler.emit(record)
 
     def close(self) -> None:

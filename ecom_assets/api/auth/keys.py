@@ -5,7 +5,6 @@ request tens of milliseconds.
 """
 
 import hashlib
-import json
 import secrets
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +19,7 @@ from ecom_assets.atomic_files import replacing_text
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import SettingError, UsageError, WorkError, did_you_mean
 from ecom_assets.file_lock import file_lock
+from ecom_assets.json_text import json_text
 
 SHORTEST_KEY = 20
 """The minimum number of characters of a key in the setting; a shorter one could be guessed."""
@@ -109,7 +109,7 @@ class KeyFile:
 
     def _write(self, keys: list[ApiKey]) -> None:
         with replacing_text(self.path, 0o600) as file:
-            json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1, default=datetime.isoformat)
+            file.write(json_text({"keys": [asdict(key) for key in keys]}, indent=1, default=datetime.isoformat))
 
 
 @dataclass

@@ -4,7 +4,6 @@ Over HTTP the API's guard stands in front of the tools, and each tool's request 
 own key: scopes, rates, limits and the log are the API's.
 """
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.mcp.tools import ApiQuestion, metrics_of, questions_of
 from ecom_assets.api.parameters import VERSION
 from ecom_assets.errors import did_you_mean
+from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import Settings
 
 PATH: Final = "/mcp"
@@ -105,7 +105,7 @@ def build_server(
         arguments = call.arguments or {}
         if call.name == LIST_METRICS:
             result = {"metrics": metrics_of(questions, str(arguments.get("named") or ""))}
-            return _text_result(json.dumps(result), structured=result)
+            return _text_result(json_text(result), structured=result)
         if call.name not in questions:
             names = [LIST_METRICS, *questions]
             return _text_result(f"There is no tool {call.name!r}; {did_you_mean(call.name, names)}.", is_error=True)

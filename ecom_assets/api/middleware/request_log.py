@@ -1,6 +1,5 @@
 """What every response gets: an id, a line of JSON in the log, metrics, and security headers; and HEAD."""
 
-import json
 import logging
 import os
 import re
@@ -21,6 +20,7 @@ from ecom_assets.api.auth.callers import VERSION_PREFIX, name_of_caller
 from ecom_assets.api.auth.keys import PREFIX
 from ecom_assets.api.cache.answers import CACHE, ROUTE
 from ecom_assets.api.problems import REFUSED
+from ecom_assets.json_text import json_text
 
 Headers = list[tuple[bytes, bytes]]
 _COMMON: Final = {
@@ -231,7 +231,7 @@ def write_line(event: Event) -> None:
     event["timestamp"] = datetime.now(UTC).isoformat()
     out = _Out.stream or sys.stderr
     with suppress(OSError, ValueError):  # a full disk or a closed terminal must not stop responses
-        out.write(hide_secrets(json.dumps(event)) + "\n")
+        out.write(hide_secrets(json_text(event)) + "\n")
         out.flush()
 
 
@@ -282,7 +282,7 @@ def _write_json_lines(stream: TextIO | None) -> None:
 
 def _line(_logger: object, _method: str, event: Event) -> str:
     event["timestamp"] = datetime.now(UTC).isoformat()
-    return hide_secrets(json.dumps(event, default=repr))
+    return hide_secrets(json_text(event, default=repr))
 
 
 def _write(_logger: object, _method: str, event: Event) -> Event:

@@ -1,7 +1,6 @@
 """The real-time route: the last minutes, from the newest events."""
 
 import asyncio
-import json
 import logging
 import threading
 import time
@@ -31,6 +30,7 @@ from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import DeliveryError, EcomError, SettingError, SourceError
 from ecom_assets.events.realtime import RealTimeRule
+from ecom_assets.json_text import json_text
 from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.questions.answer import (
     CURRENCY,
@@ -313,7 +313,7 @@ async def _messages(request: Request, parameters: RealTimeParameters, document: 
     while True:
         numbers = _numbers(document)
         if numbers != shown:
-            yield f"event: realtime\ndata: {json.dumps(document)}\n\n"
+            yield f"event: realtime\ndata: {json_text(document)}\n\n"
             shown, sent_at = numbers, time.monotonic()
         elif time.monotonic() - sent_at >= HEARTBEAT_S:
             yield ": still here\n\n"
@@ -333,4 +333,4 @@ def _document(request: Request, parameters: RealTimeParameters) -> dict[str, Any
 def _numbers(document: dict[str, Any]) -> str:
     """Return what makes a document worth sending: all but the instants that pass by themselves."""
     windows = [{**window, "start_at": None, "end_at": None} for window in document["windows"]]
-    return json.dumps([windows, document["minutes"], document["funnel"], document["data_as_of"]])
+    return json_text([windows, document["minutes"], document["funnel"], document["data_as_of"]])

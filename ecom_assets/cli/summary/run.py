@@ -19,6 +19,7 @@ from ecom_assets.events.queries import rejected_events
 from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.funnels.queries import UNITS, daily_funnels, final_carts
 from ecom_assets.journeys.queries import journey_totals, search_totals, searches
+from ecom_assets.json_text import json_text
 from ecom_assets.orders.held_days import held_day_entry
 from ecom_assets.orders.queries import held_days, held_order_dates, rejected_orders, waiting_days
 from ecom_assets.products.queries import stock_totals
@@ -98,9 +99,9 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
     if outcome.has_begun:
         with closing(new_engine(settings).open()) as engine:
             summary = summarize(engine, settings, outcome)
-        typer.echo(json.dumps(summary, default=str) if as_json else "\n".join(summary_lines(summary)))
+        typer.echo(json_text(summary, default=str) if as_json else "\n".join(summary_lines(summary)))
     elif as_json:  # what prevented its start, such as another run, also prevents reading the warehouse
-        typer.echo(json.dumps(_ended(outcome)))
+        typer.echo(json_text(_ended(outcome)))
     for warning in outcome.warnings:
         typer.echo(f"ecom: warning: {warning.complaint}", err=True)
     for failure in outcome.complaints:

@@ -18,6 +18,7 @@ from ecom_assets.delivery.ledger.known import KnownRecords, table_of
 from ecom_assets.delivery.ledger.ledger import UNDER_WAY, Outcome, add_exceptions, identity_of, most_common
 from ecom_assets.delivery.ledger.store import create_tables
 from ecom_assets.errors import DeliveryError
+from ecom_assets.json_text import json_text
 from ecom_assets.state.database import Database
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of
@@ -201,7 +202,7 @@ def _add(store: Database, identity: int, number: int, batch: list[Row]) -> None:
         "VALUES (?, ?, ?, 0, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             number, identity, first["record_date"].isoformat(), len(batch),
-            json.dumps([row["record_id"] for row in batch]), hashes, _text(first["intended_at"]), common.attempts,
+            json_text([row["record_id"] for row in batch]), hashes, _text(first["intended_at"]), common.attempts,
             None if common.name == UNDER_WAY else common.name, common.reason or None, common.message or None,
             _text(first["answered_at"]),
         ),
@@ -230,7 +231,7 @@ def _bring_back_days(store: Database, engine: Engine) -> int:
             (
                 identity_of(store, row["destination"], row["account"], token=1), row["reconciled_date"].isoformat(),
                 row["pending_count"] + row["in_doubt_count"], row["due_count"], row["changed_count"],
-                json.dumps(outcomes),
+                json_text(outcomes),
             ),
         )  # fmt: skip
     return count

@@ -5,7 +5,6 @@ thousand records need one statement before and one after sending. Results that d
 stored by the record's position. See docs/adr/0016.
 """
 
-import json
 import os
 import socket
 import time
@@ -22,6 +21,7 @@ from ecom_assets.delivery.destination import DeliveryResult, DeliveryState, Dest
 from ecom_assets.delivery.ledger.store import create_tables
 from ecom_assets.errors import DeliveryError
 from ecom_assets.file_lock import has_ended
+from ecom_assets.json_text import json_text
 from ecom_assets.state.database import Database
 
 WAIT_S = 0.2
@@ -176,7 +176,7 @@ class DeliveryLedger:
         self.store.count(
             "UPDATE days SET pending_count = ?, due_count = ?, changed_count = ?, outcomes = ? "
             "WHERE destination_id = ? AND day = ?",
-            (pending, due, changed, json.dumps(outcomes), writer.destination_id, _text(day)),
+            (pending, due, changed, json_text(outcomes), writer.destination_id, _text(day)),
         )
 
     def close_predecessors(self, writer: Writer, day: date) -> None:
@@ -245,7 +245,7 @@ class DeliveryLedger:
                 writer.token,
                 len(intent.record_ids),
                 intent.byte_count,
-                json.dumps(intent.record_ids),
+                json_text(intent.record_ids),
                 intent.payload_hashes,
                 at,
                 *known_values,

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from ecom_assets.atomic_files import replacing_text
 from ecom_assets.errors import SourceError
+from ecom_assets.json_text import json_text
 
 NAME: Final = "compacted.manifest.json"
 """The manifest's file; no source reads names that end so."""
@@ -98,7 +99,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest of a folder in one durable step."""
     values = {n: {"sources": sorted(e.sources), "replaced_at": e.replaced_at} for n, e in manifest.merged.items()}
     with replacing_text(folder / NAME) as file:
-        json.dump(values, file)
+        file.write(json_text(values))
 
 
 def forget_empty(folder: Path) -> None:

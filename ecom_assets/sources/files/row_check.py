@@ -26,6 +26,7 @@ from ecom_assets.events.clean import CleaningRule, known_id, reject_rules, surpl
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.identity.links import ALIAS
 from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.json_text import json_text
 from ecom_assets.sources.files import footers
 from ecom_assets.sources.files.footers import IN_TIME, PLAIN_USERS
 from ecom_assets.sources.files.formats import InputFile
@@ -140,7 +141,7 @@ class KeptCheck:
         """Keep what a check said, if another one can do without it."""
         # The table of repeated hashes must be made again; and a file may be written twice within a tick.
         if checked and not checked.has_repeated and self.placed_at < now_utc() - TICK:
-            STATEMENTS.keep(self.key, json.dumps(asdict(checked)))
+            STATEMENTS.keep(self.key, json_text(asdict(checked)))
 
 
 @cache

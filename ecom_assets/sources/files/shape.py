@@ -15,6 +15,7 @@ from itertools import chain, groupby
 from typing import Any
 
 from ecom_assets.errors import SourceError
+from ecom_assets.json_text import json_text
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of
 
@@ -195,7 +196,7 @@ def shaped_rows(file: InputFile, shape: RowShape) -> Iterator[FlatRow | str]:
         if isinstance(record, dict):
             yield from rows_of(record, shape, number)
         else:
-            yield record if isinstance(record, str) else json.dumps(record)
+            yield record if isinstance(record, str) else json_text(record)
 
 
 def shaped_records(file: InputFile, shape: RowShape) -> Iterator[object]:

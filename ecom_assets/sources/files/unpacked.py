@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from ecom_assets.errors import SourceError
+from ecom_assets.json_text import json_text
 from ecom_assets.sources.files.damage import copies_folder
 from ecom_assets.sources.files.formats import InputFile, format_of, head_of, is_ignored
 from ecom_assets.sources.files.shape import json_in
@@ -101,7 +102,7 @@ def _lines(file: InputFile) -> InputFile:
         copy.parent.mkdir(parents=True, exist_ok=True)
         part = copy.with_suffix(".part")
         with part.open("w", encoding=UTF_8) as written:
-            written.writelines(f"{json.dumps(element)}\n" for element in _elements(text, file.name))
+            written.writelines(f"{json_text(element)}\n" for element in _elements(text, file.name))
         part.replace(copy)
     size = copy.stat().st_size
     if not size:
