@@ -6,6 +6,7 @@ read in `api/store/store.py`.
 """
 
 import contextlib
+import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
