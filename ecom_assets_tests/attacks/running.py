@@ -63,6 +63,7 @@ def attacked_server(name: str, folder: Path) -> Iterator[tuple[Target, int]]:
     _, key = KeyFile(home).create("public", (scope,))
     environment = {other: value for other, value in os.environ.items() if not other.startswith("ECOM_")}
     environment |= {"ECOM_HOME": str(home), "ECOM_EVENTS": str(folder / "events")}
+    environment["ECOM_RATE_LIMIT_KEY"] = "none"  # or the requests of one attack use up the rate of the next one
     with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen([*ECOM, command, "--port", str(port)], env=environment, cwd=folder, stderr=log)
         try:
