@@ -100,6 +100,16 @@ def system_reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or first_line(error)
 
 
+MOST_QUOTED = 200
+"""Characters of a wrong value that a message quotes."""
+
+
+def quoted_value(value: object) -> str:
+    """Return a value as a message quotes it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}…"
+
+
 def first_text_line(text: str, default: str) -> str:
     """Return the first line of a text; the default where it has none."""
     return (text.strip().splitlines() or [default])[0]

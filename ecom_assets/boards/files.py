@@ -15,7 +15,7 @@ import yaml
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.boards.model import KINDS, LONGEST_SLUG, SLUG, Board, Kept, SavedQuestion
 from ecom_assets.boards.store import BoardStore, KeptVersion, differing
-from ecom_assets.errors import DefinitionError, EcomError, UsageError, did_you_mean
+from ecom_assets.errors import DefinitionError, EcomError, UsageError, did_you_mean, quoted_value
 from ecom_assets.sources.mapping_file import DoubleKeyError, definition_from, fault_of
 
 VERSION: Final = "version"
@@ -190,11 +190,11 @@ def _read(path: Path, kind: type[Kept]) -> KeptFile:
         fault = fault_of(error) if isinstance(error, yaml.YAMLError) else str(error)
         raise DefinitionError(f"It is not YAML: {fault}.") from error
     if not isinstance(raw, dict):
-        raise DefinitionError(f"It maps {', '.join(kind.names())} to values; got {raw!r}.")
+        raise DefinitionError(f"It maps {', '.join(kind.names())} to values; got {quoted_value(raw)}.")
     version = raw.pop(VERSION, 0)
     if not isinstance(version, int) or isinstance(version, bool) or version < 0:
         raise DefinitionError(
-            f"`version` is the number that `ecom boards pull` wrote, 0 for a new one; not {version!r}."
+            f"`version` is the number that `ecom boards pull` wrote, 0 for a new one; not {quoted_value(version)}."
         )
     item = kind.from_mapping(raw)
     item.check()

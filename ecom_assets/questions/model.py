@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined
 
-from ecom_assets.errors import DefinitionError, check_keys
+from ecom_assets.errors import DefinitionError, check_keys, quoted_value
 from ecom_assets.identity.rule import RULES
 from ecom_assets.questions.fields import (
     A_YEAR_BEFORE,
@@ -52,7 +52,9 @@ class QuestionPart(BaseModel):
         Raises:
             DefinitionError: It cannot be written as text.
         """
-        raise DefinitionError(f"{cls.CALLED.capitalize()} maps {', '.join(cls.names())} to values; got {text!r}.")
+        raise DefinitionError(
+            f"{cls.CALLED.capitalize()} maps {', '.join(cls.names())} to values; got {quoted_value(text)}."
+        )
 
     @classmethod
     def names(cls) -> list[str]:
@@ -73,7 +75,9 @@ class QuestionPart(BaseModel):
         if isinstance(raw, str):
             raw = cls.from_text(raw)
         if not isinstance(raw, Mapping):
-            raise DefinitionError(f"{cls.CALLED.capitalize()} maps {', '.join(cls.names())} to values; got {raw!r}.")
+            raise DefinitionError(
+                f"{cls.CALLED.capitalize()} maps {', '.join(cls.names())} to values; got {quoted_value(raw)}."
+            )
         check_keys(raw, cls.names(), cls.CALLED)
         return cls.filled({name: value for name, value in raw.items() if value is not None})
 

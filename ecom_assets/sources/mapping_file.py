@@ -2,11 +2,12 @@
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -34,8 +35,36 @@ class DoubleKeyError(yaml.YAMLError):
         super().__init__(f"the key {key!r} is given twice{where}; leave one of them out.")
 
 
+class TooLongError(yaml.YAMLError):
+    """Aliases repeat so much that the content is many times as long as its text."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__(
+            f"its aliases (*name) make it more than {MOST_EXPANDED:,} characters long; write it out where it differs"
+        )
+
+
+MOST_EXPANDED: Final = 2_000_000
+"""Characters of a definition with what its aliases repeat; without aliases, a text may be longer."""
+
+
 class _DefinitionLoader(yaml.SafeLoader):
     """The loader of people's files."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        """Read the document; one whose aliases repeat too much is refused before anything is made of it."""
+        self._repeats = False
+        node: yaml.Node | None = super().get_single_node()
+        if self._repeats and node is not None and _expanded_size(node, {}) > MOST_EXPANDED:
+            raise TooLongError
+        return node
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:  # noqa: ANN401 (as the class above it)
+        """Read a value, and note whether it is an alias."""
+        self._repeats |= self.check_event(yaml.AliasEvent)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 (as the class above it)
         """Read an object; a key that it has twice is refused."""
@@ -46,6 +75,17 @@ class _DefinitionLoader(yaml.SafeLoader):
                 raise DoubleKeyError(key.value, _position(key.start_mark))
             known.add((key.tag, key.value))
         return node
+
+
+def _expanded_size(node: yaml.Node, sizes: dict[int, float]) -> float:
+    """Return how many characters and values a node has with what it repeats; infinite if it contains itself."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1 + len(node.value)
+    if id(node) not in sizes:
+        sizes[id(node)] = math.inf  # until it is known: who meets it before is inside of it
+        inner = node.value if isinstance(node, yaml.SequenceNode) else [part for pair in node.value for part in pair]
+        sizes[id(node)] = 1 + sum(_expanded_size(part, sizes) for part in inner)
+    return sizes[id(node)]
 
 
 def _position(mark: Any) -> str:  # noqa: ANN401 (a mark of PyYAML, which has no public type)
@@ -69,7 +109,7 @@ def definition_from(text: str) -> object:
     that no text may hold.
 
     Raises:
-        YAMLError: It is neither YAML nor JSON, nested too deeply, or has a key twice.
+        YAMLError: It is neither YAML nor JSON, nested too deeply, repeats too much by aliases, or has a key twice.
     """
     try:
         try:
@@ -235,7 +275,7 @@ def _parse(model: type[Model], body: str, where: str, folder: str) -> Model:
         content = definition_from(body)
     except DoubleKeyError as error:
         raise MappingError(f"{where}: {error}") from error
-    except TooDeepError as error:
+    except (TooDeepError, TooLongError) as error:
         raise MappingError(f"{where} is not a mapping: {error}; see docs/mappings.md") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, check_keys
+from ecom_assets.errors import DefinitionError, check_keys, quoted_value
 from ecom_assets.tables.conditions import (
     EVERYTHING,
     NEGATED,
@@ -311,7 +311,7 @@ class EventFilter:
         if isinstance(raw, str) and raw:
             return cls(None if raw == "*" else raw)
         if not isinstance(raw, Mapping) or not isinstance(raw.get("event_type") or "", str):
-            raise DefinitionError(f"{subject} is an event type or {{event_type, where}}; got {raw!r}.")
+            raise DefinitionError(f"{subject} is an event type or {{event_type, where}}; got {quoted_value(raw)}.")
         check_keys(raw, KEYS, subject)
         result = cls.from_mapping(raw["event_type"], subject) if raw.get("event_type") else cls()
         return cls(result.event_type, where_from(raw["where"]) if raw.get("where") else EVERYTHING)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
+from ecom_assets.errors import DefinitionError, check_keys, did_you_mean, quoted_value
 from ecom_assets.tables.values import COLUMN, Scalar, check_column, check_value
 
 if TYPE_CHECKING:
@@ -275,11 +275,11 @@ def _where_from(raw: object, depth: int) -> Where:
     if isinstance(raw, list | tuple):
         return Group("all_of", tuple(_where_from(part, depth - 1) for part in raw))
     if not isinstance(raw, Mapping):
-        raise DefinitionError(f"A condition is {{column, operator, value}}, any_of or all_of; got {raw!r}.")
+        raise DefinitionError(f"A condition is {{column, operator, value}}, any_of or all_of; got {quoted_value(raw)}.")
     for kind in ("any_of", "all_of"):
         if kind in raw:
             if len(raw) > 1 or not isinstance(raw[kind], list | tuple):
-                raise DefinitionError(f"`{kind}` stands alone and holds a list of conditions; got {raw!r}.")
+                raise DefinitionError(f"`{kind}` stands alone and holds a list of conditions; got {quoted_value(raw)}.")
             return Group(kind, tuple(_where_from(part, depth - 1) for part in raw[kind]))
     if "operator" in raw or set(raw) == {"column", "value"}:
         return _condition_from(raw)

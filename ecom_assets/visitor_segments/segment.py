@@ -13,7 +13,7 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError, did_you_mean, quoted_value
 from ecom_assets.tables.columns import EventFilter, column_of, holds, text_of
 from ecom_assets.tables.conditions import Where, columns_of, where_from, with_event_types
 from ecom_assets.tables.days import add_days
@@ -301,7 +301,7 @@ def _rule_from(raw: object, depth: int) -> Rule:
     if isinstance(raw, list | tuple):
         return _combination("all_of", raw, depth)
     if not isinstance(raw, Mapping) or not (kinds := [kind for kind in PARTS if kind in raw]):
-        raise DefinitionError(f"a part is one of {', '.join(PARTS)}, or a list of these; got {raw!r}.")
+        raise DefinitionError(f"a part is one of {', '.join(PARTS)}, or a list of these; got {quoted_value(raw)}.")
     kind = kinds[0]
     _check_keys(raw, ("did", "at_least", "at_most", "within") if kind == "did" else (kind,))
     if kind == "did":
@@ -315,7 +315,7 @@ def _rule_from(raw: object, depth: int) -> Rule:
 
 def _combination(kind: str, raw: object, depth: int) -> Rule:
     if not isinstance(raw, list | tuple) or not raw:
-        raise DefinitionError(f"`{kind}` holds a list of parts; got {raw!r}.")
+        raise DefinitionError(f"`{kind}` holds a list of parts; got {quoted_value(raw)}.")
     parts = tuple(_rule_from(part, depth - 1) for part in raw)
     return parts[0] if len(parts) == 1 else Combined(kind, parts)
 
@@ -333,7 +333,7 @@ def _did(raw: Mapping[Any, Any]) -> Did:
 
 def _first_seen(raw: object) -> FirstSeen:
     if not isinstance(raw, Mapping):
-        raise DefinitionError(f"`first_seen` holds `within`, `from` or `to`; got {raw!r}.")
+        raise DefinitionError(f"`first_seen` holds `within`, `from` or `to`; got {quoted_value(raw)}.")
     _check_keys(raw, ("within", "from", "to"))
     return FirstSeen(_day(raw.get("from")), _day(raw.get("to")), _days(raw))
 

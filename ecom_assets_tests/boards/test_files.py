@@ -1,11 +1,12 @@
 """Boards as files of a repository: what is pulled, checked and pushed, and whose change is not lost."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
-from ecom_assets.boards.files import pull
+from ecom_assets.boards.files import check, faults_of, pull
 from ecom_assets.boards.model import Annotation, Board, FirstScreen, SavedQuestion
 from ecom_assets.boards.store import BoardStore
 from ecom_assets.settings.settings import Settings
@@ -145,3 +146,34 @@ def test_check_names_the_file_and_what_was_meant_without_a_store(  # noqa: PLR09
 def test_a_folder_that_is_right_or_not_there_says_so(home: Path, repository: Path) -> None:
     assert boards("check", repository, home=home).out == f"The 4 files of {repository} are right.\n"
     assert "There is no folder" in boards("check", repository / "none", home=home).sentence
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise("abcdefgh")),
+        "a: &a [*a]\n",
+        f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 5_000)}]\n",
+    ],
+    ids=["nested", "of itself", "long"],
+)
+def test_aliases_that_repeat_very_much_are_refused_before_they_are_read(tmp_path: Path, text: str) -> None:
+    """Nine aliases of nine of nine …: 630 bytes were a message of hundreds of megabytes."""
+    path = tmp_path / "boards" / "shop.yaml"
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    ((fault,), files) = faults_of(tmp_path)
+    assert (files, len(fault) < 300) == ([], True)
+    assert "its aliases (*name) make it more than 2,000,000 characters long" in fault
+
+
+def test_an_alias_that_repeats_a_little_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "boards" / "shop.yaml"
+    path.parent.mkdir()
+    path.write_text("name: &name Shop\ndescription: *name\n", encoding="utf-8")
+    (file,) = check(tmp_path)
+    assert file.content == {"name": "Shop", "description": "Shop"}
+    path.write_text(f"[{'x, ' * 100_000}]", encoding="utf-8")
+    ((fault,), _) = faults_of(tmp_path)
+    assert len(fault) < 500, "a message quotes the start of what is wrong"

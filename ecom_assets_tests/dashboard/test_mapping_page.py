@@ -2,12 +2,16 @@
 
 import gzip
 import io
+import json
 import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import requests
 import yaml
@@ -16,9 +20,11 @@ from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.auth.keys import KeyFile
 from ecom_assets.dashboard import samples
 from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_stack
-from ecom_assets.dashboard.samples import MAX_BYTES, Samples, safe_name
+from ecom_assets.dashboard.samples import MAX_BYTES, MOST_ENTRIES, MOST_NAMES, MOST_ROWS, Samples, safe_name
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.damage import copies_in
+from ecom_assets.sources.proposal.proposal import MappingSearch
 from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.dashboard.conftest import Client
 from ecom_assets_tests.dashboard.html import Node, read
@@ -155,6 +161,58 @@ def test_a_file_that_unpacks_to_very_much_is_refused(tmp_path: Path, monkeypatch
         Samples(tmp_path, "me").add("a.zip", bomb())
     with pytest.raises(UsageError, match="holds more than 1 MB"):
         Samples(tmp_path, "me").add("a.csv.gz", gzip.compress(bytes(1_000_001)))
+
+
+def of_zip(*entries: tuple[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def of_parquet(rows: int) -> bytes:
+    """Return a file of equal rows, which is hundreds of bytes whatever their number."""
+    packed = io.BytesIO()
+    pq.write_table(pa.table({"a": pa.nulls(rows, pa.int8())}), packed)
+    return packed.getvalue()
+
+
+MANY_KEYS: Final = json.dumps({f"key {number}": number for number in range(MOST_NAMES + 1)}).encode()
+MANY_ROWS: Final = of_parquet(MOST_ROWS + 1)
+LARGE_SAMPLES: Final = {
+    "rows.parquet": (MANY_ROWS, "1,000,001 rows"),
+    "rows.zip": (of_zip(("in/rows.pq", MANY_ROWS)), "1,000,001 rows"),
+    "files.zip": (of_zip(*((f"{number}.csv", b"a\n1\n") for number in range(MOST_ENTRIES + 1))), "than 100 files"),
+    "packed.zip": (of_zip(("a.csv.gz", gzip.compress(bytes(100_000_001)))), "more than 100 MB"),
+    "keys.json": (MANY_KEYS, "different keys"),
+    "keys.json.gz": (gzip.compress(MANY_KEYS), "different keys"),
+    "keys16.json": (MANY_KEYS.decode().encode("utf-16"), "different keys"),
+    "lines.ndjson": (b"\n".join(b'{"k%d": 1}' % number for number in range(MOST_NAMES + 1)), "different keys"),
+    "columns.csv": (b",".join(b"c%d" % number for number in range(MOST_NAMES + 1)) + b"\n", "columns"),
+    "cut.parquet": (MANY_ROWS[:-9], "damaged"),
+}
+
+
+@pytest.mark.parametrize("name", LARGE_SAMPLES)
+def test_a_small_file_that_is_large_inside_is_refused_before_it_is_read(tmp_path: Path, name: str) -> None:
+    content, sentence = LARGE_SAMPLES[name]
+    assert len(content) < 300_000
+    with pytest.raises(UsageError, match=sentence):
+        Samples(tmp_path, "me").add(name, content)
+    assert not (tmp_path / "samples").exists()
+
+
+def test_what_is_at_the_bounds_is_read(tmp_path: Path) -> None:
+    mine = Samples(tmp_path, "me")
+    event = {"event_type": "a", "user_id": "u", "event_timestamp": "2026-01-31T12:00:00Z", "note": '"x": 1, "y": 2'}
+    event |= {f"k{number}": str(number) for number in range(MOST_NAMES - len(event))}
+    path = mine.path(mine.add("keys.ndjson", json.dumps(event).encode()))
+    assert len(json.loads(path.read_bytes())) == MOST_NAMES
+    with copies_in(path.parent / samples.COPIES):
+        assert MappingSearch([str(path)], Settings(home=tmp_path)).look.row_count == 1
+    assert mine.add("rows.parquet", of_parquet(MOST_ROWS))
+    assert mine.add("files.zip", of_zip(*((f"{number}.csv", b"a\n1\n") for number in range(MOST_ENTRIES))))
 
 
 def test_another_login_finds_no_sample_and_an_old_one_is_removed(
