@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ecom_assets"
 SOURCES = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "ecom_sandbox").rglob("*.py"))]
 ALL = [*SOURCES, *sorted((ROOT / "ecom_assets_tests").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
-MOST_LINES, MOST_FUNCTION_LINES = 500, 40
 SUBJECTS = [name for name in registry.SUBJECTS if name != "delivery"]
 WIRED = {"assets.py", "checks.py", "queries.py", "__init__.py"}
 TOUCHES_ENGINES = {
@@ -60,25 +59,8 @@ def functions(path: Path) -> list[Function]:
     return [node for node in ast.walk(tree(path)) if isinstance(node, Function)]
 
 
-def test_files_are_short() -> None:
-    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in ALL}
-    long = {name: length for name, length in lengths.items() if length > MOST_LINES}
-    assert long == {}, f"longer than {MOST_LINES} lines: split them by subject"
-
-
 def test_a_file_says_first_what_lives_there() -> None:
     assert [name_of(path) for path in ALL if not ast.get_docstring(tree(path))] == []
-
-
-def test_functions_are_short() -> None:
-    long = [
-        f"{name_of(path)}:{node.lineno} {node.name}"
-        for path in ALL
-        if "benchmarks" not in path.parts  # its peers are whole scripts in one function, as people write them
-        for node in functions(path)
-        if (node.end_lineno or 0) - node.lineno + 1 > MOST_FUNCTION_LINES
-    ]
-    assert long == [], f"longer than {MOST_FUNCTION_LINES} lines"
 
 
 def test_a_class_name_is_used_once() -> None:
