@@ -122,7 +122,9 @@ def test_her_id_is_in_the_bytes_of_no_file(shop: Path) -> None:
 def test_the_receipt_says_what_was_removed_where_and_names_nobody(shop: Path) -> None:
     result = json.loads((shop / "said.json").read_text())
     receipt = json.loads(Path(result["receipt"]).read_text())
-    assert receipt == {name: value for name, value in result.items() if name != "receipt"}
+    of_answer = {"receipt", "known_as"}  # who stays is named in the answer only
+    assert receipt == {name: value for name, value in result.items() if name not in of_answer}
+    assert (result["known_as"], receipt["known_as_kept"]) == ([], [])
     assert receipt["removed"]["tables"]["raw.events"] == 12
     assert [file["record_count"] for file in receipt["removed"]["files"]] == [4, 4, 1, 4]  # one was collected
     assert receipt["verified"]["left"] == {"tables": {}, "files": {}, "other_files": []}
