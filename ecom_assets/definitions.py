@@ -36,7 +36,12 @@ from ecom_assets.delivery.assets import DELIVERY_TABLES, customers_json, tool_ex
 from ecom_assets.delivery.checks import delivery_checks
 from ecom_assets.delivery.tools.all import unset_exports
 from ecom_assets.events.assets import EVENT_TABLE, accounting_assets, raw_events, staging_assets
-from ecom_assets.events.checks import accounting_check, no_event_type_is_new, purchases_have_amounts
+from ecom_assets.events.checks import (
+    accounting_check,
+    no_event_type_is_new,
+    purchases_have_amounts,
+    rows_of_an_id_agree,
+)
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.assets import FUNNEL_ASSETS
 from ecom_assets.funnels.checks import FUNNEL_CHECKS
@@ -372,6 +377,7 @@ def checks(settings: Settings) -> list[TableCheck]:
     of_events = [
         accounting_check(settings.late_days),
         no_event_type_is_new,
+        rows_of_an_id_agree,
         *identity_checks(rules(settings)["identity_rule"]),
         # With orders, revenue is that of the orders.
         *(() if has_orders(settings) else (purchases_have_amounts,)),

@@ -19,16 +19,18 @@ from ecom_assets.collector.refusals import EventRefusal
 from ecom_assets.collector.rights import SendingRights, allowed_line
 from ecom_assets.collector.segments import SegmentEntry, SegmentLayout
 from ecom_assets.sources.files.mapping import EVENT_FIELDS
-from ecom_assets.tables.values import LONGEST_EVENT_TYPE
+from ecom_assets.tables.values import LONGEST_EVENT_TYPE, PUBLIC_SENDER
 
-TEXT_FIELDS: Final = tuple(name for name in EVENT_FIELDS if name != "properties")
+TEXT_FIELDS: Final = tuple(name for name in EVENT_FIELDS if name not in {"properties", "sent_by"})
 ENVELOPE: Final = frozenset({"key", "writeKey", "sent_at", "sentAt", "device", "batch"})
 """What may stand beside an event, or around a batch, and is no property of it."""
-SERVERS: Final = frozenset({"received_at", "messageId", "properties"})
+SERVERS: Final = frozenset({"received_at", "messageId", "properties", "sent_by"})
 CALL_TYPES: Final = {"t": "track", "p": "page", "s": "screen", "i": "identify", "a": "alias", "g": "group"}
 CALLS: Final = frozenset(CALL_TYPES.values())
 CALL_TEXTS: Final = ("messageId", "userId", "anonymousId", "previousId", "groupId", "name", "category", "event")
 """The texts of Segment's calls that are kept; traits and integrations are not."""
+PAGE: Final = "page"
+"""The sender where pages of this machine send events without a key."""
 IDENTITIES: Final = ("user_id", "anonymous_id", "session_id")
 MOST_SHOWN: Final = 20
 """Refused events that an answer lists; it counts the others, and all are kept as dead letters."""
@@ -57,6 +59,13 @@ class EventSender:
     def day(self, timezone: ZoneInfo) -> date:
         """Return the day on which the request arrived."""
         return self.received_at.astimezone(timezone).date()
+
+    @property
+    def sent_by(self) -> str | None:
+        """Return who sent the events, as rows have it; None for a program of this machine without a key."""
+        if not self.rights.is_public:
+            return self.caller or None
+        return PUBLIC_SENDER + (self.caller or PAGE)
 
     @property
     def received_text(self) -> str:
@@ -110,6 +119,7 @@ def taken_events(
         try:
             _check_shape(event, value, most_bytes)
             line = allowed_line(reader(event, sent, sender), layout, sender.rights, sender.received_at)
+            line["sent_by"] = sender.sent_by
         except EventRefusal as refusal:
             result.refuse(index, event, refusal, dead_letter(refusal, layout, sender, value))
         else:

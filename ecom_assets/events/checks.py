@@ -4,6 +4,7 @@ Each term is counted in the table that holds it, so that no table vouches for it
 """
 
 from functools import partial
+from typing import Final
 
 import ibis.expr.types as ir
 
@@ -16,9 +17,9 @@ from ecom_assets.events.contracts import (
     QuarantinedEvents,
     RawEvents,
 )
-from ecom_assets.tables.check import BrokenRows, TableCheck, check, of_days
+from ecom_assets.tables.check import EXAMPLES, BrokenRows, CheckResult, TableCheck, check, of_days
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import NO
+from ecom_assets.tables.portable import NO, count_of, rows_of
 
 
 def accounting_check(late_days: int) -> TableCheck:
@@ -58,3 +59,46 @@ def purchases_have_amounts(days: Days | None, clean: ir.Table) -> BrokenRows:
         purchase_count=purchases.count(), amount_count=purchases.cart_amount.count()
     )
     return BrokenRows(counts.filter(counts.amount_count == 0), counts)
+
+
+LONGEST_NAMED: Final = 60
+"""Characters of an id in a sentence: senders may make it as long as they like."""
+
+
+@check(DuplicateEvents, reads=(DuplicateEvents,), warns=True)
+def rows_of_an_id_agree(days: Days | None, duplicates: ir.Table) -> CheckResult:
+    """Rows of one event id agree in who, what and amount; others are different events, which all count."""
+    rows = of_days(duplicates, "event_date", days)
+    events = rows.filter(rows.source_event_id.notnull())
+    (counts,) = rows_of(events.agg(event_count=events.count(), id_count=events.source_event_id.nunique()))
+    looked_at = count_of(rows)
+    if not counts["event_count"]:
+        return CheckResult(0, looked_at)
+    examples = rows_of(events.order_by("event_date", "source_event_id", "event_id").limit(EXAMPLES))
+    named = ", ".join(dict.fromkeys(repr(row["source_event_id"][:LONGEST_NAMED]) for row in examples))
+    sentence = (
+        f"{counts['event_count']:,} events share {counts['id_count']:,} ids (such as {named}) and "
+        "disagree in who, what or amount; all of them count, the later ones under their id, ~ and a hash. If one is "
+        "not yours, look at who sent it: sent_by in raw.events; else give each event an id of its own."
+    )
+    return CheckResult(counts["event_count"], looked_at, examples, metadata={"sentence": sentence})
+
+
+@check(RawEvents, reads=(RawEvents,), warns=True)
+def amounts_have_a_rate(days: Days | None, raw: ir.Table) -> CheckResult:
+    """Amounts of events are in the shop's currency or in one with a rate; others count as not known."""
+    rows = of_days(raw, "received_date", days)
+    unrated = rows.filter(rows.unrated_currency.notnull())
+    counts = unrated.group_by("unrated_currency").agg(event_count=unrated.count())
+    by_currency = rows_of(counts.order_by(counts.event_count.desc(), "unrated_currency"))
+    if not by_currency:
+        return CheckResult(0, count_of(rows))
+    total = sum(row["event_count"] for row in by_currency)
+    named = ", ".join(f"{row['event_count']:,} in {row['unrated_currency']}" for row in by_currency[:EXAMPLES])
+    more = f" and in {len(by_currency) - EXAMPLES:,} more" if len(by_currency) > EXAMPLES else ""
+    sentence = (
+        f"The amounts of {total:,} events are not known, for want of a rate: {named}{more}. The events count; add the "
+        "rates to the file of ECOM_RATES and set ECOM_CURRENCY, then run these days again."
+    )
+    evidence = {"sentence": sentence}
+    return CheckResult(total, count_of(rows), by_currency[:EXAMPLES], metadata=evidence)

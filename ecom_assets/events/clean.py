@@ -13,12 +13,18 @@ from operator import or_
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents, RawEvents
+from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents, DuplicateEvents, RawEvents
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days, day_start, is_implausible
-from ecom_assets.tables.portable import NO, first_of_each, union_all
+from ecom_assets.tables.portable import NO, first_of_each, text_digest, union_all
 from ecom_assets.tables.received import balance
-from ecom_assets.tables.values import FIRST_PLAUSIBLE, LONGEST_EVENT_TYPE, MAX_AMOUNT, NOT_IN_EVENT_TYPES
+from ecom_assets.tables.values import (
+    FIRST_PLAUSIBLE,
+    LONGEST_EVENT_TYPE,
+    MAX_AMOUNT,
+    NOT_IN_EVENT_TYPES,
+    PUBLIC_SENDER,
+)
 
 NO_CONSENT = "(no consent)"
 """The id that a mapping writes for a visitor who did not consent to be recognized; compared in lower case."""
@@ -30,12 +36,21 @@ NULL_LIKE_IDS = (
 """Placeholder ids, and ids of testers; compared in lower case."""
 NEEDS_PRODUCT = ("product_view", "add_to_cart", "remove_from_cart")
 ROBOT_WORDS = ("bot", "crawl", "spider", "slurp", "headless")
-ARRIVAL_ORDER = (
-    "received_date", "received_at", "event_at", "event_type", "user_id", "session_id", "product_id",
-    "product_category", "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent",
-    "properties", "source_file",
+PAYLOAD = (
+    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
+    "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent", "properties",
 )  # fmt: skip
-"""The columns that define which copy came first: arrival, then content, so that different rows never tie."""
+"""The texts of a row, as received, by whose hash copies that arrived together are ordered."""
+COPY_COLUMNS = (*PAYLOAD, "received_date", "received_at", "source_file", "sent_by", "unrated_currency")
+"""What decides which rows are copies of one event, and which copy stays."""
+IN_CONTENT = ("user_id", "anonymous_id", "session_id", "event_type", "product_id", "cart_amount")
+"""What says, with the columns of `COPY_COLUMNS`, who did what and for how much."""
+ID_MARK = "~"
+"""Stands between the id as received and the hash of the content, where events that disagree share an id."""
+HASH_LENGTH = 16
+"""Hexadecimal digits of a content's hash: 64 bits, of one event id."""
+END_OF_DAY = ibis.timestamp("9999-12-30 00:00:00")
+"""Sorts a row without a time of arrival after those that arrived on its day with one."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +110,10 @@ def reject_rules(raw: ir.Table, rule: CleaningRule, days: Days) -> list[tuple[ir
         (raw.cart_amount < 0, "negative_cart_value"),
         (raw.cart_amount > ibis.literal(rule.max_amount, AMOUNT), "amount_too_large"),
         (raw.event_type.isin(NEEDS_PRODUCT) & raw.product_id.isnull(), "product_missing"),
-        (raw.cart_value.notnull() & raw.cart_amount.isnull(), "unparseable_cart_value"),
+        (
+            raw.cart_value.notnull() & raw.cart_amount.isnull() & raw.unrated_currency.isnull(),
+            "unparseable_cart_value",
+        ),
         (~in_time, "too_late"),
     ]
 
@@ -119,11 +137,9 @@ def clean_copies(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
 
 
 def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
-    """Return the event ids whose surplus copies count for `days`.
+    """Return the rows of `DuplicateEvents` of `days`: ids with surplus copies, or of events that disagree.
 
-    A copy is surplus if another clean copy with the same id arrived before it, at most `late_days` + 1 days earlier.
-    Copies of one event can only be accepted within this span. If an id comes again later, the source has used it for
-    another event. The rule depends on arrivals only, so the result does not depend on which days are computed together.
+    The rules depend on arrivals only, so the result does not depend on which days are computed together.
 
     Args:
         raw: Rows that arrived from `late_days` + 2 days before `days` to `late_days` days after them.
@@ -132,50 +148,213 @@ def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     """
     span = rule.late_days + 1
     near = days.widened(before=2 * span, after=span)
-    per_day = surplus_copies(clean_copies(raw, rule, near), rule)
+    per_day = repeated_ids(clean_copies(raw, rule, near), rule)
     return per_day.filter(days.contain(per_day.event_date))
 
 
-def surplus_copies(copies: ir.Table, rule: CleaningRule) -> ir.Table:
-    """Return the rows of `DuplicateEvents` for clean rows that include all copies of each id.
+def repeated_ids(copies: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return the rows of `DuplicateEvents` for clean rows that include all rows of each id.
 
-    The columns of `ARRIVAL_ORDER` that are present decide which copies are surplus. The number of surplus copies does
-    not depend on them.
+    Rows of one id are copies of one event if they agree in who, what and amount. Others are different events: the one
+    that arrived first has the id as received, and each other one has the hash of its content behind it.
+
+    Args:
+        copies: Clean rows with the columns of `COPY_COLUMNS` and `IN_CONTENT`.
+        rule: The cleaning rule.
     """
-    copies = copies.select("event_id", "event_date", *(name for name in ARRIVAL_ORDER if name in copies.columns))
-    copies = copies.mutate(id_hash=copies.event_id.hash())
-    # Equal ids have equal hashes, so no copy is missed. Ids that only share a hash are separated below.
-    repeated = copies.group_by("id_hash").agg(copy_count=lambda t: t.count())
-    copies = copies.semi_join(repeated.filter(repeated.copy_count > 1), "id_hash")
-    # A copy is surplus if the previous one arrived so few days earlier that both can be copies of the same event.
-    in_order = ibis.window(group_by="event_id", order_by=arrival_keys(copies))
-    previous = copies.received_date.lag().over(in_order)
-    last_date = (previous + ibis.interval(days=rule.late_days + 1)).cast("date")
-    copies = copies.mutate(surplus=(copies.received_date <= last_date).fill_null(NO).ifelse(1, 0))
-    per_day = copies.group_by("event_date", "event_id").agg(
+    names = dict.fromkeys(("event_id", "event_date", *IN_CONTENT, *COPY_COLUMNS))
+    copies = with_content(ids_that_may_repeat(copies.select(*names)), rule)
+    per_day = _surplus_counts(_with_surplus(copies, rule))
+    first = _first_contents(copies, rule)
+    per_day = per_day.left_join(first, ["event_date", "event_id"]).drop("event_date_right", "event_id_right")
+    is_other = (per_day.content_hash != per_day.first_hash).fill_null(NO) | is_marked(per_day.event_id)
+    disagrees = per_day.first_hash.notnull() | is_other
+    result = per_day.mutate(
+        event_id=is_other.ifelse(per_day.event_id.concat(ID_MARK, per_day.content_hash), per_day.event_id),
+        source_event_id=disagrees.ifelse(per_day.event_id, ibis.null("string")),
+        content_hash=disagrees.ifelse(per_day.content_hash, ibis.null("string")),
+    )
+    return result.filter((result.surplus_count > 0) | result.source_event_id.notnull()).select(*DuplicateEvents.columns)
+
+
+def ids_that_may_repeat(copies: ir.Table) -> ir.Table:
+    """Return the rows of ids that other rows have too, or that look like the id of another event.
+
+    A few other rows may be among them: equal ids have equal hashes, but two ids may share one.
+    """
+    rows = copies.mutate(id_hash=copies.event_id.hash())
+    counted = rows.mutate(is_marked=is_marked(rows.event_id).ifelse(1, 0))
+    ids = counted.group_by("id_hash").agg(copy_count=counted.count(), marked_count=counted.is_marked.sum())
+    ids = ids.filter((ids.copy_count > 1) | (ids.marked_count > 0))
+    return rows.semi_join(ids, "id_hash").drop("id_hash")
+
+
+def is_marked(event_id: ir.StringValue) -> ir.BooleanValue:
+    """Return whether an id as received looks like one with the hash of a content.
+
+    Such an id always gets the hash of its own content too, so that nobody can send the id of another event.
+    """
+    result: ir.BooleanValue = event_id.right(len(ID_MARK) + HASH_LENGTH).startswith(ID_MARK)
+    return result.fill_null(NO)
+
+
+def with_content(rows: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return received rows with `content_hash`, equal for rows of an id that agree in who, what and amount."""
+    user, device = known_id(rows.user_id, rule), known_id(rows.anonymous_id, rule)
+    who = ibis.cases(
+        (user.notnull(), ibis.literal("user ").concat(user.fill_null(""))),
+        (device.notnull(), ibis.literal("device ").concat(device.fill_null(""))),
+        else_=ibis.literal("session ").concat(rows.session_id.fill_null("")),
+    )
+    cents = (rows.cart_amount.cast(AMOUNT) * 100).cast("int64").cast("string").fill_null("")
+    # Amounts without a rate are unknown, and are told apart by what was received.
+    unrated = rows.unrated_currency.concat(" ", rows.cart_value.fill_null("")).fill_null("")
+    product = ibis.literal("product ").concat(rows.product_id).fill_null("")
+    # The hash of each part has one length, so that no two contents are one text.
+    parts = (who, rows.event_type, product, cents, unrated)
+    hashed = reduce(lambda text, part: text.concat(text_digest(part)), parts[1:], text_digest(parts[0]))
+    return rows.mutate(content_hash=text_digest(hashed).substr(0, HASH_LENGTH))
+
+
+def is_public(rows: ir.Table) -> ir.BooleanValue:
+    """Return whether a public key sent a received row: one that stands in pages, where anybody may read it."""
+    result: ir.BooleanValue = rows.sent_by.startswith(PUBLIC_SENDER).fill_null(NO)
+    return result
+
+
+def _with_surplus(copies: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return copies with `surplus`: 1 for those that are left out, else 0.
+
+    A copy is surplus if another one of its kind, that a public key sent or that none sent, arrived before it, at most
+    `late_days` + 1 days earlier. Copies of one event can only be accepted within this span. If an id comes again later,
+    the source has used it for another event. One that a public key sent is surplus beside one that none sent, too,
+    which may arrive until rows of its day are no longer accepted.
+    """
+    span = rule.late_days + 1
+    copies = copies.mutate(is_public=is_public(copies).ifelse(1, 0))
+    content = ["event_id", "content_hash"]
+    of_kind = ibis.window(group_by=[*content, "is_public"], order_by=copy_order(copies))
+    own_date = ibis.cases((copies.is_public == 0, copies.received_date), else_=ibis.null("date"))
+    by_day = [copies.received_date, copies.is_public]
+    until = ibis.window(group_by=content, order_by=by_day, rows=(None, 0))
+    after = ibis.window(group_by=content, order_by=by_day, rows=(0, None))
+    copies = copies.mutate(
+        previous_date=copies.received_date.lag().over(of_kind),
+        trusted_before=own_date.max().over(until),
+        trusted_after=own_date.min().over(after),
+    )
+
+    def is_near(earlier: ir.DateValue) -> ir.BooleanValue:
+        return (copies.received_date <= (earlier + ibis.interval(days=span)).cast("date")).fill_null(NO)
+
+    last_date = (copies.event_date + ibis.interval(days=rule.late_days)).cast("date")
+    beside = is_near(copies.trusted_before) | (copies.trusted_after <= last_date).fill_null(NO)
+    surplus = is_near(copies.previous_date) | ((copies.is_public == 1) & beside)
+    return copies.mutate(surplus=surplus.ifelse(1, 0))
+
+
+def _surplus_counts(copies: ir.Table) -> ir.Table:
+    return copies.group_by("event_date", "event_id", "content_hash").agg(
         surplus_count=copies.surplus.sum(),
         has_kept_copy=copies.surplus.sum() < copies.count(),
         first_received_date=copies.received_date.min(),
         last_received_date=copies.received_date.max(),
     )
-    return per_day.filter(per_day.surplus_count > 0)
 
 
-def unique_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
-    """Return clean rows without surplus copies; the first arrival of each id is kept.
+def _first_contents(copies: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return, of ids whose rows near a day disagree, the content that arrived first: `first_hash`.
+
+    It is that of all rows that arrived so near to the day that one can be a copy of an event of it.
+    What arrives later never changes it, so what was delivered keeps its id.
+    """
+    contents = copies.group_by("event_id").agg(low=copies.content_hash.min(), high=copies.content_hash.max())
+    rows = copies.semi_join(contents.filter(contents.low != contents.high), "event_id")
+    days = rows.select("event_date", "event_id").distinct()
+    rows = rows.mutate(is_public=is_public(rows).ifelse(1, 0)).drop("event_date")
+    near = days.join(rows, "event_id")
+    first = (near.event_date - ibis.interval(days=rule.late_days + 2)).cast("date")
+    last = (near.event_date + ibis.interval(days=rule.late_days)).cast("date")
+    near = near.filter(near.received_date >= first, near.received_date <= last)
+    unit = ["event_date", "event_id"]
+    in_order = [near.received_date, near.received_at.fill_null(END_OF_DAY), near.is_public, near.content_hash]
+    placed = near.mutate(
+        low=near.content_hash.min().over(ibis.window(group_by=unit)),
+        high=near.content_hash.max().over(ibis.window(group_by=unit)),
+        place=ibis.row_number().over(ibis.window(group_by=unit, order_by=in_order)),
+    )
+    placed = placed.filter(placed.place == 0, placed.low != placed.high)
+    return placed.select(*unit, first_hash="content_hash")
+
+
+def copy_order(rows: ir.Table) -> list[ir.Value]:
+    """Return the sort keys of copies: those that no public key sent, then by arrival, then by the hash of the texts.
+
+    Rows that tie are equal in all that they say.
+    """
+    texts = [rows[name].fill_null("") for name in PAYLOAD]
+    return [
+        is_public(rows).ifelse(1, 0),
+        rows.received_date,
+        rows.received_at.fill_null(END_OF_DAY),  # engines sort nulls differently
+        text_digest(ibis.literal("\x1f").join(texts)),
+        rows.source_file.fill_null(""),
+    ]
+
+
+def unique_copies(copies: ir.Table, duplicates: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return clean rows without surplus copies, each under the id of its event.
 
     Args:
         copies: Clean rows of some days.
         duplicates: The rows of `DuplicateEvents` for the same days.
+        rule: The cleaning rule.
     """
-    return union_all(copies.anti_join(duplicates, ["event_date", "event_id"]), first_of_copies(copies, duplicates))
+    ordinary = copies.anti_join(received_ids(duplicates), ["event_date", "event_id"])
+    return union_all(ordinary, first_of_copies(copies, duplicates, rule))
 
 
-def first_of_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
-    """Return, of each event with surplus copies, the copy that arrived first; as `unique_copies`."""
-    keys = ["event_date", "event_id"]
-    repeated = copies.semi_join(duplicates.filter(duplicates.has_kept_copy), keys)
-    return first_of_each(repeated, keys, arrival_keys(repeated)).select(*copies.columns)
+def first_of_copies(copies: ir.Table, duplicates: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return, of each event in `DuplicateEvents`, the copy that stays; as `unique_copies`."""
+    repeated = with_event_ids(copies, duplicates, rule)
+    repeated = repeated.filter(repeated.has_kept_copy)
+    first = first_of_each(repeated, ["event_date", "clean_event_id"], copy_order(repeated))
+    return first.mutate(event_id=first.clean_event_id).select(*copies.columns)
+
+
+def with_event_ids(copies: ir.Table, duplicates: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return the clean rows of ids in `DuplicateEvents`, with the id of their event in `clean_event_id`.
+
+    They have `has_kept_copy`, too: whether one copy of the event and day stays.
+    """
+    events = duplicates.select(
+        day="event_date",
+        received_id=ibis.coalesce(duplicates.source_event_id, duplicates.event_id),
+        clean_event_id="event_id",
+        of_content="content_hash",
+        has_kept_copy="has_kept_copy",
+    )
+    copies = copies.semi_join(received_ids(duplicates), ["event_date", "event_id"])
+    rows = with_content(copies, rule)
+    # Where an id has no other content, the row of `DuplicateEvents` says none.
+    is_of_event = events.of_content.isnull() | (events.of_content == rows.content_hash)
+    rows = rows.join(events, [rows.event_date == events.day, rows.event_id == events.received_id, is_of_event])
+    return rows.select(*copies.columns, "clean_event_id", "has_kept_copy")
+
+
+def surplus_rows(copies: ir.Table, duplicates: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return the clean rows that are surplus copies, under the ids of their events; as `unique_copies`."""
+    rows = with_event_ids(copies, duplicates, rule)
+    in_order = ibis.window(group_by=["event_date", "clean_event_id"], order_by=copy_order(rows))
+    rows = rows.mutate(place=ibis.row_number().over(in_order))
+    rows = rows.filter((rows.place > 0) | ~rows.has_kept_copy)
+    return rows.mutate(event_id=rows.clean_event_id).select(*copies.columns)
+
+
+def received_ids(duplicates: ir.Table) -> ir.Table:
+    """Return the days and ids, as received, of the rows of `DuplicateEvents`."""
+    ids = duplicates.select("event_date", event_id=ibis.coalesce(duplicates.source_event_id, duplicates.event_id))
+    return ids.distinct()
 
 
 def is_robot(user_agent: ir.StringColumn) -> ir.BooleanValue:
@@ -223,20 +402,6 @@ def _has_device(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
     return has_device
 
 
-def arrival_keys(rows: ir.Table) -> list[ir.Value]:
-    """Return the sort keys for the order of arrival; different rows never tie."""
-    # Engines sort nulls differently, so nulls are replaced.
-    keys: list[ir.Value] = []
-    for name in ARRIVAL_ORDER:
-        if name not in rows.columns:
-            continue
-        column = rows[name]
-        keys.append(column.fill_null("") if column.type().is_string() else column)
-        if name == "received_at":
-            keys[-1] = column.fill_null(ibis.timestamp("1970-01-01 00:00:00"))
-    return keys
-
-
 def known_id(value: ir.StringValue, rule: CleaningRule) -> ir.StringValue:
     """Return an id of a user or device; null for a placeholder."""
     result: ir.StringValue = value.lower().isin(rule.null_like_ids).ifelse(ibis.null("string"), value)
@@ -268,7 +433,7 @@ def clean_events(raw: ir.Table, duplicates: ir.Table, rule: CleaningRule, days: 
         rule: The cleaning rule.
         days: The event days to compute.
     """
-    return as_clean_events(unique_copies(clean_copies(raw, rule, days), duplicates), rule)
+    return as_clean_events(unique_copies(clean_copies(raw, rule, days), duplicates, rule), rule)
 
 
 def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)

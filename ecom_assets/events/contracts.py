@@ -41,10 +41,18 @@ class ReceivedEvent(Table, abstract=True):
     anonymous_id = text("A device or cookie id", nullable=True, pii=True)
     user_agent = text("The browser's description of itself", nullable=True, pii=True)
     properties = text("Further values, as JSON text", nullable=True)
+    sent_by = text(
+        "Who sent the event: `key:` and the id of a key, `topic:` and the name of a topic, with `public-` before it "
+        "where anybody may have the key; null for files that do not say it",
+        nullable=True,
+    )
     event_at = instant("When it happened; null if the text could not be read", nullable=True)
     event_date = day("The day of event_at; null if that is", nullable=True)
     cart_amount = received_amount(
         "The number in cart_value, cut to what fits; null if there is none or it could not be read", nullable=True
+    )
+    unrated_currency = text(
+        "The currency of cart_value, where there is no rate for it, so that cart_amount is not known", nullable=True
     )
     received_at = instant("When the event arrived, where the source says so", nullable=True)
     received_date = day("The day on which the event arrived")
@@ -71,14 +79,23 @@ class QuarantinedEvents(ReceivedEvent):
 
 
 class DuplicateEvents(Table):
-    """One row per day and event id of which surplus copies arrived; the earliest received copy stays."""
+    """One row per day and event of whose id several rows arrived: surplus copies, or events that disagree.
+
+    Rows of one id that agree in who, what and amount are copies of one event, of which one stays. The others are
+    different events; then each has a row, with the hash of its content.
+    """
 
     layer = "staging"
     key = ("event_date", "event_id")
     day_column = "event_date"
 
-    event_date = day("The day on which the surplus copies say the event happened")
-    event_id = text("The id that came more than once")
+    event_date = day("The day on which the rows say the event happened")
+    event_id = text(
+        "The id that clean events have: as received, or, if another event of this id arrived first, with `~` and "
+        "content_hash behind it"
+    )
+    source_event_id = text("The id as received, if events that disagree have it; else null", nullable=True)
+    content_hash = text("A hash of who, what and amount, if events that disagree have the id; else null", nullable=True)
     surplus_count = count("Copies left out of the clean events of this day", unit="rows")
     has_kept_copy = flag("Whether a copy of this very day stays; if not, one of another day did")
     first_received_date = day("When the first copy of this day arrived")
@@ -113,7 +130,10 @@ class CleanEvents(Table):
     key = ("event_date", "event_id")
     day_column = "event_date"
 
-    event_id = text("The event's id; unique unless the source gives it again after more than ECOM_LATE_DAYS + 1 days")
+    event_id = text(
+        "The event's id, with `~` and a hash behind it if another event of this id arrived first; unique unless the "
+        "source gives it again after more than ECOM_LATE_DAYS + 1 days"
+    )
     event_at = instant("When it happened")
     event_date = day("The day on which it happened")
     visitor_id = text(

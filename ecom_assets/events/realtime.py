@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.events.clean import arrival_keys
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.portable import first_of_each
 
 
 @dataclass(frozen=True)
@@ -32,15 +30,6 @@ class RealTimeRule:
     def longest_minutes(self) -> int:
         """Return the length of the longest window."""
         return max(*self.windows_minutes, self.funnel_minutes)
-
-
-def first_copies(copies: ir.Table) -> ir.Table:
-    """Return clean rows without surplus copies; the first arrival of each id is kept.
-
-    Args:
-        copies: Clean rows of a few days; over many days, `clean.duplicate_events` finds the copies.
-    """
-    return first_of_each(copies, "event_id", arrival_keys(copies))
 
 
 def window_of(events: ir.Table, start: ir.TimestampValue, end: ir.TimestampValue) -> ir.Table:

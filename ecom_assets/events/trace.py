@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.events import clean
@@ -17,6 +16,7 @@ from ecom_assets.events.contracts import (
 )
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.trace import Computed, Count, TableTrace, TraceContext, UpstreamRows, keeping
 
 EVENT: Final = ("event_id", "event_date", "received_date")
@@ -32,15 +32,25 @@ def received_events(rows: ir.Table, context: TraceContext) -> ir.Table:
 def _first_copies(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return the clean received rows of the days of some events, of copies the first that arrived."""
     raw, duplicates, days = _near_events(rows, context)
-    return clean.unique_copies(clean.clean_copies(raw, _rule(context), days), duplicates)
+    rule = _rule(context)
+    return clean.unique_copies(clean.clean_copies(raw, rule, days), duplicates, rule)
 
 
 def _all_copies(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Table]:
-    """Return the clean received rows of the days of some events, and those that `_first_copies` leaves out."""
+    """Return the clean received rows of the days of some events, and those that `_first_copies` leaves out.
+
+    Both have the ids of their events.
+    """
     raw, duplicates, days = _near_events(rows, context)
-    repeated = context.keep(raw.semi_join(duplicates, EVENT_OF_DAY))
-    surplus = _surplus_copies(clean.clean_copies(repeated, _rule(context), days), duplicates)
-    return clean.clean_copies(raw, _rule(context), days), surplus
+    rule = _rule(context)
+    repeated = context.keep(raw.semi_join(clean.received_ids(duplicates), EVENT_OF_DAY))
+    of_ids = clean.clean_copies(repeated, rule, days)
+    copies = clean.clean_copies(raw, rule, days)
+    if context.ask(duplicates.filter(duplicates.source_event_id.notnull()).limit(1)):
+        others = copies.anti_join(clean.received_ids(duplicates), EVENT_OF_DAY)
+        named = clean.with_event_ids(of_ids, duplicates, rule)
+        copies = union_all(others, named.mutate(event_id=named.clean_event_id).select(*copies.columns))
+    return copies, clean.surplus_rows(of_ids, duplicates, rule)
 
 
 def _near_events(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Table, Days]:
@@ -51,17 +61,24 @@ def _near_events(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Ta
     return raw, duplicates.filter(days.contain(duplicates.event_date)), days
 
 
-def _surplus_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
-    """Return the copies of repeated events but the one of each event that stays, if one of this day does."""
-    copies = copies.join(duplicates.select(*EVENT_OF_DAY, "has_kept_copy"), EVENT_OF_DAY)
-    in_order = ibis.window(group_by=EVENT_OF_DAY, order_by=clean.arrival_keys(copies))
-    placed = copies.mutate(place=ibis.row_number().over(in_order))
-    return placed.filter((placed.place > 0) | ~placed.has_kept_copy)
+def _with_received_ids(rows: ir.Table, context: TraceContext) -> ir.Table:
+    """Return what identifies some events, and again under the ids as received, where these are others."""
+    named = context.table(DuplicateEvents)
+    named = named.filter(named.source_event_id.notnull())
+    named = rows.join(named.select(*EVENT_OF_DAY, "source_event_id"), EVENT_OF_DAY)
+    own = rows.select(*EVENT)
+    return union_all(own, named.select("event_date", "received_date", event_id="source_event_id").select(*EVENT))
 
 
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
     CleanEvents: UpstreamRows(
-        RawEvents, received_events, EVENT, is_one_to_one=True, candidates=_first_copies, copies=_all_copies
+        RawEvents,
+        received_events,
+        EVENT,
+        is_one_to_one=True,
+        candidates=_first_copies,
+        copies=_all_copies,
+        found_by=_with_received_ids,
     )
 }
 
@@ -100,7 +117,8 @@ def _clean(context: TraceContext) -> ir.Table:
 def _surplus(context: TraceContext) -> ir.Table:
     """Return the clean copies of a row's day but the one of each event that stays, if one of this day does."""
     repeated = context.where(DuplicateEvents, event_date=context.row["accounted_date"])
-    return _surplus_copies(clean.clean_copies(_arrived_near(context), _rule(context), _days(context)), repeated)
+    rule = _rule(context)
+    return clean.surplus_rows(clean.clean_copies(_arrived_near(context), rule, _days(context)), repeated, rule)
 
 
 OF_SAMPLE: Final = Computed("read from the received row that this row shows", ("cart_value",))

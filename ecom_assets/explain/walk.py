@@ -128,7 +128,9 @@ def _rows_of(upstream: UpstreamRows, context: TraceContext, few: ir.Table, names
 
     def narrowed(contract: type[Table]) -> ir.Table:
         table = context.table(contract)
-        return table.semi_join(few, list(names)) if contract is upstream.to else table
+        if contract is not upstream.to:
+            return table
+        return table.semi_join(upstream.found_by(few, context) if upstream.found_by else few, list(names))
 
     return upstream.rows(few, replace(context, table=narrowed))
 

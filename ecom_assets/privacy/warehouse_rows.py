@@ -10,7 +10,8 @@ import ibis.expr.types as ir
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries
 from ecom_assets.delivery.payloads import SIGN_IN
-from ecom_assets.events.contracts import CleanEvents, RawEvents
+from ecom_assets.events.clean import CleaningRule, received_ids, with_event_ids
+from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
 from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.privacy.erased_people import COLUMNS, EVENT_ID, PersonColumns, among, condition, id_table, words_of
@@ -19,7 +20,7 @@ from ecom_assets.privacy.written_forms import IN_WORDS, forms_of
 from ecom_assets.registry import ALL, NOTES
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import NO
+from ecom_assets.tables.portable import NO, union_all
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, batches_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.raw_slices import note_withdrawn
@@ -73,14 +74,25 @@ def first_day_of_visitors(engine: Engine, visitors: Sequence[str]) -> date | Non
 
 
 def record_ids(engine: Engine, person: Person) -> dict[str, date]:
-    """Return the ids by which the ledger knows the person's events, with their days."""
+    """Return the ids by which the ledger knows the person's events, with their days.
+
+    An event whose id another event has, too, has the hash of its content behind it, if that one
+    arrived first; else the ledger knows the other one by the id as received.
+    """
     if not engine.has(RawEvents):
         return {}
     table = engine.table(RawEvents)
     rows = table.filter(condition(table, COLUMNS[RawEvents], _values(engine, RawEvents, person)))
     rows = rows.filter(rows.event_id.notnull(), rows.event_at.notnull())
+    columns = ("event_id", "event_at", "event_date")
+    parts = [rows.select(*columns)]
+    if engine.has(DuplicateEvents):
+        duplicates = engine.readable(DuplicateEvents)
+        named = with_event_ids(rows, duplicates, CleaningRule())
+        parts = [rows.anti_join(received_ids(duplicates), ["event_date", "event_id"]).select(*columns)]
+        parts.append(named.mutate(event_id=named.clean_event_id).select(*columns))
     values: dict[str, date] = {}
-    for batch in rows.select("event_id", "event_at", "event_date").to_pyarrow_batches():
+    for batch in union_all(*parts).to_pyarrow_batches():
         for row in batch.to_pylist():
             record_id = f"{row['event_id']}@{row['event_at']:%Y-%m-%d}"
             values |= dict.fromkeys((record_id, SIGN_IN + record_id), row["event_date"])

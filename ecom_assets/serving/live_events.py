@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import EcomError, SourceError
-from ecom_assets.events import clean, realtime
+from ecom_assets.events import clean
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.identity.visitors import with_visitors_of_all
@@ -257,7 +257,8 @@ class LiveEvents:
         days = Days.between(today - 2 * ONE_DAY, today + 3 * ONE_DAY)
         accepted = load_mapping(mapping_name(settings)).accepted_types(settings.event_types)
         rule = CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
-        copies = realtime.first_copies(clean.clean_copies(raw, rule, days))
+        copies = clean.clean_copies(raw, rule, days)
+        copies = clean.unique_copies(copies, clean.repeated_ids(copies, rule), rule)
         clean_events = clean.as_clean_events(copies, rule)
         if is_linked and self._earlier is not None:
             events = self._earlier.with_visitors(clean_events)

@@ -137,7 +137,8 @@ class TableSql:
         columns = [f"{self._text(name)} AS {ident(name)}" for name in EVENT_FIELDS]
         money = amount(f"TRIM({self._text('cart_value')})", "NUMBER(18, 2)", "FLOAT")
         columns += [f"{self.event_at} AS {ident('event_at')}", f"{self.event_day} AS {ident('event_date')}"]
-        columns += [f"{money} AS {ident('cart_amount')}", f"{self.received_at} AS {ident('received_at')}"]
+        columns += [f"{money} AS {ident('cart_amount')}", f"CAST(NULL AS VARCHAR) AS {ident('unrated_currency')}"]
+        columns += [f"{self.received_at} AS {ident('received_at')}"]
         # The day it was received, else the event's day if not later.
         arrival = f"{self._day_of(self.received_at)}, {self._usable_day}, {date_literal(fallback)}"
         columns += [f"COALESCE({arrival}) AS {ident('received_date')}"]

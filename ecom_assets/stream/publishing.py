@@ -147,6 +147,8 @@ class PartitionReader:
 
 US_OF_MS: Final = 1000
 _IDS: Final = {EVENT.id, ORDER.id}
+SENT_BY: Final = "sent_by"
+"""The column that says which key or topic an event came by; a message may say it itself."""
 
 
 class OvertakenError(WorkError):
@@ -225,6 +227,9 @@ def _positioned(rows: MessageRows, batch: Batch) -> pa.Table:
     columns = {"received_at": instants([arrivals[position] for position in rows.positions])}
     for name in _IDS.intersection(table.column_names):
         columns[name] = filled(table[name], lambda: _ids(rows, batch))
+    if SENT_BY in table.column_names:
+        topic = f"topic:{batch.partition.topic}"
+        columns[SENT_BY] = filled(table[SENT_BY], lambda: [topic] * len(table))
     for name, column in columns.items():
         table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), column)
     return table

@@ -184,6 +184,7 @@ class UpstreamRows:
     is_one_to_one: bool = False
     candidates: Callable[[ir.Table, TraceContext], ir.Table] | None = None
     copies: Callable[[ir.Table, TraceContext], tuple[ir.Table, ir.Table]] | None = None
+    found_by: Callable[[ir.Table, TraceContext], ir.Table] | None = None
 
 
 def carried(rows: ir.Table) -> list[str]:

@@ -168,6 +168,8 @@ WIDEST_QUANTITY: Final = 1_000_000_000
 MAX_STOCK: Final = 1_000_000_000_000
 """The bound for the items of one product in stock, and for its reorder point."""
 LONGEST_EVENT_TYPE = 255
+PUBLIC_SENDER: Final = "public-"
+"""Begins the name of the sender of a row that anybody may have sent: its key stands in pages."""
 NOT_IN_EVENT_TYPES = "[^ -~\u00a0-\U0010fffd]"
 """A pattern that matches a control character. It is a negated class, as engines differ on anchors and class names."""
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.events.checks import accounting_check
-from ecom_assets.events.clean import accounting
+from ecom_assets.events.clean import PAYLOAD, accounting
 from ecom_assets.events.contracts import (
     EVENT_TYPES,
     REJECT_REASONS,
@@ -27,6 +27,7 @@ from ecom_assets.events.contracts import (
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
+from ecom_assets_tests.events.copies_reference import digest
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import Platform
 
@@ -226,10 +227,86 @@ def test_the_copy_that_arrived_first_stays_whatever_it_says(shop: Platform) -> N
     assert copies_of(shop, early, late)[0] == [("e1", day(0), "early")]
 
 
-def test_of_conflicting_copies_that_arrived_together_the_smaller_content_stays(shop: Platform) -> None:
-    kept, _ = copies_of(shop, copy("09:00", 0, user_id="ben"), copy("09:00", 0, user_id="anna"))
-    assert len(kept) == 1
-    assert shop.rows(CleanEvents)[0]["user_id"] == "anna"
+def test_of_copies_that_arrived_together_that_with_the_smaller_hash_stays(shop: Platform) -> None:
+    pages = ("/a", "/b")
+    copies_of(shop, *[copy("09:00", 0, page_url=page) for page in pages])
+    hashes = {digest(payload(copy("09:00", 0, page_url=page))): page for page in pages}
+    assert [row["page_url"] for row in shop.rows(CleanEvents)] == [hashes[min(hashes)]]
+
+
+def payload(row: Row) -> str:
+    return "\x1f".join(row[name] or "" for name in PAYLOAD)
+
+
+OTHERS: list[Row] = [
+    {"user_id": "ben"},
+    {"user_id": None, "anonymous_id": "device-1"},
+    {"event_type": "purchase"},
+    {"product_id": "p2"},
+    {"cart_value": "20", "cart_amount": Decimal(20)},
+]
+
+
+@pytest.mark.parametrize("values", OTHERS)
+def test_rows_of_one_id_that_disagree_are_two_events(shop: Platform, values: Row) -> None:
+    kept, doubles = copies_of(shop, copy("09:00", 0), copy("09:00", 1, "b", **values))
+    assert [(event_id[:3], file) for event_id, _, file in kept] == [("e1", "a"), ("e1~", "b")]
+    assert doubles == [(day(0), 0, True), (day(0), 0, True)]
+    both = shop.rows(DuplicateEvents)
+    assert {row["source_event_id"] for row in both} == {"e1"}
+    assert len({row["content_hash"] for row in both}) == 2
+
+
+def test_rows_that_differ_in_page_time_session_or_agent_are_copies(shop: Platform) -> None:
+    more = {"page_url": "/a", "session_id": "s", "anonymous_id": "d", "user_agent": "x", "properties": "{}"}
+    kept, _ = copies_of(shop, copy("09:00", 0), copy("09:05", 1, "b", **more))
+    assert kept == [("e1", day(0), "a")]
+
+
+PUBLIC = {"sent_by": "public-key:1234abcd"}
+
+
+def test_a_stranger_who_sends_the_id_of_a_purchase_first_takes_nothing_away(shop: Platform) -> None:
+    bought = {"event_type": "purchase", "cart_value": "20", "cart_amount": Decimal(20)}
+    own = copy("09:00", 0, "shop", received_at=at("09:10"), **bought)
+    lies: list[Row] = [{"cart_amount": Decimal("0.01")}, {"user_id": "eve"}, {"event_type": "page_view"}]
+    for lie in lies:
+        stranger = copy("08:00", 0, "page", received_at=at("08:00"), **(bought | lie | PUBLIC))
+        kept, _ = copies_of(shop, stranger, own)
+        assert sorted(file for *_, file in kept) == ["page", "shop"]
+    # Where both agree it is one purchase, and the shop's own row stays.
+    kept, surplus = copies_of(shop, copy("08:00", 0, "page", received_at=at("08:00"), **bought, **PUBLIC), own)
+    assert (kept, surplus) == ([("e1", day(0), "shop")], [(day(0), 1, True)])
+
+
+def test_copies_of_strangers_between_two_uses_of_an_id_join_them_to_nothing(shop: Platform) -> None:
+    first, again = copy("09:00", 0), copy("+12 09:00", 12, "b")
+    between = [copy(f"+{n} 09:00", n, f"page {n}", **PUBLIC) for n in (4, 8)]
+    kept, surplus = copies_of(shop, first, *between, again)
+    assert kept == [("e1", day(0), "a"), ("e1", day(12), "b")]
+    assert surplus == [(day(4), 1, False), (day(8), 1, False)]
+
+
+def test_an_id_like_that_of_another_event_cannot_take_its_place(shop: Platform) -> None:
+    clean(shop, [copy("09:00", 0), copy("09:00", 1, "b", user_id="ben")])
+    (forged,) = (row["event_id"] for row in shop.rows(CleanEvents) if row["user_id"] == "ben")
+    clean(shop, [copy("09:00", 0), copy("09:00", 1, "b", user_id="ben"), received(forged, at("09:00"))])
+    events = {row["event_id"]: row["user_id"] for row in shop.rows(CleanEvents)}
+    assert events.pop("e1") == "anna"
+    assert events.pop(forged) == "ben"
+    assert [event_id.startswith(f"{forged}~") for event_id in events] == [True]
+
+
+def test_what_arrives_later_changes_no_id_of_an_event(shop: Platform) -> None:
+    rows = [copy("09:00", n, f"file {n}", user_id=f"user {n}") for n in range(3)]
+    ids: dict[str, str] = {}
+    for count in range(1, 4):
+        clean(shop, rows[:count])
+        now = {row["user_id"]: row["event_id"] for row in shop.rows(CleanEvents)}
+        assert len(now) == count
+        assert ids.items() <= now.items()
+        ids = now
+    assert ids["user 0"] == "e1"
 
 
 def test_a_copy_after_seven_days_is_surplus_and_one_after_eight_is_too_late(shop: Platform) -> None:

@@ -71,7 +71,7 @@ FEW_COLUMNS = (
     "received_date",
 )  # fmt: skip
 """What it takes to say who did what and when."""
-ALL_COLUMNS = tuple(dict.fromkeys((*FEW_COLUMNS, *clean.ARRIVAL_ORDER)))
+ALL_COLUMNS = tuple(dict.fromkeys((*FEW_COLUMNS, *clean.COPY_COLUMNS)))
 """What the clean events, and the order of their copies, are made of."""
 MADE_OF = {
     "visitor_id": "user_id",
@@ -83,7 +83,6 @@ MADE_OF = {
 }
 """The columns that a question may name by another name, or that are made of another."""
 REPEATED_ROWS = "file_repeated"
-REPEATED = "file_repeated_duplicates"
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,11 @@ class FileEvents:
     def _unique(self) -> ir.Table:
         """Return the clean rows without surplus copies."""
         copies = self._copies
-        return self._without_copies(copies) if self.rows.rejected.get(DUPLICATE) else copies
+        if not fetched(self.con, self._duplicates.select("event_id").limit(1)):
+            return copies
+        ordinary = copies.anti_join(clean.received_ids(self._duplicates), ["event_date", "event_id"])
+        first = clean.first_of_copies(self._repeated, self._duplicates, self.rule)
+        return union_all(ordinary, first.select(*copies.columns))
 
     def _with_visitors(self, events: ir.Table, columns: Sequence[str]) -> ir.Table:
         """Return columns of clean events with their visitors; without links if each has a user."""
@@ -277,11 +280,14 @@ class FileEvents:
             conditions += ["user_id IS NULL", f"{device_sql()} IN ({of_nobody})"]
         marked = f"*, {f'hash(event_id) IN {repeated()}' if checked.has_repeated else 'false'} AS is_repeated"
         copies = self._clean_rows(SPECIAL, select(marked, f"{received} AS t0", " OR ".join(conditions)))
-        unique = clean.unique_copies(copies, clean.surplus_copies(copies, self.rule))
+        duplicates = clean.repeated_ids(copies, self.rule)
+        unique = clean.unique_copies(copies, duplicates, self.rule)
         events = self._with_visitors(clean.as_clean_events(unique, self.rule), [*CleanEvents.columns])
         is_special = events.user_id.isnull()
         if checked.has_repeated:
-            is_special |= events.event_id.isin(copies.filter(copies.is_repeated).event_id)
+            received = copies.filter(copies.is_repeated).select("event_id")
+            ids = union_all(received, duplicates.select("event_id"))
+            is_special |= events.event_id.isin(ids.event_id)
         return events.filter(is_special)
 
     def _clean_rows(self, name: str, rows: str) -> ir.Table:
@@ -289,17 +295,6 @@ class FileEvents:
         classified = clean.classify(received, self.rule, self._days)
         clean_rows = classified.filter(classified.reject_reason.isnull()).drop("reject_reason", "accounted_date")
         return temporary(self.con, name, self.con.compile(clean_rows))
-
-    def _without_copies(self, copies: ir.Table) -> ir.Table:
-        """Return rows without surplus copies; which copy stays is decided by all columns, read again of these only."""
-        if self.columns == ALL_COLUMNS:
-            return clean.unique_copies(copies, self._duplicates)
-        again = self.received().semi_join(self._duplicates.select("event_id").distinct(), "event_id")
-        rows = clean.classify(again, self.rule, self._days)
-        whole = self._as_temporary(REPEATED_ROWS, rows.filter(rows.reject_reason.isnull()).select(*ALL_COLUMNS))
-        duplicates = self._as_temporary(REPEATED, clean.surplus_copies(whole, self.rule))
-        first = clean.first_of_copies(whole, duplicates).select(*copies.columns)
-        return union_all(copies.anti_join(duplicates, ["event_date", "event_id"]), first)
 
     @cached_property
     def rows(self) -> FileRowCounts:
@@ -327,9 +322,20 @@ class FileEvents:
         return temporary(self.con, COPIES, self.con.compile(copies), "VIEW")
 
     @cached_property
+    def _repeated(self) -> ir.Table:
+        """Return the clean rows whose id may repeat, with all columns, which decide which copy of an event stays."""
+        if self.columns == ALL_COLUMNS:
+            return self._copies
+        ids = clean.ids_that_may_repeat(self._copies).select("event_id").distinct()
+        if not fetched(self.con, ids.limit(1)):
+            return self.received().limit(0).select(*ALL_COLUMNS)
+        rows = clean.classify(self.received().semi_join(ids, "event_id"), self.rule, self._days)
+        return self._as_temporary(REPEATED_ROWS, rows.filter(rows.reject_reason.isnull()).select(*ALL_COLUMNS))
+
+    @cached_property
     def _duplicates(self) -> ir.Table:
-        """Return the rows of `DuplicateEvents`; with few columns, which copy of an event stays is not known yet."""
-        return self._as_temporary(DUPLICATES, clean.surplus_copies(self._copies, self.rule))
+        """Return the rows of `DuplicateEvents`."""
+        return self._as_temporary(DUPLICATES, clean.repeated_ids(self._repeated, self.rule))
 
     def _as_temporary(self, name: str, rows: ir.Table) -> ir.Table:
         return temporary(self.con, name, self.con.compile_streaming(rows))

@@ -359,9 +359,9 @@ def load(kind: type[Kind], name_or_path: str | Path) -> Kind:
 
 EVENT_FIELDS = (
     "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
-    "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent", "properties",
+    "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent", "properties", "sent_by",
 )  # fmt: skip
-OPTIONAL_FIELDS = frozenset({"received_at", "anonymous_id", "user_agent", "properties"})
+OPTIONAL_FIELDS = frozenset({"received_at", "anonymous_id", "user_agent", "properties", "sent_by"})
 EVENT = RecordKind(
     folder="mappings",
     fields=EVENT_FIELDS,
@@ -372,7 +372,8 @@ EVENT = RecordKind(
     required=("event_id", "event_type", "event_timestamp"),
     never_empty=frozenset({"event_id", "event_type", "event_timestamp"}),
     numbers=frozenset({"cart_value"}),
-    read={"cart_amount": ("DECIMAL(18, 2)", amount("e.cart_value"))},
+    # Which currency has no rate is known once amounts are converted.
+    read={"cart_amount": ("DECIMAL(18, 2)", amount("e.cart_value")), "unrated_currency": ("VARCHAR", "NULL::VARCHAR")},
 )
 
 

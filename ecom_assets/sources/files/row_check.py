@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from ecom_assets.clock import now_utc
 from ecom_assets.events import clean, contracts
-from ecom_assets.events.clean import CleaningRule, known_id, reject_rules, surplus_copies
+from ecom_assets.events.clean import CleaningRule, is_marked, known_id, reject_rules, repeated_ids
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.identity.links import ALIAS
 from ecom_assets.identity.rule import IdentityRule
@@ -49,7 +49,7 @@ UNDECIDED, ANONYMOUS = -100, -101
 SURE, EXACT, USERS = "sure_rows", "exact_rows", "file_users"
 COLUMNS = (
     "event_id", "user_id", "anonymous_id", "session_id", "event_type", "product_id", "cart_value", "cart_amount",
-    "event_at", "malformed_row", "is_sure",
+    "unrated_currency", "event_at", "malformed_row", "is_sure",
 )  # fmt: skip
 """The columns that the other rules need."""
 REPEATED_HASHES, REPEATED = "repeated_hashes", "repeated_copies"
@@ -85,6 +85,12 @@ def _values_sql(values: dict[str, ir.Value]) -> dict[str, str]:
 def known_user_sql() -> str:
     """Return the SQL of the user of a row `t0`, null for a placeholder."""
     return _values_sql({"user": known_id(_raw().user_id, DEFAULT_RULE)})["user"]
+
+
+@cache
+def marked_sql() -> str:
+    """Return the SQL that tests if the id of a row `t0` looks like the id of another event."""
+    return _values_sql({"marked": is_marked(_raw().event_id)})["marked"]
 
 
 @cache
@@ -291,7 +297,8 @@ class RowCheck:
     def _surplus(self, hashes: npt.NDArray[np.uint64]) -> tuple[int, bool]:
         """Return the number of clean rows that are surplus copies, and whether any hashes repeat."""
         hashes.sort()
-        repeated = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+        marked = self.con.execute(select("hash(event_id) AS id_hash", f"{SURE} AS t0", marked_sql())).fetchnumpy()
+        repeated = np.unique(np.concatenate((hashes[1:][hashes[1:] == hashes[:-1]], marked["id_hash"])))
         if not len(repeated):
             return 0, False
         self._view_exact()
@@ -300,12 +307,12 @@ class RowCheck:
         self.con.unregister("given_hashes")
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {REPEATED} AS
-            SELECT event_id, event_date, received_date FROM (
+            SELECT * FROM (
                 SELECT * FROM {EXACT} WHERE hash(event_id) IN (SELECT id_hash FROM {REPEATED_HASHES})
             ) AS t0 WHERE {_is_clean()}
         """)  # noqa: S608  # names of this module, and compiled conditions
-        copies = ibis.table({"event_id": "string", "event_date": "date", "received_date": "date"}, name=REPEATED)
-        surplus = surplus_copies(copies, DEFAULT_RULE)
+        copies = ibis.table(schema_of(RawEvents), name=REPEATED)
+        surplus = repeated_ids(copies, DEFAULT_RULE)
         count = _rows_sql(surplus.agg(n=surplus.surplus_count.sum().fill_null(0)))
         ((surplus_count,),) = self.con.execute(count).fetchall()
         return int(surplus_count), True

@@ -1,0 +1,100 @@
+"""Which clean rows stay and under which ids, in plain Python: an independent reference, rule by rule."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, timedelta
+from hashlib import md5
+from typing import Any
+
+from ecom_assets_tests.builders import Row
+
+TEXTS = (
+    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category",
+    "session_id", "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent", "properties",
+)  # fmt: skip
+LAST = datetime(9999, 12, 30)  # noqa: DTZ001 (UTC, as tables have it)
+Event = tuple[str, date, Row]
+
+
+def digest(text: str) -> str:
+    """Return the MD5 of a text, which is no secret here."""
+    return md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def content_of(row: Row) -> str:
+    """Return the hash of who, what and amount."""
+    who = f"session {row['session_id'] or ''}"
+    if row["anonymous_id"]:
+        who = f"device {row['anonymous_id']}"
+    if row["user_id"]:
+        who = f"user {row['user_id']}"
+    product = "" if row["product_id"] is None else f"product {row['product_id']}"
+    cents = "" if row["cart_amount"] is None else str(int(row["cart_amount"] * 100))
+    parts = (who, row["event_type"], product, cents, "")
+    return digest("".join(map(digest, parts)))[:16]
+
+
+def is_public(row: Row) -> bool:
+    """Return whether a public key sent a row."""
+    return (row["sent_by"] or "").startswith("public-")
+
+
+def copy_key(row: Row) -> tuple[Any, ...]:
+    """Return by what copies are sorted."""
+    texts = digest("\x1f".join(row[name] or "" for name in TEXTS))
+    arrived = (row["received_date"], row["received_at"] or LAST)
+    return (is_public(row), *arrived, texts, row["source_file"])
+
+
+def events_of(rows: Sequence[Row], late_days: int = 7) -> list[Event]:
+    """Return the events of clean rows: the id, the day, and the row that stays."""
+    of_ids = _grouped(rows, lambda row: row["event_id"])
+    return [event for same in of_ids.values() for event in _events_of_id(same, late_days)]
+
+
+def _events_of_id(rows: Sequence[Row], late_days: int) -> Iterable[Event]:
+    contents = _grouped(rows, content_of)
+    for content, copies in contents.items():
+        for row in _kept(copies, late_days):
+            day = row["event_date"]
+            yield _id_of(row["event_id"], content, _first_content(rows, day, late_days)), day, row
+
+
+def _id_of(event_id: str, content: str, first: str) -> str:
+    return event_id if content == first and event_id[-17:][:1] != "~" else f"{event_id}~{content}"
+
+
+def _kept(copies: Sequence[Row], late_days: int) -> Iterable[Row]:
+    span = timedelta(days=late_days + 1)
+    ordered = sorted(copies, key=copy_key)
+    own = [row for row in ordered if not is_public(row)]
+    for kind in (own, [row for row in ordered if is_public(row)]):
+        for number, row in enumerate(kind):
+            arrived = row["received_date"]
+            if number and arrived - kind[number - 1]["received_date"] <= span:
+                continue
+            last = row["event_date"] + timedelta(days=late_days)
+            beside = [r for r in own if arrived - span <= r["received_date"] <= max(arrived, last)]
+            if not (is_public(row) and any(_is_beside(r, arrived, last) for r in beside)):
+                yield row
+
+
+def _is_beside(own: Row, arrived: date, last: date) -> bool:
+    return bool(own["received_date"] <= arrived or own["received_date"] <= last)
+
+
+def _first_content(rows: Sequence[Row], day: date, late_days: int) -> str:
+    first, last = day - timedelta(days=late_days + 2), day + timedelta(days=late_days)
+    near = [row for row in rows if first <= row["received_date"] <= last]
+
+    def arrival(row: Row) -> tuple[Any, ...]:
+        return (row["received_date"], row["received_at"] or LAST, is_public(row), content_of(row))
+
+    return content_of(min(near, key=arrival))
+
+
+def _grouped(rows: Iterable[Row], key: Callable[[Row], str]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups
