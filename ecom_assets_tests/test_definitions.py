@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.execution.asset_backfill import AssetBackfillData
 
 from ecom_assets.customers.assets import VALUE_ASSETS
 from ecom_assets.definitions import build_definitions, checks
@@ -88,8 +90,31 @@ def test_a_range_of_days_is_one_run_on_every_table_cut_by_day(definitions: dg.De
         assert (spec.partitions_def is not None) == is_cut
     for asset in definitions.assets or ():
         assert isinstance(asset, dg.AssetsDefinition)
-        single_run = dg.BackfillPolicy.single_run() if asset.partitions_def else None
-        assert asset.backfill_policy == single_run
+        assert asset.backfill_policy == dg.BackfillPolicy.single_run()
+
+
+# Dagster calls a method of its own that it has deprecated.
+@pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`:DeprecationWarning")
+def test_partitions_are_day_to_day_so_that_a_backfill_runs_the_days_that_were_chosen(
+    definitions: dg.Definitions,
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    chosen = {"2026-03-10", "2026-03-11", "2026-03-12"}
+    keys = dg.AssetSelection.assets("raw/events").downstream().resolve(graph)
+    with dg.DagsterInstance.ephemeral() as instance:
+        target = AssetBackfillData.from_asset_partitions(
+            asset_graph=graph,
+            partition_names=sorted(chosen),
+            asset_selection=sorted(keys),
+            dynamic_partitions_store=instance,
+            all_partitions=False,
+            backfill_start_timestamp=time.time(),
+        ).target_subset
+    cut = {key for key in keys if graph.get(key).is_partitioned}
+    assert len(cut) > 40
+    for key in cut:
+        days = target.get_asset_subset(key).subset_value.get_partition_keys()  # type: ignore[union-attr]  # each is in it
+        assert set(days) == chosen, key
 
 
 @pytest.mark.parametrize(

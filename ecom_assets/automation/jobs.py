@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import Field
 
+from ecom_assets.automation.instance.location import execute_in_location
 from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
@@ -298,9 +299,7 @@ class ManualJobs:
             raise UsageError("The config selects no asset that has a source or destination; name others.")
         request = run_request(first, last, run_key=context.run_id)
         tags = {**request.tags, **(permission or {})}
-        result = job.execute_in_process(
-            instance=context.instance, asset_selection=chosen, tags=tags, raise_on_error=False
-        )
+        result = execute_in_location(job, context.instance, asset_selection=chosen, tags=tags, raise_on_error=False)
         if not result.success:
             raise dg.Failure(f"The run {result.run_id} over {first} to {last} failed; its page says why.")
         return result.run_id

@@ -16,6 +16,7 @@ from uuid import uuid4
 import dagster as dg
 
 from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, run_sentence, step_sentence, tag_of
+from ecom_assets.automation.instance.location import execute_in_location
 from ecom_assets.automation.instance.sqlite import patient_history
 from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.cli.options import NO_PERMISSIONS, OwnData, Permissions
@@ -295,8 +296,9 @@ class PlatformRun:
             repeated_interrupts(),
         ):
             try:
-                result = job.execute_in_process(
-                    instance=instance,
+                result = execute_in_location(
+                    job,
+                    instance,
                     run_config=QUIET,
                     raise_on_error=False,
                     asset_selection=self.chosen,

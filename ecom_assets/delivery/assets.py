@@ -97,7 +97,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         key=key,
         deps=[asset_key(contract) for contract in sources],
         partitions_def=daily,
-        backfill_policy=dg.BackfillPolicy.single_run() if daily else None,
+        backfill_policy=dg.BackfillPolicy.single_run(),
         description=f"{RECORDS[kind]}, delivered to {TOOLS[tool].title}, each record once.",
         kinds={tool},
         **subject_of(_tool_export),
@@ -237,6 +237,7 @@ def customers_json(
 
     @dg.asset(
         key=KEY,
+        backfill_policy=dg.BackfillPolicy.single_run(),
         deps=[asset_key(Customers)],
         description="All customers as they are now, in one JSON file by name, with a summary beside it.",
         kinds={"json"},

@@ -45,7 +45,7 @@ def _totals(funnels: ir.Table, carts: ir.Table) -> ir.Table:
     return union_all(of_funnels, *of_carts)
 
 
-@check(ConversionFunnel, reads=(ConversionFunnel,))
+@check(ConversionFunnel, reads=(ConversionFunnel,), blocking=True)
 def steps_never_increase(days: Days | None, funnel: ir.Table) -> BrokenRows:
     """No step of a funnel has more units than the step before it."""
     funnel = of_days(funnel, "cohort_date", days)
@@ -54,7 +54,7 @@ def steps_never_increase(days: Days | None, funnel: ir.Table) -> BrokenRows:
     return BrokenRows(funnel.filter(funnel.unit_count > funnel.previous_count), funnel)
 
 
-@check(ConversionFunnel, reads=(ConversionFunnel,))
+@check(ConversionFunnel, reads=(ConversionFunnel,), blocking=True)
 def categories_add_up_to_total(days: Days | None, funnel: ir.Table) -> BrokenRows:
     """Per funnel, day, unit and step, the categories add up to the total."""
     funnel = of_days(funnel, "cohort_date", days)

@@ -86,6 +86,7 @@ def serving_marts(
 
     @dg.asset(
         key=SNAPSHOT,
+        backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=follows_marts(),
         deps=[asset_key(contract) for contract in SERVED],
         description="A snapshot of what the HTTP API answers from, in a file of its own: readers never open the "
@@ -156,6 +157,7 @@ def postgres_marts(
 
     @dg.asset(
         key=PUBLICATION,
+        backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=follows_marts(),
         deps=[asset_key(contract) for contract in marts],
         description="Every mart in the Postgres of ECOM_POSTGRES_URL: the days that changed, in one transaction.",

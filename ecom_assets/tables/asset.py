@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import UsageError
+from ecom_assets.tables.code_version import code_version
 from ecom_assets.tables.contract import Table, group_of, owner_of
 from ecom_assets.tables.days import Days, listed_days
 from ecom_assets.tables.received import SliceOutput, VisitorRows
@@ -26,6 +27,8 @@ def asset_key(contract: type[Table]) -> dg.AssetKey:
 
 
 WHOLE_TABLE = "ecom/whole_table"
+DAYS_AROUND = "ecom/days_around"
+"""The metadata of an input: how many days before and after those of the run it reads, too."""
 PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -92,14 +95,19 @@ class Reads:
         return table.filter(near.contain(table[self.contract.day_column]))
 
     def asset_in(self, *, partitioned: bool, whole: bool = False) -> dg.AssetIn:
-        """Return the Dagster input: the upstream key and the partition mapping; with `whole`, of all rows."""
-        mapping = dg.TimeWindowPartitionMapping(
-            start_offset=-self.days_before, end_offset=self.days_after, allow_nonexistent_upstream_partitions=True
-        )
+        """Return the Dagster input: the upstream key, day to day, and which days it reads; with `whole`, all rows.
+
+        The days around its own are no partition mapping: a backfill would run them, too, each distance in
+        a run of its own.
+        """
+        mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
         return dg.AssetIn(
             key=asset_key(self.contract),
             partition_mapping=mapping if partitioned else None,
-            metadata={WHOLE_TABLE: self.whole or whole},
+            metadata={
+                WHOLE_TABLE: self.whole or whole,
+                DAYS_AROUND: [self.days_before, self.days_after],
+            },
         )
 
 
@@ -228,7 +236,8 @@ class TableAsset:
             deps=self.deps,
             automation_condition=self.automation,
             partitions_def=partitions,
-            backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            code_version=self._code_version(dependencies),
             group_name=self.contract.group,
             owners=[self.contract.owner],
             kinds=set(kinds),
@@ -310,6 +319,14 @@ class TableAsset:
         compute.__annotations__ = {"context": dg.AssetExecutionContext}
         return compute
 
+    def _code_version(self, dependencies: Mapping[str, Any]) -> str:
+        """Return the version of the definition, with the rules that the functions take."""
+        taken = (self.invalidated_by, self.widened_by, self.only_visitors, self.outdated_by)
+        functions = [self.function, *(part.function for part in taken if part)]
+        names = {name for function in functions for name in inspect.signature(function).parameters}
+        rules = {name: value for name, value in dependencies.items() if name in names}
+        return code_version(functions, rules)
+
     def _resources(self, dependencies: Mapping[str, Any]) -> set[str]:
         names = set(inspect.signature(self.function).parameters)
         if self.invalidated_by:
@@ -333,12 +350,18 @@ class AssetSubject(TypedDict):
     group_name: str
     owners: list[str]
     metadata: dict[str, Any]
+    code_version: str
 
 
 def subject_of(function: Callable[..., Any]) -> AssetSubject:
     """Return the subject of an asset that is no table, by the function that declares it."""
     group = group_of(function.__module__)
-    return {"group_name": group, "owners": [owner_of(group)], "metadata": code_of(function)}
+    return {
+        "group_name": group,
+        "owners": [owner_of(group)],
+        "metadata": code_of(function),
+        "code_version": code_version([function], {}),
+    }
 
 
 def _not_loaded(raw: type[Table] | None, days: Days) -> str:

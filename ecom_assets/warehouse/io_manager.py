@@ -14,7 +14,14 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from ecom_assets.errors import WarehouseError
-from ecom_assets.tables.asset import PARTITION, RANGE_START, WHOLE_TABLE, column_schema, require_days
+from ecom_assets.tables.asset import (
+    DAYS_AROUND,
+    PARTITION,
+    RANGE_START,
+    WHOLE_TABLE,
+    column_schema,
+    require_days,
+)
 from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput, SourceGate
@@ -188,7 +195,9 @@ class WarehouseIOManager(dg.IOManager):
         table = self.engine.table(contract)
         metadata = context.definition_metadata or {}
         if contract.day_column and not metadata.get(WHOLE_TABLE) and context.has_asset_partitions:
-            table = table.filter(_days_of(context).contain(table[contract.day_column]))
+            before, after = metadata.get(DAYS_AROUND, (0, 0))
+            days = _days_of(context).widened(before=before, after=after)
+            table = table.filter(days.contain(table[contract.day_column]))
         convert = CONVERSIONS.get(_type_name(context.dagster_type.typing_type))
         return convert(table) if convert else table
 
