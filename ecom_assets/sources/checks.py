@@ -14,7 +14,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.customers.contracts import QuarantinedCustomers, RawCustomers
-from ecom_assets.events.clean import accounted_date
+from ecom_assets.events.clean import accounted_date, is_public
 from ecom_assets.events.contracts import QuarantinedEvents, RawEvents
 from ecom_assets.orders.contracts import QuarantinedOrders, RawUserOrderLog
 from ecom_assets.products.contracts import RawStock
@@ -344,6 +344,8 @@ class _SourceChecks:
         if quarantine is source.raw:
             refused = refused.filter(refused.reject_reason.notnull())
         refused = refused.filter(refused.reject_reason.notin(NO_FAULT))
+        if not warns:
+            raw, refused = _not_public(raw), _not_public(refused)
         count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
         received = self._received_rows(raw, days)
         share = self.gate.refused_share
@@ -435,6 +437,11 @@ class _SourceChecks:
         near = raw.filter(day >= days.first - LOOK_BACK, day < days.end)
         rows = near.group_by(counted_day=day).agg(number=near.count()).to_pyarrow().to_pylist()
         return {row["counted_day"]: int(row["number"]) for row in rows}
+
+
+def _not_public(rows: ir.Table) -> ir.Table:
+    """Return the rows that no public key sent: whatever strangers send closes no gate."""
+    return rows.filter(~is_public(rows)) if "sent_by" in rows.columns else rows
 
 
 def _split(parts: Days, days: Days) -> tuple[Days, Days]:

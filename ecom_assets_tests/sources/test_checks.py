@@ -234,6 +234,31 @@ def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: GatedSourc
     assert refused(source, 0, 0).broken_count == 0
 
 
+def test_refused_rows_of_public_keys_close_no_gate_and_hide_no_fault_of_others() -> None:
+    def share(refused_by: dict[str | None, int], received_by: dict[str | None, int]) -> CheckResult:
+        kinds = {"event_date": "date", "event_at": "timestamp(6)", "sent_by": "string"}
+        row = {"received_date": MONDAY, "event_date": MONDAY, "event_at": RECEIVED_AT}
+        received_rows = ibis.memtable(
+            [row | {"sent_by": by} for by, count in received_by.items() for _ in range(count)],
+            schema=ibis.schema({"received_date": "date"} | kinds),
+        )
+        bad = {"accounted_date": MONDAY, "reject_reason": "too_late"}
+        refused_rows = ibis.memtable(
+            [bad | {"sent_by": by} for by, count in refused_by.items() for _ in range(count)],
+            schema=ibis.schema({"accounted_date": "date", "reject_reason": "string", "sent_by": "string"}),
+        )
+        check = check_of(SOURCES[0], "few_were_refused")
+        result: CheckResult = check.evaluate(Days((MONDAY,)), received_rows, refused_rows)
+        return result
+
+    page = "public-key:1a2b3c4d"
+    # 2,000 events of 1999 by a stranger beside 1,500 good ones of the shop.
+    assert share({page: 2000}, {page: 2000, "key:5e6f7a8b": 1500}).broken_count == 0
+    # Nor do good rows of strangers hide that most of the shop's own are refused.
+    result = share({None: 900}, {page: 100_000, None: 1000})
+    assert (result.broken_count, result.observed, result.limit) == (1, 900, 500)
+
+
 FAR = MONDAY + timedelta(days=200)
 STOPS, WARNS = "few_were_refused", "very_few_were_refused"
 
