@@ -38,6 +38,7 @@ from ecom_assets.delivery.tools.all import unset_exports
 from ecom_assets.events.assets import EVENT_TABLE, accounting_assets, raw_events, staging_assets
 from ecom_assets.events.checks import (
     accounting_check,
+    amounts_have_a_rate,
     no_event_type_is_new,
     purchases_have_amounts,
     rows_of_an_id_agree,
@@ -392,6 +393,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         *(contract_check(contract) for contract in ALL),
         *absence_checks(settings, ALL),
         *file_row_checks(),
+        amounts_have_a_rate,
         *(replace(check, raw=raw_events.contract) for check in of_events),
         *order_checks(settings.order_customers_over, by_day=order_days),
         *report_checks(settings.gate_refused_share),

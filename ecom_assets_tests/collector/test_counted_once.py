@@ -65,8 +65,8 @@ def test_amounts_of_two_currencies_are_not_added_up(client: CollectClient, tmp_p
     assert [entry["reason"] for entry in refused["refused"]] == ["wrong_currency"]
     assert sorted(row["currency"] for row in client.wait_for(2)) == ["EUR", "USD"]
     asked = ("trend", "--events", client.folder, "--series", "purchase:sum(cart_amount)", "--json")
-    result = ecom(*asked, home=tmp_path / "home")
-    assert "EUR 10.00 in 1 events; USD 20.00 in 1 events, which cannot be added up" in result.sentence
+    # Without a set currency, one of them is the shop's, and the other amount is not known.
+    assert total(ecom(*asked, home=tmp_path / "home").json) in {10, 20}
     with pytest.raises(SourceError, match="The last minutes have amounts in EUR and USD, which cannot be added up"):
         real_time(Settings(home=tmp_path, events=str(client.folder)), datetime.now(UTC))
     (tmp_path / "rates.csv").write_text("date,currency,rate\n2026-01-01,USD,0.9\n")

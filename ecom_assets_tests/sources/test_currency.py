@@ -11,6 +11,7 @@ import pytest
 from pyarrow import csv, parquet
 
 from ecom_assets.errors import SourceError
+from ecom_assets.events.checks import amounts_have_a_rate
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.checks import amounts_are_of_one_currency
 from ecom_assets.orders.contracts import UserOrderLog
@@ -116,7 +117,7 @@ fields:
   currency: {column: money, optional: true}
 """
 EVENTS = [
-    ("v", "product_view", "2026-07-01T10:00:00Z", "", ""),
+    ("v", "search", "2026-07-01T10:00:00Z", "", ""),
     ("a", "purchase", "2026-07-01T11:00:00Z", "10.00", "eur"),
     ("b", "purchase", "2026-07-02T11:00:00Z", "20.00", "USD"),
     ("c", "purchase", "2026-07-03T11:00:00Z", "30.00", "USD"),
@@ -153,23 +154,35 @@ def test_amounts_of_events_are_converted_and_what_was_received_stays(tmp_path: P
     assert events_of(tmp_path, own, currency="EUR", rates=rates) == expected
 
 
-def test_events_of_several_currencies_are_refused_with_their_sums(tmp_path: Path) -> None:
+def test_an_event_in_a_currency_without_a_rate_counts_and_its_amount_is_not_known(tmp_path: Path) -> None:
     own = paid_files(tmp_path)
-    with pytest.raises(SourceError, match=r"The events have amounts in USD 50\.00 in 2 events; EUR 10\.00 in 1 events"):
-        events_of(tmp_path, own)
+    # Euros came first, so that the shop's amounts are in them where no currency is set.
+    expected = {"v": None, "a": Decimal("10.00"), "b": None, "c": None}
+    assert events_of(tmp_path, own) == expected
     # A run over the last day alone sees dollars only; without a set currency the others count, too.
-    with pytest.raises(SourceError, match=r"EUR 10\.00"):
-        events_of(tmp_path, own, LAST)
-    with pytest.raises(SourceError, match=r"no rate for USD from 2026-07-02 on \(1 events\)"):
-        events_of(tmp_path, own, currency="EUR", rates=rates_in(tmp_path, "2026-07-03,USD,0.80"))
+    assert events_of(tmp_path, own, LAST) == {"c": None}
+    assert events_of(tmp_path, own, currency="GBP") == dict.fromkeys("vabc")
+    late = rates_in(tmp_path, "2026-07-03,USD,0.80")
+    assert events_of(tmp_path, own, currency="EUR", rates=late) == expected | {"c": Decimal("24.00")}
 
 
-def test_views_without_a_currency_are_of_the_only_one(tmp_path: Path) -> None:
+def test_amounts_without_a_rate_are_reported_by_currency(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", **paid_files(tmp_path), currency="EUR")
+    source = ReceivedEventFiles(connect(), settings, lambda _: None)
+    result = amounts_have_a_rate.evaluate(None, source.received(Days.between(FIRST, LAST + ONE_DAY)))
+    assert (result.broken_count, amounts_have_a_rate.warns) == (2, True)
+    assert result.metadata["sentence"].startswith(
+        "The amounts of 2 events are not known, for want of a rate: 2 in USD. The events count;"
+    )
+
+
+def test_views_without_a_currency_are_of_the_shop_s(tmp_path: Path) -> None:
     view = ("w", "product_view", "2026-07-01T10:00:00Z", "9.00", "")
     rows = events_of(tmp_path, paid_files(tmp_path, [*EVENTS[:2], view]), currency="EUR")
     assert rows == {"v": None, "a": Decimal("10.00"), "w": Decimal("9.00")}
-    with pytest.raises(SourceError, match=r"no currency 9\.00 in 1 events.*give each event its currency"):
-        events_of(tmp_path, paid_files(tmp_path, [*EVENTS, view]), currency="EUR", rates=rates_in(tmp_path, *RATES))
+    rates = rates_in(tmp_path, *RATES)
+    rows = events_of(tmp_path, paid_files(tmp_path, [*EVENTS, view]), currency="EUR", rates=rates)
+    assert rows["w"] == Decimal("9.00")
 
 
 def test_one_currency_of_events_needs_no_setting(tmp_path: Path) -> None:
@@ -179,8 +192,9 @@ def test_one_currency_of_events_needs_no_setting(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_questions_over_files_add_up_one_currency_only(tmp_path: Path, suffix: str) -> None:
     own = paid_files(tmp_path, suffix=suffix)
-    with pytest.raises(SourceError, match=r"USD 50\.00 in 2 events; EUR 10\.00 in 1 events, which cannot be added up"):
-        FileEvents.open([own["events"]], Settings(home=tmp_path / "home", **own))
+    opened = FileEvents.open([own["events"]], Settings(home=tmp_path / "home", **own))
+    assert opened.clean().cart_amount.sum().to_pyarrow().as_py() == Decimal("10.00")
+    assert (opened.rows.read, opened.rows.counted) == (4, 4), "dollars count, and have no amount"
     converting = Settings(home=tmp_path / "home", currency="EUR", rates=rates_in(tmp_path, *RATES), **own)
     opened = FileEvents.open([own["events"]], converting)
     events = opened.clean()
@@ -194,8 +208,7 @@ def test_exports_of_tools_say_their_currency(tmp_path: Path, layout: str) -> Non
     folder = tmp_path / "export"
     folder.mkdir()
     own = {"events": str(LAYOUTS[layout].write(folder)), "events_mapping": LAYOUTS[layout].mapping, "currency": "USD"}
-    with pytest.raises(SourceError, match=r"EUR [\d.]+ in \d events, and ECOM_CURRENCY is USD"):
-        events_of(tmp_path, own, EVERY_DAY[0])
+    assert {*events_of(tmp_path, own, EVERY_DAY[0]).values()} == {None}
     rates = rates_in(tmp_path, "2026-01-01,EUR,2")
     amounts = set(events_of(tmp_path, own, EVERY_DAY[0], rates=rates).values())
     assert amounts - {None}

@@ -15,6 +15,7 @@ from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import CURRENCY
 from ecom_assets.sources.files.unpacked import catalogue_rows
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.values import PUBLIC_SENDER
 from ecom_assets.warehouse.sql_text import day_in_zone, select, text
 
 AMOUNTS = ("payment_amount", *CHARGES)
@@ -64,30 +65,32 @@ class Currencies:
             days: The days of arrival that are read; None for all. All are looked at if no currency is set, as other
                 days may have another one.
 
-        Raises:
-            SourceError: There are amounts of several currencies, or of another one than the set one, and no rate.
+        An amount in a currency without a rate is not known, and `unrated_currency` names the currency.
+        The shop's currency is the set one, else that of the first amount that no public key sent.
         """
         if not _may_have_currency(files):
             return files
         priced = with_currency(files)
         ranges = days.runs() if days and self.target else [(None, None)]
         own_day = day_in_zone(files.mapping.kind.at, files.timezone)
-        parts = [
-            select(f"cart_amount, {CURRENCY} AS currency, {own_day} AS order_date", f"({priced.received_sql(*ends)})")
-            for ends in ranges
-        ]
+        columns = f"cart_amount, {CURRENCY} AS currency, sent_by, received_date"
+        parts = [select(columns, f"({priced.received_sql(*ends)})") for ends in ranges]
         if not parts:
             return files
-        rows = select("*", f"({' UNION ALL '.join(parts)})", "cart_amount IS NOT NULL")
+        rows = select("*", f"({' UNION ALL '.join(parts)})", "cart_amount IS NOT NULL AND currency IS NOT NULL")
         con = files.con.cursor()
-        amounts = con.execute(select("currency, sum(cart_amount), count(*)", rows, group_by="currency")).fetchall()
-        # Senders leave the currency out of views and carts, so that those without one are of the only one there is.
-        if self._is_one([row for row in amounts if row[0] is not None]):
+        is_own = f"NOT coalesce(starts_with(sent_by, {text(PUBLIC_SENDER)}), false)"
+        ranked = select(
+            f"currency, bool_or({is_own}) AS own, min(received_date) AS first, count(*) AS n", rows, group_by="currency"
+        )
+        order = "ORDER BY own DESC, first, n DESC, currency"
+        names = [name for name, *_ in con.execute(f"{ranked} {order}").fetchall()]
+        # Senders leave the currency out of views and carts: those without one are of the shop's.
+        home = self.target or next(iter(names), "")
+        if {*names} <= {home}:
             return files
-        if self.rates is None or not self.target or None in {currency for currency, _, _ in amounts}:
-            raise SourceError(self._refusal(amounts, "events", "event"))
-        self._require_rates(con, self.rates, rows, "events")
-        return replace(files, convert=partial(self._with_converted_events, con, self.rates, own_day))
+        rates = self.rates if self.target else None
+        return replace(files, convert=partial(self._with_known_amounts, con, rates, own_day, home))
 
     def require_one(self, amounts: Sequence[Amounts], remedy: str) -> None:
         """Raise SourceError unless amounts of events are of one currency, as those of files must be without rates.
@@ -137,11 +140,21 @@ class Currencies:
             each = "; ".join(f"{name} from {day} on ({count:,} {noun})" for name, day, count in sorted(missing))
             raise SourceError(f"{path} has no rate for {each}; add the rates, each the worth of one in {self.target}.")
 
-    def _with_converted_events(self, con: duckdb.DuckDBPyConnection, path: Path, own_day: str, rows: str) -> str:
-        joined = self._joined(rates_sql(con, path), rows, f"l.{CURRENCY}", own_day)
-        is_foreign = f"l.{CURRENCY} <> {text(self.target)}"
-        amount = f"CASE WHEN {is_foreign} THEN round(l.cart_amount * r.rate, 2) ELSE l.cart_amount END"
-        return select(f"l.* EXCLUDE ({CURRENCY}) REPLACE (({amount})::DECIMAL(18, 2) AS cart_amount)", joined)
+    def _with_known_amounts(
+        self, con: duckdb.DuckDBPyConnection, path: Path | None, own_day: str, home: str, rows: str
+    ) -> str:
+        """Return rows with their amounts in one currency; null where there is no rate."""
+        if path:
+            joined = self._joined(rates_sql(con, path), rows, f"l.{CURRENCY}", own_day)
+            converted = "round(l.cart_amount * r.rate, 2)"
+        else:
+            joined, converted = f"({rows}) AS l", "NULL"
+        is_foreign = f"l.{CURRENCY} <> {text(home)}"
+        amount = f"(CASE WHEN {is_foreign} THEN {converted} ELSE l.cart_amount END)::DECIMAL(18, 2)"
+        is_unrated = f"{is_foreign} AND l.cart_amount IS NOT NULL AND {converted} IS NULL"
+        unrated = f"CASE WHEN {is_unrated} THEN l.{CURRENCY} END"
+        replaced = f"{amount} AS cart_amount, {unrated} AS unrated_currency"
+        return select(f"l.* EXCLUDE ({CURRENCY}) REPLACE ({replaced})", joined)
 
     def _converted(self, con: duckdb.DuckDBPyConnection, path: Path, rows: str) -> str:
         self._require_rates(con, path, select("*", rows, _COUNTS), "lines")
