@@ -31,6 +31,7 @@ from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.first_partition import catalogue_of
 from ecom_assets.sources.order_reports.report_files import ReportFiles
 from ecom_assets.sources.order_reports.source import ApiOrders, OrderReader, ReceivedOrderFiles, has_orders
+from ecom_assets.sources.presence import claim_warehouse
 from ecom_assets.sources.resources import CatalogueApi, CustomerApi, OrderReportApi
 from ecom_assets.sources.stock import NO_STOCK, ApiStock, FileStock, has_stock
 from ecom_assets.tables.received import NoSource
@@ -135,6 +136,7 @@ def _writer(
         ErasedPeople(settings),
         partial(plot_of, timezone=settings.timezone, currency=settings.known_currency),
         without_source,
+        partial(claim_warehouse, settings),
     )
 
 

@@ -99,6 +99,11 @@ def loaded_before(settings: Settings) -> frozenset[str]:
     return remembered_sources(settings).union(name for name in SOURCES if name in _noted_paths(settings))
 
 
+def remembers_own_data(settings: Settings) -> bool:
+    """Return whether runs over the shop's own data have left a note of them in the home."""
+    return _remembered(settings) is not None or bool(_noted_paths(settings))
+
+
 def remember_left_days(settings: Settings, days: Iterable[date]) -> None:
     """Record the first and the last day that lost events outside of a run, until one has computed them again."""
     _note(settings, left_days=[str(day) for day in days])

@@ -17,13 +17,14 @@ from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.events import SANDBOX
 from ecom_assets.sources.files.formats import files_below, split_paths
-from ecom_assets.sources.first_partition import remembered_paths, remembered_sources
+from ecom_assets.sources.first_partition import remembered_paths, remembered_sources, remembers_own_data
 from ecom_assets.sources.landing import is_stream
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import event_table_kind
+from ecom_assets.warehouse.owner import OWN, SIMULATED, note_owner, noted_owner
 
 EVENTS, ORDERS, CUSTOMERS, STOCK = "events", "orders", "customers", "stock"
 RAW_OF: Final[Mapping[str, type[Table]]] = {
@@ -120,18 +121,63 @@ def require_same_origin(
         say: Prints a message for the user.
 
     Raises:
-        UsageError: The warehouse has own data, and the settings name none.
+        UsageError: The warehouse or the home has own data, and the settings name none.
     """
-    origins = {noun: _origin(engine, raw) for noun, raw in OF_SHOPS.items()}
-    if settings.has_own_data and SANDBOX in origins.values():
+    owner = owner_of(engine, settings)
+    if settings.has_own_data and owner == SIMULATED:
         engine.clear(tables)
         say(f"The sandbox shop's tables were cleared: this warehouse now holds your own {_named_data(settings)}.")
-    for noun, origin in origins.items():
-        if not settings.has_own_data and origin not in {"", SANDBOX}:
-            raise UsageError(
-                f"This warehouse holds your own {noun}, from {origin}: name them again with {_setting(noun, origin)}, "
-                "or set ECOM_HOME to another folder for the sandbox shop."
-            )
+    if not settings.has_own_data and owner == OWN:
+        raise UsageError(_names_own_data(engine, settings))
+
+
+def owner_of(engine: Engine, settings: Settings) -> str:
+    """Return whose data the warehouse has; empty if it never had any.
+
+    Its note says so; in a warehouse of an earlier version its rows do, and without rows the file that
+    remembers the own data of the home.
+    """
+    if noted := noted_owner(engine):
+        return noted
+    origins = {_origin(engine, raw) for raw in OF_SHOPS.values()} - {""}
+    if origins:
+        return SIMULATED if SANDBOX in origins else OWN
+    return OWN if remembers_own_data(settings) else ""
+
+
+def claim_warehouse(settings: Settings, engine: Engine) -> None:
+    """Note whose data a run loads, before it writes the first row of a raw table.
+
+    Raises:
+        UsageError: The warehouse has the simulated shop, and the settings name own data; or the reverse.
+    """
+    mine = OWN if settings.has_own_data else SIMULATED
+    owner = owner_of(engine, settings)
+    if owner == OWN != mine:
+        raise UsageError(_names_own_data(engine, settings))
+    if owner == SIMULATED != mine:
+        raise UsageError(
+            "This warehouse holds the simulated shop: run `ecom run` over your own data once, which clears "
+            "its tables first, or set ECOM_HOME to another folder for your own data."
+        )
+    note_owner(engine, mine)
+
+
+def _names_own_data(engine: Engine, settings: Settings) -> str:
+    """Return the sentence that the own data of a warehouse must be named again."""
+    origins = {noun: _origin(engine, raw) for noun, raw in OF_SHOPS.items()}
+    own = {noun: origin for noun, origin in origins.items() if origin not in {"", SANDBOX}}
+    remembered = remembered_paths(settings)
+    own = own or {noun: path for noun in OF_SHOPS if (path := remembered.get(f"{PREFIX}{noun.upper()}", ""))}
+    if own:
+        noun, origin = next(iter(own.items()))
+        what, again = f"{noun}, from {origin}", _setting(noun, origin)
+    else:
+        what, again = "data", "--events, --orders or --customers"
+    return (
+        f"This warehouse holds your own {what}: name them again with {again}, "
+        "or set ECOM_HOME to another folder for the sandbox shop."
+    )
 
 
 def with_origin(engine: Engine, settings: Settings) -> Settings:

@@ -28,6 +28,7 @@ from ecom_assets.tables.received import SliceOutput, SourceGate
 from ecom_assets.warehouse.day_notes import CODE_VERSION, note_absent, note_computation
 from ecom_assets.warehouse.engine import Engine, SliceHooks, Written
 from ecom_assets.warehouse.local import naming_damaged_parquet
+from ecom_assets.warehouse.owner import Claim
 from ecom_assets.warehouse.raw_slices import (
     ALLOW_WITHDRAWAL,
     NO_WHOLE_DAYS,
@@ -155,7 +156,7 @@ class WarehouseIOManager(dg.IOManager):
     """Load inputs as lazy slices of tables, and replace slices with outputs.
 
     It has the open engine, the contracts by asset key (`layer/name`), the guards of raw tables, and the log. No warning
-    asks for the assets `without_source`.
+    asks for the assets `without_source`. The first write of a raw table claims the warehouse for the data of the run.
     """
 
     engine: Engine
@@ -167,6 +168,8 @@ class WarehouseIOManager(dg.IOManager):
     erased_people: ErasedPeopleFilter | None = None
     plot: Plot = lambda _engine, _contract, _days: None
     without_source: Set[dg.AssetKey] = frozenset()
+    claim: Claim = lambda _engine: None
+    _is_claimed: bool = field(default=False, init=False)
     _log: ChangeLog | None = field(default=None, init=False)
 
     def require_days(self, run: dg.DagsterRun) -> None:
@@ -258,6 +261,9 @@ class WarehouseIOManager(dg.IOManager):
         days: Days,
     ) -> tuple[Written, Days]:
         """Replace the rows from a source, except on days whose rows the source has lost; see `raw_slices.py`."""
+        if not self._is_claimed:
+            self.claim(self.engine)
+            self._is_claimed = True
         is_allowed = context.step_context.get_tag(ALLOW_WITHDRAWAL) == "true"
         slices = obj if isinstance(obj, SliceOutput) else SliceOutput(rows, days)
         guard = WithdrawalGuard(self.engine, self.gate, self.whole_days, context.run_id, is_allowed, slices.origin)
