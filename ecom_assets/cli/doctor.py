@@ -29,6 +29,7 @@ from ecom_assets.sources.first_partition import loaded_before, paths_of_last_run
 from ecom_assets.sources.order_reports.source import open_orders, order_paths
 from ecom_assets.sources.presence import CUSTOMERS, EVENTS, ORDERS
 from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.warehouse.raw_losses import loss_sentence, lost_rows, stranded_rows, stranded_sentence
 
 LEAST_FREE_BYTES = 1_000_000_000
 """With less free space, a run over a few million events can fill the disk."""
@@ -174,12 +175,19 @@ def _privacy(settings: Settings) -> str | Problem:
     )
 
 
-def _warehouse(settings: Settings) -> str:
+def _warehouse(settings: Settings) -> str | Problem:
+    """Check that it opens, and that what is computed still has the received rows that it is computed from."""
+    from ecom_assets.registry import ALL, RAW  # noqa: PLC0415 (loads Ibis)
+
     engine = new_engine(settings, read_only=True)
     if not engine.exists():
         return f"none yet at {engine.address}; the first run makes it"
-    engine.open()
-    engine.close()
+    with closing(engine.open()):
+        for raw in (table for table in RAW if engine.has(table)):
+            if lost := lost_rows(engine, raw):
+                return Problem(*loss_sentence(raw, lost).split("; ", 1))
+        if stranded := stranded_rows(engine, ALL):
+            return Problem(*stranded_sentence(stranded).split("; ", 1))
     return f"{engine.address} opens"
 
 

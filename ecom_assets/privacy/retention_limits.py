@@ -20,6 +20,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import plain_connection
+from ecom_assets.warehouse.raw_losses import declared_loss
 from ecom_assets.warehouse.raw_slices import note_withdrawn
 
 LIMITED: tuple[type[Table], ...] = (RawEvents, QuarantinedEvents, QuarantinedEventSamples)
@@ -76,7 +77,8 @@ def remove(engine: Engine, result: Expired) -> None:
         if counts:
             days = Days.from_dates(counts)
             older = f"{engine.quoted(str(table.day_column))} < DATE '{result.before}'"
-            engine.remove(table, [older], engine.table(table).limit(0), days)
+            with declared_loss(engine, table, days):
+                engine.remove(table, [older], engine.table(table).limit(0), days)
             if table is RawEvents:
                 note_withdrawn(engine, table, counts, "retention")
     if any(result.rows.values()):

@@ -23,6 +23,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO, union_all
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, batches_of
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.raw_losses import declared_loss
 from ecom_assets.warehouse.raw_slices import note_withdrawn
 
 OWN_DAY: dict[type[Table], str] = {
@@ -109,7 +110,8 @@ def delete_raw_rows(engine: Engine, contract: type[Table], person: Person, run_i
     before = engine.day_counts(contract, rows.arrived)
     gone = condition(table, columns, values)
     remaining = table.filter(~gone, rows.arrived.contain(table.received_date))
-    engine.remove(contract, list(_conditions(engine, columns, values)), remaining, rows.arrived)
+    with declared_loss(engine, contract, rows.arrived):
+        engine.remove(contract, list(_conditions(engine, columns, values)), remaining, rows.arrived)
     after = engine.day_counts(contract, rows.arrived)
     note_withdrawn(engine, contract, {day: n for day, n in before.items() if not after.get(day)}, run_id)
     return rows.row_count
@@ -131,7 +133,8 @@ def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> 
         deleted[contract.qualified_name()] = int(
             table.count().to_pyarrow().as_py() - remaining.count().to_pyarrow().as_py()
         )
-        engine.remove(contract, conditions, remaining, None)
+        with declared_loss(engine, contract):
+            engine.remove(contract, conditions, remaining, None)
     return deleted
 
 

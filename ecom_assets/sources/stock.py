@@ -42,7 +42,7 @@ class CatalogueFetch:
 def fetched_stock(fetch: CatalogueFetch, day: date, source: str) -> SliceOutput:
     """Return the stock in the response of an API, which replaces earlier rows of the same day."""
     metadata = {"fetched": True, "stock_day": str(day), **asdict(fetch.costs)}
-    return SliceOutput(stock_rows(fetch.products, day, source), Days((day,)), metadata)
+    return SliceOutput(stock_rows(fetch.products, day, source), Days((day,)), metadata, supersedes=Days((day,)))
 
 
 def no_stock(reason: str) -> SliceOutput:
@@ -75,7 +75,9 @@ class FileStock:
             result = rows.execute(select(listed, catalogue_rows(self._path))).fetchall()
         records = (dict(zip(present, row, strict=True)) for row in result)
         day = days.dates[-1]
-        return SliceOutput(stock_rows(records, day, self._path), Days((day,)), {"stock_day": str(day)})
+        return SliceOutput(
+            stock_rows(records, day, self._path), Days((day,)), {"stock_day": str(day)}, supersedes=Days((day,))
+        )
 
 
 def require_catalogue(path: Path) -> None:

@@ -62,6 +62,8 @@ class SliceOutput:
     """What the rows have in their column `source`: they withdraw no row that came from another kind of source."""
     also: VisitorRows | None = None
     """What is replaced of other days."""
+    supersedes: Days = NO_DAYS
+    """Days of which the rows are a newer version of all that the table has: fewer of them are no loss of rows."""
 
     @property
     def written_days(self) -> Days:

@@ -29,6 +29,7 @@ from ecom_assets.warehouse.day_notes import CODE_VERSION, note_absent, note_comp
 from ecom_assets.warehouse.engine import Engine, SliceHooks, Written
 from ecom_assets.warehouse.local import naming_damaged_parquet
 from ecom_assets.warehouse.owner import Claim
+from ecom_assets.warehouse.raw_losses import loss_sentence, lost_rows
 from ecom_assets.warehouse.raw_slices import (
     ALLOW_WITHDRAWAL,
     NO_WHOLE_DAYS,
@@ -170,6 +171,7 @@ class WarehouseIOManager(dg.IOManager):
     without_source: Set[dg.AssetKey] = frozenset()
     claim: Claim = lambda _engine: None
     _is_claimed: bool = field(default=False, init=False)
+    _whole: set[type[Table]] = field(default_factory=set, init=False)
     _log: ChangeLog | None = field(default=None, init=False)
 
     def require_days(self, run: dg.DagsterRun) -> None:
@@ -220,6 +222,7 @@ class WarehouseIOManager(dg.IOManager):
         self.engine.run_id = context.run_id
         started = time.monotonic()
         rows, days = self._rows_and_days(context, contract, obj)
+        self._require_raw_rows(context)
         metadata = dict(obj.metadata) if isinstance(obj, SliceOutput) else {}
         if is_guarded(contract) and days is not None:
             with naming_damaged_parquet():
@@ -252,6 +255,27 @@ class WarehouseIOManager(dg.IOManager):
         """Return the contract of the platform's table that is written or read; None if it is something else."""
         return self.contracts.get(context.asset_key.to_user_string()) if context.has_asset_key else None
 
+    def _require_raw_rows(self, context: dg.OutputContext) -> None:
+        """Refuse to compute a table from raw tables that have lost rows; each is looked at once in a run.
+
+        Raises:
+            WarehouseError: Rows are gone that nothing took on purpose.
+        """
+        graph = context.step_context.job_def.asset_layer.asset_graph
+        seen, waiting = set[dg.AssetKey](), [*graph.get(context.asset_key).parent_keys]
+        while waiting:
+            key = waiting.pop()
+            if key in seen or not graph.has(key):
+                continue
+            seen.add(key)
+            waiting += graph.get(key).parent_keys
+            contract = self.contracts.get(key.to_user_string())
+            if contract is None or contract in self._whole or not is_guarded(contract):
+                continue
+            if lost := lost_rows(self.engine, contract):
+                raise WarehouseError(loss_sentence(contract, lost))
+            self._whole.add(contract)
+
     def _guarded(
         self,
         context: dg.OutputContext,
@@ -266,10 +290,12 @@ class WarehouseIOManager(dg.IOManager):
             self._is_claimed = True
         is_allowed = context.step_context.get_tag(ALLOW_WITHDRAWAL) == "true"
         slices = obj if isinstance(obj, SliceOutput) else SliceOutput(rows, days)
-        guard = WithdrawalGuard(self.engine, self.gate, self.whole_days, context.run_id, is_allowed, slices.origin)
+        guard = WithdrawalGuard(
+            self.engine, self.gate, self.whole_days, context.run_id, is_allowed, slices.origin, slices.supersedes
+        )
         replace: Replace = guard.replace
         if self.erased_people is not None:
-            replace = leaving_out(self.engine, self.erased_people, guard.replace)
+            replace = leaving_out(self.engine, self.erased_people, guard)
         if isinstance(obj, DayByDay):
             return replace_day_by_day(self.engine, contract, obj, replace)
         written = replace(contract, rows, days)

@@ -1,6 +1,7 @@
 """Replacing rows of raw tables: fetched day by day, without those of erased people, and never losing a day by mistake.
 
-A day that had rows and now has none, or far fewer, keeps its old rows, unless the run allows the withdrawal. The
+A day that had rows and now has none, or far fewer, keeps its old rows, unless the run allows the withdrawal. A day of
+which a part would go ends the run, unless its rows moved to other days. The
 decision is made within the transaction that replaces the slice, from the row counts before and after. Rows that came
 from another kind of source are never withdrawn, also where withdrawals are allowed.
 `tables/received.py` defines what far fewer means. Rows of erased people that a source still has are left out.
@@ -8,7 +9,7 @@ from another kind of source are never withdrawn, also where withdrawals are allo
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Protocol
 
@@ -17,15 +18,16 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecom_assets.errors import WarehouseError
+from ecom_assets.errors import SourceError, WarehouseError
 from ecom_assets.retrying import reconnecting
 from ecom_assets.tables.contract import Table, count, day, text
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import conform, schema_of
-from ecom_assets.tables.received import SourceGate
+from ecom_assets.tables.received import NO_DAYS, SourceGate
 from ecom_assets.warehouse.day_notes import ErasedRows, Row, Withdrawals, noted_days, notes_of, renew_notes
 from ecom_assets.warehouse.engine import Engine, Written
 from ecom_assets.warehouse.factory import event_table_kind
+from ecom_assets.warehouse.raw_losses import LostRows, StoredRows, fewer, listed, note_stored, noted_counts
 
 
 class FetchedDays(Table):
@@ -182,6 +184,14 @@ class _LostDaysError(Exception):
         self.days = days
 
 
+class _FewerRowsError(Exception):
+    """Raised to roll back the transaction in which a day lost a part of its rows."""
+
+    def __init__(self, lost: list[LostRows]) -> None:
+        super().__init__(str(lost))
+        self.lost = lost
+
+
 @dataclass
 class WithdrawalGuard:
     """Replace slices of raw tables for one run."""
@@ -200,9 +210,19 @@ class WithdrawalGuard:
     A table with a key needs one that no two sources share.
     """
 
+    supersedes: Days = NO_DAYS
+    """Days of which the rows are a newer version of all that the table has: fewer of them are no loss."""
+    erased: Mapping[date, int] = field(default_factory=dict)
+    """How many more rows of a day are left out, as those of erased people, than at the last write."""
+
     def replace(self, contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
-        """Replace the days that have not lost their rows; return what was written, and the replaced days."""
+        """Replace the days that have not lost their rows; return what was written, and the replaced days.
+
+        Raises:
+            SourceError: The source has a part of the rows of a day, so that the others would be lost.
+        """
         self.engine.ensure(contract)
+        self.engine.ensure(StoredRows)
         other_rows = rows_of_others(self.engine, contract, days, self.origin)
         if other_rows is not None:
             rows = with_rows(rows, contract, other_rows)
@@ -210,14 +230,37 @@ class WithdrawalGuard:
         hooks = _WithdrawalHooks(self, contract, days, Counter(other_days))
         replaced_days = days
         try:
-            written = self.engine.replace(contract, rows, days, hooks)
+            written = self._replace(contract, rows, days, hooks)
         except _LostDaysError as lost:
             replaced_days = Days.from_dates(set(days.dates) - set(lost.days.dates))
             rows = rows.filter(replaced_days.contain(rows[contract.day_column]))
-            written = self.engine.replace(contract, rows, replaced_days) if replaced_days.dates else Written(0, "")
+            counting = _CountingHooks(self, contract, replaced_days)
+            written = self._replace(contract, rows, replaced_days, counting) if replaced_days.dates else Written(0, "")
         self._note(contract, hooks, days, replaced_days)
         self.engine.loaded.note(contract, replaced_days, hooks.delivered)
         return written, replaced_days
+
+    def _replace(self, contract: type[Table], rows: ir.Table, days: Days, hooks: "_CountingHooks") -> Written:
+        try:
+            return self.engine.replace(contract, rows, days, hooks)
+        except _FewerRowsError as error:
+            if self._have_moved(contract, rows, days):
+                return self.engine.replace(contract, rows, days, replace(hooks, may_be_fewer=True))
+            lost, name = error.lost, contract.qualified_name()
+            only = f"--from {lost[0].day} --to {lost[-1].day}"
+            raise SourceError(
+                f"{name} would lose {listed(lost)}, since its source no longer has them, so nothing of it was "
+                f"replaced; put them back, or let them go with `ecom run {only} --allow-withdrawal`."
+            ) from None
+
+    def _have_moved(self, contract: type[Table], rows: ir.Table, days: Days) -> bool:
+        """Return whether each file still has as many rows, on other days, such as those of another time zone."""
+        if SOURCE_FILE not in contract.columns or len(days.dates) == 1:
+            return False
+        table = self.engine.table(contract)
+        before = _by_file(self.engine.rows_of(_file_counts(table.filter(days.contain(table[contract.day_column])))))
+        now = _by_file(_file_counts(rows).to_pyarrow().to_pylist())
+        return all(now.get(file, 0) >= number for file, number in before.items())
 
     def _note(self, contract: type[Table], hooks: "_WithdrawalHooks", days: Days, replaced_days: Days) -> None:
         """Record which days are held and which are withdrawn; remove the records of days that have rows again."""
@@ -242,27 +285,70 @@ class WithdrawalGuard:
             renew_notes(self.engine, Withdrawals, name, Days.from_dates({*noted, *held, *gone}), fresh)
 
 
+SOURCE_FILE = "source_file"
+
+
+def _file_counts(rows: ir.Table) -> ir.Table:
+    return rows.group_by(SOURCE_FILE).agg(row_count=rows.count())
+
+
+def _by_file(rows: Iterable[Row]) -> dict[str, int]:
+    return {row[SOURCE_FILE]: int(row["row_count"]) for row in rows}
+
+
 @dataclass
-class _WithdrawalHooks:
+class _CountingHooks:
+    """Note how many rows a write leaves of each day, and refuse one that leaves fewer than there must be."""
+
     guard: WithdrawalGuard
     contract: type[Table]
     days: Days
-    other_counts: Counter[date]
+    may_be_fewer: bool = field(default=False, kw_only=True)
+    counted_before: dict[date, int] = field(default_factory=dict, init=False)
+
+    def before(self) -> None:
+        """Count the rows that there must be: those that are there, or were noted if some are gone since."""
+        noted = noted_counts(self.guard.engine, self.contract)
+        present = self.guard.engine.day_counts(self.contract, self.days if noted else None)
+        days = {*self.days.dates, *present}
+        self.counted_before = {day: number for day in days if (number := max(present.get(day, 0), noted.get(day, 0)))}
+
+    def after(self) -> None:
+        """Compare and note the new counts; other days are noted with them where none of the table were."""
+        counts = self.guard.engine.day_counts(self.contract, self.days)
+        legitimate = {*self.guard.supersedes.dates, *self.guard.whole_days(self.contract)}
+        here = {day: number for day, number in self.counted_before.items() if day in set(self.days.dates)}
+        lost = [
+            row
+            for row in fewer(here, counts)
+            if row.day not in legitimate and row.before - row.now > self.guard.erased.get(row.day, 0)
+        ]
+        if lost and not (self.guard.is_allowed or self.may_be_fewer):
+            raise _FewerRowsError(lost)
+        others = {day: number for day, number in self.counted_before.items() if day not in here}
+        noted = Days.from_dates({*self.days.dates, *others})
+        note_stored(self.guard.engine, self.contract, {**others, **counts}, noted)
+
+
+@dataclass
+class _WithdrawalHooks(_CountingHooks):
+    other_counts: Counter[date] = field(default_factory=Counter)
     """How many rows of each day came from other sources; they stay, and are not counted."""
     stored: dict[date, int] = field(default_factory=dict)
     delivered: dict[date, int] = field(default_factory=dict)
 
     def before(self) -> None:
+        super().before()
         self.stored = self._own_counts()
 
     def after(self) -> None:
-        if not self.days.dates:
-            return
-        self.delivered = self._own_counts()
-        whole = self.guard.whole_days(self.contract)
-        lost = self.guard.gate.lost_days(self.stored, self.delivered, whole)
-        if lost.dates and not self.guard.is_allowed:
-            raise _LostDaysError(lost)
+        if self.days.dates:
+            self.delivered = self._own_counts()
+            whole = self.guard.whole_days(self.contract)
+            lost = self.guard.gate.lost_days(self.stored, self.delivered, whole)
+            if lost.dates and not self.guard.is_allowed:
+                raise _LostDaysError(lost)
+        super().after()
 
     def _own_counts(self) -> dict[date, int]:
         counts = self.guard.engine.day_counts(self.contract, self.days)
@@ -309,12 +395,17 @@ class ErasedPeopleFilter(Protocol):
         """Return the rows of a raw table without those of erased people, and the number of rows left out."""
 
 
-def leaving_out(engine: Engine, people: ErasedPeopleFilter, replace: Replace) -> Replace:
+def leaving_out(engine: Engine, people: ErasedPeopleFilter, guard: WithdrawalGuard) -> Replace:
     """Return a `replace` function that leaves out the rows of erased people and records their number."""
 
     def replaced(contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
         rows, counts = people.left_out(contract, rows)
-        written, replaced_days = replace(contract, rows, days)
+        erased = Counter[date]()  # since the last write: these rows are gone on purpose
+        for (_, arrived), number in counts.items():
+            erased[arrived] += number
+        for row in notes_of(engine, ErasedRows, contract.qualified_name()):
+            erased[row["received_date"]] -= int(row["erased_count"])
+        written, replaced_days = replace(guard, erased=erased).replace(contract, rows, days)
         note_counts(engine, contract, counts, replaced_days)
         return written, replaced_days
 

@@ -78,9 +78,9 @@ def test_a_day_that_comes_back_ends_it_by_itself(landing: Path, home: Path) -> N
     run(landing, home)
     take_away(landing, "2026-01-02")
     assert run(landing, home).exit_code == 1
-    land(landing, "2026-01-02", rows=3)
+    land(landing, "2026-01-02", rows=5)
     back = run(landing, home)
-    assert (back.exit_code, clean_count(back)) == (0, 11)
+    assert (back.exit_code, clean_count(back)) == (0, 13)
 
 
 @pytest.mark.slow

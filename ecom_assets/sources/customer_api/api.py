@@ -164,7 +164,9 @@ def no_customers(reason: str) -> SliceOutput:
 def customers_received(fetched: CustomerFetch, today: date, source: str) -> SliceOutput:
     """Return rows of `RawCustomers` that replace an earlier fetch of the same day."""
     metadata = {"fetched": True, **fetched.metrics(), "shortfall": fetched.shortfall or "none"}
-    return SliceOutput(customer_rows(fetched.records, today, source), Days((today,)), metadata)
+    return SliceOutput(
+        customer_rows(fetched.records, today, source), Days((today,)), metadata, supersedes=Days((today,))
+    )
 
 
 NO_CUSTOMERS = NoSource(partial(no_customers, "ECOM_CUSTOMER_API_URL is not set"))

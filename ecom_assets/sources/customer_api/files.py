@@ -48,7 +48,9 @@ class FileCustomers:
         records = self.records(day)
         refused = sum(record.customer is None for record in records)
         metadata = {"record_count": len(records), "quarantined_count": refused, "customers_day": str(day)}
-        return SliceOutput(customer_rows(records, day, self.settings.customers), Days((day,)), metadata)
+        return SliceOutput(
+            customer_rows(records, day, self.settings.customers), Days((day,)), metadata, supersedes=Days((day,))
+        )
 
     def records(self, day: date = date.max) -> list[ReceivedRecord]:
         """Return the records of all files, which have no days, or the last of each customer that landed up to a day."""

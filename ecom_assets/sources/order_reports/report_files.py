@@ -29,6 +29,7 @@ from ecom_assets.tables.received import SliceOutput
 from ecom_assets.tables.values import MAX_AMOUNT
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import in_memory, temporary
+from ecom_assets.warehouse.raw_losses import declared_loss
 from ecom_assets.warehouse.raw_slices import note_withdrawn
 from ecom_assets.warehouse.sql_text import amount
 
@@ -123,7 +124,9 @@ class ReportFiles:
         if last is None or last not in days.dates:
             return _nothing(RawPriceLog)
         rows = list(price_rows(path, last, self.settings.order_api_url))
-        return SliceOutput(in_memory(rows, RawPriceLog), Days((last,)), {"row_count": len(rows)})
+        return SliceOutput(
+            in_memory(rows, RawPriceLog), Days((last,)), {"row_count": len(rows)}, supersedes=Days((last,))
+        )
 
     def _records(
         self, raw: type[Table], file: str, mapping: Callable[[Path], RecordMapping], days: Days, day_column: str
@@ -259,7 +262,8 @@ def remove_activities(engine: Engine) -> list[date]:
     before = {row["day"]: int(row["n"]) for row in engine.rows_of(counts)}
     days = Days.from_dates(before)
     are_ours = f"{engine.quoted('source')} IN ({', '.join(map(engine.text_of, origins))})"
-    engine.remove(RawEvents, [are_ours], table.filter(days.contain(table[day]), ~is_ours), days)
+    with declared_loss(engine, RawEvents, days):
+        engine.remove(RawEvents, [are_ours], table.filter(days.contain(table[day]), ~is_ours), days)
     after = engine.day_counts(RawEvents, days)
     note_withdrawn(engine, RawEvents, {day: n for day, n in before.items() if not after.get(day)}, "clickstream")
     return [days.first, days.dates[-1]]
