@@ -10,16 +10,17 @@ from pathlib import Path
 import ibis
 import pytest
 
-from ecom_assets.errors import ContractError, WarehouseError
+from ecom_assets.errors import ContractError, SourceError, WarehouseError
 from ecom_assets.products.contracts import RawStock
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.stock import stock_rows
 from ecom_assets.tables.contract import count, text
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import SourceGate, VisitorRows
+from ecom_assets.tables.received import NO_DAYS, SourceGate, VisitorRows
 from ecom_assets.warehouse.day_notes import AbsentDays, EmptyDays, Withdrawals, note_absent, notes_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.migration import changes, migrate
+from ecom_assets.warehouse.raw_losses import LostRows, StoredRows, declared_loss, lost_rows
 from ecom_assets.warehouse.raw_slices import WithdrawalGuard, held_withdrawals
 from ecom_assets_tests.warehouse.engines.visits_table import (
     ONE,
@@ -264,7 +265,7 @@ BOTH = Days((FIRST_DAY, SECOND_DAY))
 @pytest.fixture
 def tracked(settings: Settings) -> Iterator[Engine]:
     tracked = opened(settings)
-    for contract in (RawStock, Withdrawals, AbsentDays, EmptyDays):
+    for contract in (RawStock, Withdrawals, AbsentDays, EmptyDays, StoredRows):
         tracked.drop(contract)
     yield tracked
     tracked.close()
@@ -279,6 +280,7 @@ def bring(  # noqa: PLR0913 (each is a fact of a story)
     whole: tuple[date, ...] = (),
     days: Days = BOTH,
     origin: str = "",
+    supersedes: Days = NO_DAYS,
 ) -> list[date]:
     """Bring so many rows of each of two days; return the days that were replaced."""
     source = origin or "shop"
@@ -290,7 +292,7 @@ def bring(  # noqa: PLR0913 (each is a fact of a story)
     rows = rows.mutate(received_date=day, record_number=rows.record_number + (1_000 if "://" in origin else 0))
     rows = rows.filter(days.contain(rows.received_date))
     gate = SourceGate(least_count=10)
-    guard = WithdrawalGuard(tracked, gate, lambda _contract: whole, "run", is_allowed=allowed, origin=origin)
+    guard = WithdrawalGuard(tracked, gate, lambda _contract: whole, "run", allowed, origin, supersedes)
     return list(guard.replace(RawStock, rows, days)[1].dates)
 
 
@@ -329,8 +331,25 @@ def test_a_day_is_loaded_if_it_has_rows_or_was_found_without_any(tracked: Engine
 def test_rows_that_are_back_end_it_by_themselves(tracked: Engine) -> None:
     bring(tracked, 3, 3)
     bring(tracked, 3, 0)
-    assert bring(tracked, 3, 2) == [FIRST_DAY, SECOND_DAY]
-    assert (counts(tracked), notes_of(tracked, Withdrawals)) == ([3, 2], [])
+    assert bring(tracked, 3, 4) == [FIRST_DAY, SECOND_DAY]
+    assert (counts(tracked), notes_of(tracked, Withdrawals)) == ([3, 4], [])
+
+
+def test_a_part_of_a_day_that_is_gone_ends_the_write_and_a_newer_version_does_not(tracked: Engine) -> None:
+    bring(tracked, 30, 3)
+    with pytest.raises(SourceError, match=r"raw\.stock would lose 6 of the 30 rows of 2026-01-01, "):
+        bring(tracked, 24, 5)
+    assert (counts(tracked), lost_rows(tracked, RawStock)) == ([30, 3], [])
+    assert bring(tracked, 24, 5, supersedes=Days((FIRST_DAY,))) == [FIRST_DAY, SECOND_DAY]
+    with declared_loss(tracked, RawStock):
+        tracked.replace(RawStock, tracked.table(RawStock).limit(0), Days((SECOND_DAY,)))
+    assert (counts(tracked), lost_rows(tracked, RawStock)) == ([24, 0], [])
+    tracked.replace(RawStock, tracked.table(RawStock).limit(0), Days((FIRST_DAY,)))
+    assert lost_rows(tracked, RawStock) == [LostRows(FIRST_DAY, 24, 0)]
+    with pytest.raises(SourceError, match="would lose 4 of the 24 rows"):
+        bring(tracked, 20, 0)
+    assert bring(tracked, 20, 0, allowed=True) == [FIRST_DAY, SECOND_DAY]
+    assert lost_rows(tracked, RawStock) == []
 
 
 @pytest.mark.sampled(1)
@@ -345,9 +364,9 @@ def test_a_run_that_allows_it_lets_them_go_and_it_is_noted(tracked: Engine) -> N
 
 def test_a_day_that_lost_most_of_many_rows_is_kept_too(tracked: Engine) -> None:
     bring(tracked, 100, 9)
-    assert bring(tracked, 19, 1) == [SECOND_DAY]
+    assert bring(tracked, 19, 1, supersedes=BOTH) == [SECOND_DAY]
     assert (counts(tracked), held(tracked)) == ([100, 1], [(FIRST_DAY, 100, 19)])
-    assert bring(tracked, 20, 1) == [FIRST_DAY, SECOND_DAY]
+    assert bring(tracked, 20, 1, supersedes=BOTH) == [FIRST_DAY, SECOND_DAY]
     assert (counts(tracked), held(tracked)) == ([20, 1], [])
 
 
@@ -374,7 +393,7 @@ def test_a_source_withdraws_only_what_that_kind_of_source_brought(tracked: Engin
     assert (origins(tracked), held(tracked)) == (both, [(SECOND_DAY, 4, 0)])
     assert bring(tracked, 0, 0, origin=moved, allowed=True) == [FIRST_DAY, SECOND_DAY]
     assert (origins(tracked), held(tracked)) == (both[:2], [])
-    assert bring(tracked, 1, 1, origin="other.csv") == [FIRST_DAY, SECOND_DAY], "files replace files"
+    assert bring(tracked, 1, 1, origin="other.csv", supersedes=BOTH) == [FIRST_DAY, SECOND_DAY], "files replace files"
     assert origins(tracked) == [("other.csv", FIRST_DAY, 1), ("other.csv", SECOND_DAY, 1)]
 
 
