@@ -9,7 +9,7 @@ import typer
 
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
-from ecom_assets.errors import UsageError, did_you_mean
+from ecom_assets.errors import SourceError, UsageError, did_you_mean
 from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.customer_api.records import FOLDER as CUSTOMERS
@@ -200,8 +200,11 @@ def _print_preview(search: MappingSearch, answers: dict[str, str]) -> None:
     guesses = search.guesses(answers)
     if guessed := [f"{LABELS[key].lower()} {shown(value)}" for key, value in guesses.items() if key not in answers]:
         typer.echo(f"As it would be read with {', '.join(guessed)}, which is a guess for this preview only:")
-    with read_by(search, search.proposal(guesses)) as reading:
-        typer.echo("\n".join(reading_lines(reading)))
+    try:
+        with read_by(search, search.proposal(guesses)) as reading:
+            typer.echo("\n".join(reading_lines(reading)))
+    except SourceError as error:  # such as amounts of several currencies: settings decide, not the mapping
+        typer.echo(f"A run would be refused as it is set now: {error}")
 
 
 def _print_next_step(files: list[str], path: Path, still_open: list[OpenQuestion], kind: MappingKind) -> None:

@@ -61,8 +61,9 @@ def _customer_files(settings: Settings, person: Person) -> Iterator["_CustomerFi
     if not settings.customers or not users or is_stream(settings, "customers"):
         return
     mapping = mapping_of(settings)
-    for file in unpacked(find_files(split_paths(settings.customers)), keeps_arrays=True):
-        encoding = mapping.encoding or marked_encoding(head_of(file))
+    files = find_files(split_paths(settings.customers))
+    for file in unpacked(files, keeps_arrays=True, keys=mapping.table_keys):
+        encoding = file.encoding or marked_encoding(head_of(file))
         yield _CustomerFile(with_encoding(replace(file, encoding=encoding)), mapping, users)
 
 
@@ -95,7 +96,8 @@ class _CustomerFile:
             if self.file.format != "csv":
                 yield record, self._is_theirs(json_in(text))
                 continue
-            cells = next(csv.reader([text], delimiter=self.mapping.delimiter), [])
+            delimiter = "\t" if self.file.is_sheet else self.mapping.delimiter
+            cells = next(csv.reader([text], delimiter=delimiter), [])
             if not names:
                 names = cells
                 yield record, False

@@ -26,6 +26,10 @@ from ibis.expr.operations.udf import InputType
 # Outside this range Python has no dates, and time zone arithmetic in the engine may overflow.
 _LOWEST, _HIGHEST = "TIMESTAMP '0001-01-02'", "TIMESTAMP '9999-12-30'"
 _OFFSET = "[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?"  # stricter than the engine, which also accepts +99:00
+BLANKS: Final = r"[\s\pZ]+"
+HALF_OF_DAY: Final = r" ?([AaPp])\.? ?[Mm]\b\.?"
+HALF_AS_READ: Final = r" \1m"
+"""AM and PM in any spelling, and as all readers of strptime formats know them."""
 _EPOCH_DIGITS = {"epoch_s": 6, "epoch_ms": 3, "epoch_us": 0}
 
 
@@ -108,7 +112,23 @@ def _reading(value: str, form: str, zone: str) -> str:
     if "%z" in form or "%Z" in form:
         # If the format has a zone, try_strptime returns the local time in UTC.
         return _in_range(f"timezone('UTC', try_strptime({value}, {text(form)})::TIMESTAMPTZ)")
-    return from_wall(f"try_strptime({value}, {text(form)})", zone)
+    return from_wall(_from_form(value, form), zone)
+
+
+def _from_form(value: str, form: str) -> str:
+    """Return the SQL of the wall time in a text of a strptime format.
+
+    A text that the format does not read is tried again with plain blanks, as programs write others before AM and PM,
+    and with AM and PM in place of their other spellings, such as `a. m.`.
+    """
+    read = f"try_strptime({value}, {text(form)})"
+    if " " not in form and "%p" not in form:
+        return read
+    tidy = f"regexp_replace({value}, {text(BLANKS)}, ' ', 'g')"
+    if "%p" in form:
+        form = re.sub(r"\s*%p", " %p", form)
+        tidy = f"regexp_replace({tidy}, {text(HALF_OF_DAY)}, {text(HALF_AS_READ)})"
+    return f"coalesce({read}, try_strptime({tidy}, {text(form)}))"
 
 
 def _from_epoch(value: str, digits: int) -> str:

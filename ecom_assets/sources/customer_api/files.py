@@ -62,7 +62,8 @@ class FileCustomers:
                 )
             landed = enumerate(landed_customers(stream_folder(self.settings, "customers"), day), start=1)
             return [read_record(record, 1, position, mapping) for position, record in landed]
-        files = unpacked(find_files(split_paths(self.settings.customers)), keeps_arrays=True)
+        paths = split_paths(self.settings.customers)
+        files = unpacked(find_files(paths), keeps_arrays=True, keys=mapping.table_keys)
         return [record for page, file in enumerate(files, 1) for record in customer_records(file, page, mapping)]
 
 
@@ -94,7 +95,7 @@ def customer_records(file: InputFile, page: int, mapping: CustomerMapping) -> li
     """
     if file.format == "parquet":
         raise SourceError(f"{file.name} is Parquet; give customers as CSV or JSON")
-    file = replace(file, encoding=mapping.encoding or marked_encoding(head_of(file)))
+    file = replace(file, encoding=file.encoding or marked_encoding(head_of(file)))
     require_text(file, next(blocks_of(file), b""))
     shape = RowShape(records=(mapping.records,))
     records: list[object] = list(_lines(file, mapping) if file.format == "csv" else shaped_records(file, shape))
@@ -104,7 +105,7 @@ def customer_records(file: InputFile, page: int, mapping: CustomerMapping) -> li
 
 def _lines(file: InputFile, mapping: CustomerMapping) -> Iterator[object]:
     text = (line.decode(UTF_8, "backslashreplace") for line in lines_of(with_encoding(file)))
-    rows = csv.reader(text, delimiter=mapping.delimiter)
+    rows = csv.reader(text, delimiter="\t" if file.is_sheet else mapping.delimiter)
     try:
         names = next((row for row in rows if any(row)), [])
         for row in filter(None, rows):

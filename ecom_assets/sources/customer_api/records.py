@@ -21,9 +21,11 @@ from ecom_assets.customers.contracts import SCORE, SCORED_FIELDS, RawCustomers
 from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.mapping import FieldEntries, ZoneOrShop, known_format
+from ecom_assets.sources.files.table_heads import TableKeys
 from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file
 from ecom_assets.warehouse.local import in_memory
+from ecom_assets.warehouse.sql_text import HALF_AS_READ, HALF_OF_DAY
 
 FOLDER = "customer_mappings"
 NATIVE = "customers"
@@ -68,6 +70,14 @@ class ApiField(_ApiPart):
         return value.strip().lower() if self.lower and isinstance(value, str) else value
 
 
+def _in_form(text: str, form: str) -> datetime:
+    """Return the time in a text of a strptime format, whatever its blanks and its spelling of AM and PM."""
+    if "%p" in form:
+        form = re.sub(r"\s*%p", " %p", form)
+        text = re.sub(HALF_OF_DAY, HALF_AS_READ, " ".join(text.split()))
+    return datetime.strptime(text, form)  # noqa: DTZ007 (the zone follows)
+
+
 class ApiTime(ApiField):
     """A timestamp field: its format (`iso`, one of `EPOCHS` or a strptime format) and the zone of texts without one."""
 
@@ -80,7 +90,7 @@ class ApiTime(ApiField):
             if self.format in EPOCHS:
                 return datetime.fromtimestamp(float(str(value)) / EPOCHS[self.format], UTC)
             text = str(value or "")
-            read = datetime.fromisoformat(text) if self.format == "iso" else datetime.strptime(text, self.format)  # noqa: DTZ007 (the zone follows)
+            read = datetime.fromisoformat(text) if self.format == "iso" else _in_form(text, self.format)
             return (read if read.tzinfo else read.replace(tzinfo=ZoneInfo(self.timezone))).astimezone(UTC)
         except (ValueError, OverflowError, OSError):
             return None
@@ -181,12 +191,18 @@ class CustomerMapping(_ApiPart):
     paging: Paging = OnePage(kind="none")
     delimiter: Literal[",", ";", "\t", "|"] = ","
     encoding: Annotated[str, AfterValidator(known_encoding)] | None = None
+    sheet: str = ""
     fields: CustomerFields
     id_type: Literal["any", "number", "text"] = "any"
     expected: tuple[str, ...] | None = None
     ignore_fields: tuple[str, ...] = ()
     other_fields: Literal["ignore", "refuse"] = "ignore"
     key: KeyHeader = KeyHeader()
+
+    @property
+    def table_keys(self) -> TableKeys:
+        """Return what the mapping says of the tables in files."""
+        return TableKeys(self.delimiter, self.encoding, self.sheet)
 
     @field_validator("expected")
     @classmethod

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import duckdb
@@ -13,7 +13,7 @@ import duckdb
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.formats import InputFile, check_parquet, head_of, require_text
 from ecom_assets.sources.files.mapping import RecordMapping
-from ecom_assets.sources.files.shape import json_in, shaped_rows
+from ecom_assets.sources.files.shape import json_in, objects_on, shaped_rows
 from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, as_utf_8, encoding_of_header, marked_encoding
 from ecom_assets.warehouse.sql_text import ident, pattern_of, select, text
 
@@ -73,9 +73,12 @@ def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, mapping: RecordM
             members = (row.items() for row in rows if isinstance(row, dict))
         else:
             lines = [line for line in text_head.splitlines() if line.strip()]
-            members = (_members(line, mapping.explode) for line in lines[:_SAMPLE_LINES])
+            objects = chain.from_iterable(map(objects_on, lines[:_SAMPLE_LINES]))
+            members = (_members(line, mapping.explode) for line in objects)
         return FileColumns(_columns_in(members), encoding=encoding)
     delimiter = "\t" if ".tsv" in Path(file.path).suffixes else mapping.delimiter
+    if file.is_sheet:
+        mapping = mapping.model_copy(update={"quote": '"'})
     result = _csv(file, text_head, delimiter, mapping)
     header = delimiter.join(result.columns).encode(UTF_8, "surrogateescape")
     if encoding is None and (encoding := encoding_of_header(header, file.name)):

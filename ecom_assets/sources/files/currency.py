@@ -1,10 +1,11 @@
 """One currency for the amounts of a source: it has one, or a file of rates makes it one, or it is refused."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
@@ -22,6 +23,13 @@ AMOUNTS = ("payment_amount", *CHARGES)
 Amounts = tuple[str | None, Decimal, int]
 """A currency, the sum of the amounts in it, and their number."""
 _BY_RATES = "set ECOM_CURRENCY and ECOM_RATES, a CSV file of date, currency and rate, or load one currency only"
+SIGNS_OF_SEVERAL: Final = {
+    **dict.fromkeys(("USD", "CAD", "AUD", "NZD", "HKD", "SGD", "MXN", "ARS", "CLP", "COP", "TWD"), "$"),
+    **dict.fromkeys(("JPY", "CNY"), "¥"),
+    **dict.fromkeys(("SEK", "NOK", "DKK", "ISK"), "KR"),
+    **dict.fromkeys(("INR", "PKR", "LKR", "NPR", "MUR"), "RS"),
+}
+"""Signs that stand for several currencies: that which is set, if it has the sign; else nobody knows which."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +57,9 @@ class Currencies:
         if not _may_have_currency(files):
             return rows
         con = files.con.cursor()
-        totals = select("currency, sum(payment_amount), count(*)", rows, _COUNTS, group_by="currency")
-        amounts = con.execute(totals).fetchall()
+        if _is_beside_amount(files):
+            rows = self._with_code_of_amounts(con, rows)
+        amounts = con.execute(_totals(rows)).fetchall()
         if self._is_one(amounts):
             return rows
         if self.rates is None or not self.target or None in {currency for currency, _, _ in amounts}:
@@ -70,7 +79,7 @@ class Currencies:
         """
         if not _may_have_currency(files):
             return files
-        priced = with_currency(files)
+        priced = self._with_codes(with_currency(files))
         ranges = days.runs() if days and self.target else [(None, None)]
         own_day = day_in_zone(files.mapping.kind.at, files.timezone)
         columns = f"cart_amount, {CURRENCY} AS currency, sent_by, received_date"
@@ -90,7 +99,38 @@ class Currencies:
         if {*names} <= {home}:
             return files
         rates = self.rates if self.target else None
-        return replace(files, convert=partial(self._with_known_amounts, con, rates, own_day, home))
+        convert = partial(self._with_known_amounts, con, rates, own_day, home)
+        return replace(files, convert=self._codes_first(convert) if _is_beside_amount(files) else convert)
+
+    def _with_code_of_amounts(self, con: duckdb.DuckDBPyConnection, rows: str) -> str:
+        """Return the SELECT of lines whose currency stands beside their amounts, as far as that says it.
+
+        Where it is one, an amount without it is of it, too. A sign of several currencies says none.
+        """
+        rows = select(f"* REPLACE ({self._code_sql('currency')} AS currency)", rows)
+        names = {name for name, _, _ in con.execute(_totals(rows)).fetchall() if name is not None}
+        if len(names) != 1:
+            return rows
+        (name,) = names
+        is_known = self.target or name not in SIGNS_OF_SEVERAL.values()
+        return select(f"* REPLACE ({text(name if is_known else None)}::VARCHAR AS currency)", rows)
+
+    def _code_sql(self, column: str) -> str:
+        """Return the SQL of a currency, in which a sign of several currencies is that of the set one."""
+        sign = SIGNS_OF_SEVERAL.get(self.target)
+        return f"CASE WHEN {column} = {text(sign)} THEN {text(self.target)} ELSE {column} END" if sign else column
+
+    def _with_codes(self, files: RecordFiles) -> RecordFiles:
+        is_beside = files.convert is not None and _is_beside_amount(files)
+        return replace(files, convert=self._codes_first(str)) if is_beside else files
+
+    def _codes_first(self, convert: Callable[[str], str]) -> Callable[[str], str]:
+        """Return what makes the SELECT of events one with codes of currencies, and then converts it."""
+
+        def converted(rows: str) -> str:
+            return convert(select(f"* REPLACE ({self._code_sql(CURRENCY)} AS {CURRENCY})", rows))
+
+        return converted
 
     def require_one(self, amounts: Sequence[Amounts], remedy: str) -> None:
         """Raise SourceError unless amounts of events are of one currency, as those of files must be without rates.
@@ -172,6 +212,19 @@ def with_currency(files: RecordFiles) -> RecordFiles:
 
 
 _COUNTS = "left_out IS NULL AND payment_amount IS NOT NULL AND order_date IS NOT NULL"
+
+
+def _totals(rows: str) -> str:
+    """Return the SELECT of the currencies of lines, each with the sum and the number of their amounts."""
+    return select("currency, sum(payment_amount), count(*)", rows, _COUNTS, group_by="currency")
+
+
+def _is_beside_amount(files: RecordFiles) -> bool:
+    """Return whether the currency of lines or events is taken from beside their amounts."""
+    field = getattr(files.mapping.fields, "currency", None)
+    return field is not None and (
+        field.currency_code or any(origin.currency_code for origin in (field.by_row or {}).values())
+    )
 
 
 def _may_have_currency(files: RecordFiles) -> bool:

@@ -24,7 +24,7 @@ from ecom_assets.errors import SourceError
 from ecom_assets.sources.files import sql
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.nesting import is_deeper
-from ecom_assets.sources.files.shape import FlatRow, RowShape, as_json, csv_row, grouped, shaped_rows
+from ecom_assets.sources.files.shape import FlatRow, RowShape, as_json, csv_row, grouped, objects_on, shaped_rows
 from ecom_assets.sources.files.sql import Layout
 from ecom_assets.sources.files.text_blocks import (
     MAX_LINE_BYTES,
@@ -332,10 +332,11 @@ def _records(file: InputFile, layout: Layout) -> Iterator[Record]:
             yield Record(record.content, record.is_sound and _is_text(record.content))
         return
     for line in lines_of(file):
-        content = line.rstrip(b"\r\n")
-        if content:
-            is_sound = not is_too_long(line) and _is_text(content) and not is_deeper(content, sql.MAX_DEPTH)
-            yield Record(content, is_sound)
+        if is_too_long(line):
+            yield Record(line, is_sound=False)
+            continue
+        for content in filter(None, objects_on(line.rstrip(b"\r\n"))):
+            yield Record(content, _is_text(content) and not is_deeper(content, sql.MAX_DEPTH))
 
 
 def _unquoted_records(file: InputFile, layout: Layout) -> Iterator[Record]:

@@ -10,9 +10,10 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -144,15 +145,17 @@ def _is_folder(path: Path) -> bool:
     raise SourceError(f"{path} {problem}; fix it or move it away")
 
 
-Format = Literal["csv", "ndjson", "parquet", "zip"]
+Format = Literal["csv", "ndjson", "parquet", "zip", "workbook"]
 _ENDINGS: dict[str, Format] = {
     ".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson",
     ".parquet": "parquet", ".pq": "parquet", ".zip": "zip",
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "workbook"),
 }  # fmt: skip
 _PACKED_INSIDE = (".parquet.zst", ".parquet.gz", ".parquet.sz", ".parquet.lz4", ".parquet.br")
 """Names that PostHog's batch exports give to Parquet files, by how the columns in them are compressed."""
-_KNOWN_FORMATS = ".csv, .tsv, .ndjson, .jsonl, .json (each also with .gz), .parquet, and .zip of these"
-_EXCEL = {".xlsx", ".xls", ".xlsm", ".ods"}
+_KNOWN_FORMATS = (
+    ".csv, .tsv, .ndjson, .jsonl, .json (each also with .gz), .parquet, .xlsx, .xls, .ods, and .zip of these"
+)
 _LANDING = re.compile(r"(received_date|increment_date)=(.*)")
 _HEAD_BYTES = 1 << 18
 _GZIP_MAGIC, _PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
@@ -180,6 +183,8 @@ class InputFile:
     placed_at: datetime  # ctime: the latest time at which it was put here; archives restore older mtimes
     encoding: str | None = None  # None: UTF-8, unless its lines say otherwise
     packed_in: str | None = None  # the file that this is a copy of, or of a part of
+    is_sheet: bool = False  # whether it is the table of a workbook, with cells as the program stores them
+    note: str = field(default="", compare=False)  # what people should know of how it is read
 
     @property
     def stored_name(self) -> str:
@@ -217,18 +222,23 @@ def head_of(file: InputFile) -> bytes:
     """
     if file.size == 0:
         raise SourceError(f"{file.name} is empty (0 bytes); deliver it again or remove it")
-    with Path(file.path).open("rb") as opened:
+    return _head(file.path, file.name, file.size, file.modified_at, is_gzip=file.is_gzip)
+
+
+@lru_cache(maxsize=2)  # a file is looked at several times before it is read
+def _head(path: str, file_name: str, _size: int, _modified_at: datetime, *, is_gzip: bool) -> bytes:
+    with Path(path).open("rb") as opened:
         start = opened.read(4)
-    if start.startswith(_GZIP_MAGIC) != file.is_gzip:
-        result, name = ("not gzip", "without .gz") if file.is_gzip else ("gzip", "with .gz at the end")
-        raise SourceError(f"{file.name} is {result} inside; name it {name}")
+    if start.startswith(_GZIP_MAGIC) != is_gzip:
+        result, name = ("not gzip", "without .gz") if is_gzip else ("gzip", "with .gz at the end")
+        raise SourceError(f"{file_name} is {result} inside; name it {name}")
     try:
-        with gzip.open(file.path) if file.is_gzip else Path(file.path).open("rb") as opened:
+        with gzip.open(path) if is_gzip else Path(path).open("rb") as opened:
             head: bytes = opened.read(_HEAD_BYTES)
     except (EOFError, OSError, zlib.error) as error:
-        raise SourceError(f"{file.name} is a damaged or cut-off gzip file; deliver it again") from error
+        raise SourceError(f"{file_name} is a damaged or cut-off gzip file; deliver it again") from error
     if not head:
-        raise SourceError(f"{file.name} is empty once unpacked; deliver it again or remove it")
+        raise SourceError(f"{file_name} is empty once unpacked; deliver it again or remove it")
     return head
 
 
@@ -304,9 +314,9 @@ def _input_file(path: Path, root: Path) -> InputFile:
         raise SourceError(f"the name of the file {shown} is not UTF-8; rename it") from error
     kind, is_gzip = format_of(path)
     if kind is None:
-        ending = path.suffix.lower()
-        fix = "in Excel, save it as CSV UTF-8" if ending in _EXCEL else "convert it or move it away"
-        raise SourceError(f"{path} is of a kind that is not read here; known are {_KNOWN_FORMATS}; {fix}")
+        raise SourceError(
+            f"{path} is of a kind that is not read here; known are {_KNOWN_FORMATS}; convert it or move it away"
+        )
     if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         raise SourceError(f"{path} may not be read by this user; change its permissions")
     stat = path.stat()
@@ -335,7 +345,7 @@ def format_of(path: Path) -> tuple[Format | None, bool]:
     kind = _ENDINGS.get(Path(name).suffix)
     if kind is None and is_gzip and _holds_json(path):
         kind = "ndjson"
-    return (None, is_gzip) if is_gzip and kind in {"parquet", "zip"} else (kind, is_gzip)
+    return (None, is_gzip) if is_gzip and kind in {"parquet", "zip", "workbook"} else (kind, is_gzip)
 
 
 def _holds_json(path: Path) -> bool:

@@ -19,8 +19,10 @@ from pydantic import (
 
 from ecom_assets.clock import is_zone
 from ecom_assets.orders.orders import CHARGES
+from ecom_assets.sources.files.mapping_content import completed, with_currency_of_amount
 from ecom_assets.sources.files.plain import MappingPart, Numerals, Operations, RowCondition, Text
 from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, RowShape
+from ecom_assets.sources.files.table_heads import TableKeys
 from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in, usual_event_types
 from ecom_assets.warehouse.sql_text import amount
@@ -232,11 +234,12 @@ class RecordMapping(MappingPart):
     aliases: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     leading_apostrophe: Literal["keep", "remove"] = "keep"
     decimal: Literal[".", ","] = "."
-    thousands: Literal["", ".", ",", " ", "'", "\u00a0", "\u202f", "\u2019"] = ""
+    thousands: Literal["", ".", ",", " ", "'", "\u00a0", "\u2009", "\u202f", "\u2019"] = ""
     currency_signs: Literal["keep", "remove"] = "keep"
     delimiter: Literal[",", ";", "\t", "|"] = ","
     quote: Literal['"', ""] = '"'
     encoding: Annotated[str, AfterValidator(known_encoding)] | None = None
+    sheet: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -245,7 +248,13 @@ class RecordMapping(MappingPart):
         parts = value.get("parts") if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(parts, dict) or not isinstance(value.get("fields"), dict):
             return value
-        return value | {"fields": _completed(value["fields"], parts)}
+        return value | {"fields": completed(value["fields"], parts)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_currency_of_amount(cls, value: object) -> object:
+        """Take the currency from beside the amount, where it is taken off and no other column says it."""
+        return with_currency_of_amount(value, cls.kind.id)
 
     @model_validator(mode="after")
     def _consistent(self) -> "RecordMapping":
@@ -281,6 +290,11 @@ class RecordMapping(MappingPart):
     def numerals(self) -> Numerals:
         """Return how numbers are written in the files."""
         return Numerals(decimal=self.decimal, thousands=self.thousands, has_currency=self.currency_signs == "remove")
+
+    @property
+    def table_keys(self) -> TableKeys:
+        """Return what the mapping says of the tables in files."""
+        return TableKeys(self.delimiter, self.encoding, self.sheet, self.decimal, not self.header, bool(self.quote))
 
     @property
     def id_field(self) -> "IdField":
@@ -319,25 +333,6 @@ class RecordMapping(MappingPart):
         if isinstance(source_field.optional, tuple):
             return any(fnmatchcase(column, pattern) for pattern in source_field.optional)
         return name in self.kind.optional if source_field.optional is None else source_field.optional
-
-
-def _completed(origin: object, parts: Mapping[str, str]) -> object:
-    if isinstance(origin, dict):
-        return {
-            key: _with_parts(value, parts) if key == "expression" else _completed(value, parts)
-            for key, value in origin.items()
-        }
-    return origin
-
-
-def _with_parts(expression: object, parts: Mapping[str, str]) -> object:
-    """Return an expression with the parts in place of their names; a part may use those before it."""
-    if not isinstance(expression, str):
-        return expression
-    for name, part in reversed(list(parts.items())):
-        # Braces around anything else are SQL, such as a struct.
-        expression = expression.replace(f"{{{name}}}", f"({part})")
-    return expression
 
 
 Kind = TypeVar("Kind", bound=RecordMapping)

@@ -25,12 +25,34 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 """A text of a mapping, in which YAML may have read a number or a boolean."""
 
 
-_BLANKS, _SIGN = r"[\s\x{a0}\x{202f}]*", r"(?:\p{Sc}|[A-Z]{3}|\p{L}{0,2}\$)?"
-_CURRENCY = text(f"^{_BLANKS}{_SIGN}{_BLANKS}|{_BLANKS}{_SIGN}{_BLANKS}$")
+_BLANKS = r"[\s\pZ]*"
+_CURRENCY_SIGN = (
+    r"\p{L}{0,2}\$|\p{Sc}|[A-Z]{3}|(?:eur|usd|gbp|chf)|[Kk][Rr]\.?|zł|Kč|Ft|[Ll]ei|Rs\.?|RM|R|"
+    r"руб\.?|грн\.?|лв\.?|Fr\.?|Euros?"  # noqa: RUF001 (Cyrillic it is)
+)
+_MINUS = r"[-\x{2212}+]?"
+_BEFORE = rf"^{_BLANKS}(\(?{_MINUS}){_BLANKS}(?:SIGN)?{_BLANKS}({_MINUS}){_BLANKS}"
+_BEHIND = rf"{_BLANKS}({_MINUS}\)?){_BLANKS}(?:SIGN)?{_BLANKS}({_MINUS}\)?){_BLANKS}$"
+_SEPARATORS = {" ": r"[\s\pZ]", "'": "['\u2019]"}
+"""Signs between thousands that look alike, and are one: blanks of any width, and both apostrophes."""
+_ALIKE = {**dict.fromkeys(("\u00a0", "\u202f", "\u2009"), " "), "\u2019": "'"}
+CURRENCY_SIGNS: Final = {
+    "€": "EUR", "EUROS": "EUR", "EURO": "EUR", "£": "GBP", "₹": "INR", "₽": "RUB", "РУБ": "RUB",
+    "₴": "UAH", "ГРН": "UAH", "₺": "TRY", "₩": "KRW", "₪": "ILS", "₫": "VND", "฿": "THB",
+    "₱": "PHP", "₦": "NGN", "₸": "KZT", "₾": "GEL", "ZŁ": "PLN", "KČ": "CZK", "FT": "HUF",
+    "LEI": "RON", "ЛВ": "BGN", "FR": "CHF", "RM": "MYR", "R": "ZAR", "R$": "BRL", "US$": "USD",
+    "C$": "CAD", "CA$": "CAD", "A$": "AUD", "AU$": "AUD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD",
+    "MX$": "MXN", "NT$": "TWD",
+}  # fmt: skip
+"""The currencies of signs that only one has, in capital letters and without a dot."""
 
 
 class Numerals(BaseModel):
-    """How numbers are written: the decimal separator, the one between thousands, and whether with a currency."""
+    """How numbers are written: the decimal separator, the one between thousands, and whether with a currency.
+
+    With any of these, a minus may stand before or after the number and the currency, and brackets are
+    a minus, as accounts write it: `-$12.00`, `$-12.00`, `12.00-`, `($12.00)`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,13 +64,54 @@ class Numerals(BaseModel):
         """Return the SQL of a number as text that the engine reads; NULL for text that is not written so."""
         if (self.decimal, self.thousands, self.has_currency) == (".", "", False):
             return value
-        between, point = re.escape(self.thousands), re.escape(self.decimal)
-        whole = rf"\d{{1,3}}(?:{between}\d{{3}})+|\d+" if self.thousands else r"\d+"
-        pattern = rf"[-+]?(?:{whole})(?:{point}\d+)?"
-        trimmed = f"regexp_replace({value}, {_CURRENCY}, '', 'g')" if self.has_currency else f"trim({value})"
-        bare = f"replace({trimmed}, {text(self.thousands)}, '')" if self.thousands else trimmed
-        is_number = f"regexp_full_match({trimmed}, {text(pattern)})"
-        return f"CASE WHEN {is_number} THEN replace({bare}, {text(self.decimal)}, '.') END"
+        point = re.escape(self.decimal)
+        plain = f"regexp_full_match({value}, {text(rf'-?[0-9]+(?:{point}[0-9]+)?')})"
+        bare = _without(_BEFORE, _without(_BEHIND, value, self.has_currency), self.has_currency)
+        number = rf"(?:{self._whole})(?:{point}\d+)?|{point}\d+"
+        minus = r"[-\x{2212}]"
+        pattern = rf"[-+\x{{2212}}]?(?:{number})|(?:{number}){minus}|\((?:{number})\)"
+        sign = f"CASE WHEN regexp_matches({bare}, {text(rf'{minus}|[(]')}) THEN '-' ELSE '' END"
+        digits = f"regexp_replace({bare}, {text(rf'[^0-9{point}]')}, '', 'g')"
+        return (
+            f"CASE WHEN {plain} THEN {_with_point(value, self.decimal)}"
+            f" WHEN regexp_full_match({bare}, {text(pattern)})"
+            f" THEN {sign} || {_with_point(digits, self.decimal)} END"
+        )
+
+    @property
+    def _whole(self) -> str:
+        """The pattern of a number's digits before its decimals."""
+        if not self.thousands:
+            return r"\d+"
+        separator = _ALIKE.get(self.thousands, self.thousands)
+        between = _SEPARATORS.get(separator, re.escape(separator))
+        # India groups the digits above the thousand by two: 12,34,567.
+        lakh = rf"|\d{{1,2}}(?:{between}\d{{2}})+{between}\d{{3}}" if separator == "," else ""
+        return rf"\d{{1,3}}(?:{between}\d{{3}})+{lakh}|\d+"
+
+
+def _without(end: str, value: str, has_currency: bool) -> str:  # noqa: FBT001 (of the mapping)
+    """Return the SQL of a number without the blanks, and the currency, at one of its ends."""
+    pattern = end.replace("SIGN", _CURRENCY_SIGN if has_currency else "")
+    return f"regexp_replace({value}, {text(pattern)}, {text(chr(92) + '1' + chr(92) + '2')})"
+
+
+def _with_point(value: str, decimal: str) -> str:
+    return value if decimal == "." else f"replace({value}, {text(decimal)}, '.')"
+
+
+def currency_sql(value: str) -> str:
+    """Return the SQL of the currency beside a number: its code, or its sign where several have it; NULL without one."""
+    at_ends = [
+        f"nullif(regexp_extract({value}, {text(pattern)}, 1), '')"
+        for pattern in (
+            rf"^{_BLANKS}\(?{_MINUS}{_BLANKS}({_CURRENCY_SIGN}){_BLANKS}{_MINUS}{_BLANKS}[\d.,]",
+            rf"\d{_BLANKS}{_MINUS}\)?{_BLANKS}({_CURRENCY_SIGN}){_BLANKS}{_MINUS}\)?{_BLANKS}$",
+        )
+    ]
+    sign = f"rtrim(upper(coalesce({', '.join(at_ends)})), '.')"
+    cases = " ".join(f"WHEN {text(name)} THEN {text(code)}" for name, code in CURRENCY_SIGNS.items())
+    return f"CASE {sign} {cases} ELSE {sign} END"
 
 
 class MappingPart(BaseModel):
@@ -76,6 +139,7 @@ class Operations(MappingPart):
         split: Take one part of the text.
         lower, upper: Take the text in small, or in capital letters.
         lookup: Texts that stand for others; a text that is not listed stays.
+        currency_code: Take the currency that stands beside a number: `EUR 25.00` and `25,00 €` are of EUR.
     """
 
     times: str | None = None
@@ -87,6 +151,7 @@ class Operations(MappingPart):
     lower: bool = False
     upper: bool = False
     lookup: dict[Text, Text] = Field(default_factory=dict)
+    currency_code: bool = False
 
     @property
     def columns(self) -> Iterator[str]:
@@ -100,6 +165,8 @@ class Operations(MappingPart):
 
     def applied(self, value: str, numerals: Numerals, *, is_number: bool) -> str:
         """Return the SQL of a value, as text, after the operations."""
+        if self.currency_code:
+            value = currency_sql(value)
         if is_number or self.is_arithmetic:
             value = numerals.number_sql(value)
         if self.is_arithmetic:

@@ -24,7 +24,7 @@ from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.mapping import RecordMapping, valid_zone
 from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
-from ecom_assets.sources.files.unpacked import unpacked
+from ecom_assets.sources.files.unpacked import sheet_of, unpacked
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import LARGE_SHARE, NO_FAULT, FileRows
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
@@ -105,9 +105,11 @@ class RecordFiles:
         used = columns_used(mapping)
         check_expressions(probe, mapping, used)
         layouts = []
-        files = unpacked(find_files(paths), keeps_arrays=mapping.shape is not None)
-        for file in (replace(unread, encoding=mapping.encoding) for unread in files):
+        keeps_arrays = mapping.shape is not None
+        for file in unpacked(find_files(paths), keeps_arrays=keeps_arrays, keys=mapping.table_keys):
             result = columns_of(probe, file, mapping)
+            if sheet := sheet_of(file):
+                result = replace(result, rounded=frozenset(sheet.rounded_columns))
             check_fit(file, result, mapping, used)
             believed = replace(_believed(file, first_day, timezone), encoding=result.encoding)
             layouts.append((believed, _layout(file, result, mapping, used)))
@@ -300,7 +302,8 @@ def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: 
         delimiter=result.delimiter,
         shape=mapping.shape,
         has_header=not mapping.header,
-        has_quotes=bool(mapping.quote),
+        has_quotes=bool(mapping.quote) or file.is_sheet,
+        has_typed_cells=file.is_sheet,
         has_apostrophes=mapping.leading_apostrophe == "remove",
         exploded=mapping.explode,
         needed=needed,
@@ -314,7 +317,8 @@ def _groups(layouts: Iterable[tuple[InputFile, Layout]]) -> list[list[tuple[Inpu
     groups: dict[object, list[tuple[InputFile, Layout]]] = {}
     for file, layout in layouts:
         # The columns of NDJSON are only those in its first lines, so they do not affect the SQL.
-        key = (layout.format, layout.is_gzip, layout.delimiter, layout.format != "ndjson" and layout.columns)
+        columns = layout.format != "ndjson" and layout.columns
+        key = (layout.format, layout.has_typed_cells, layout.is_gzip, layout.delimiter, columns)
         groups.setdefault(key, []).append((file, layout))
     return list(groups.values())
 

@@ -233,6 +233,36 @@ def json_in(line: str | bytes) -> object:
         return None
 
 
+_MEETING = re.compile(rb"\}[\s,]*(?:\{|$)")
+_BETWEEN = re.compile(r"[\s,]*")
+_whole = json.JSONDecoder()
+
+
+def objects_on(line: bytes) -> list[bytes]:
+    """Return the JSON objects that follow each other on a line, and what is left of it where it is damaged.
+
+    A line that is one object, or begins with none, is returned as it is. Senders that put records
+    together without line ends write such lines, and those that end each with a comma.
+    """
+    if not _MEETING.search(line) or json_in(line) is not None:
+        return [line]
+    try:
+        text = line.decode(UTF_8)
+    except UnicodeDecodeError:
+        return [line]
+    objects: list[bytes] = []
+    end = 0
+    while (start := _BETWEEN.match(text, end).end()) < len(text):  # type: ignore[union-attr]
+        try:
+            found, end = _whole.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            found, end = None, len(text)
+        if not isinstance(found, dict) and len(objects) < 2:  # noqa: PLR2004 (of two, one follows the other)
+            return [line]
+        objects.append(text[start:end].encode(UTF_8))
+    return objects
+
+
 def _documents_of(line: str) -> list[object]:
     """Return the documents of a line; none if it is damaged."""
     try:

@@ -63,6 +63,7 @@ class Layout:
     shape: RowShape | None = None  # how the rows follow from the content; None if they are its lines
     has_header: bool = True  # of a CSV file
     has_quotes: bool = True  # around values of a CSV file that need them; without, a quote is a sign like others
+    has_typed_cells: bool = False  # whether times are written as ISO, whatever the mapping says of texts
     has_apostrophes: bool = False  # whether values of a CSV file lose an apostrophe at their beginning
     filled: frozenset[str] = frozenset()  # text columns without an empty value, according to the files' footers
     bounded: frozenset[str] = frozenset()  # columns whose times are all of the years 1 to 9999, also by footers
@@ -460,7 +461,8 @@ def _instant_of(field: TimeField | None, layout: Layout) -> str:
         # A bare column lets the engine answer by footers.
         return column if zone == "UTC" and field.column in layout.bounded else from_wall(column, zone)
     value = _value_sql(field, Numerals(), is_number=False)
-    return instant(value, field.formats, field.timezone)
+    formats = (*field.formats, "iso") if layout.has_typed_cells and "iso" not in field.formats else field.formats
+    return instant(value, formats, field.timezone)
 
 
 def _id_sql(field: IdField, columns: Sequence[str]) -> str:

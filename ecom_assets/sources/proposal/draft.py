@@ -23,6 +23,7 @@ from ecom_assets.sources.proposal.fields import (
     candidates,
     found_fields,
     known_event_type,
+    named_values,
 )
 from ecom_assets.sources.proposal.questions import (
     COLUMNS,
@@ -147,6 +148,8 @@ def _has_rows_of_refunds(values: FileValues, matches: Found, refunded: list[str]
 MAPPINGS: Final[Mapping[MappingKind, type[RecordMapping]]] = {
     MappingKind.EVENTS: EventMapping, MappingKind.ORDERS: OrderMapping
 }  # fmt: skip
+NO_AMOUNT: Final = "none"
+"""The answer that events have no amount."""
 OTHER_SEPARATOR = {".": ",", ",": "."}
 ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 """What stands in a list of orders that has one row per order and no lines."""
@@ -189,11 +192,14 @@ class Draft:
         if is_events and not {"user_id", "session_id"} & self.found.keys():
             names.append("user_id")
         self.complete(names)
-        names += [name for name in self.found if name not in {*names, kind.id, UNIT_PRICE}]
+        if is_events:
+            self._ask_for_amount()
+        asked = [question.key for question in self.questions if question.key == "cart_value"]
+        names += [name for name in (*self.found, *asked) if name not in {*names, kind.id, UNIT_PRICE}]
         states = None if is_events else order_states(self.values, self.found)
         if states and states.are_final:
             names.remove("status")
-        fields = [self._id(kind.id, states), *(self._field(name) for name in names)]
+        fields = [self._id(kind.id, states), *(self._field(name) for name in names), *self._currency_beside()]
         return [
             *file_lines(self.values),
             *(states.shape_lines if states else rows_lines(self.values.spread)),
@@ -214,11 +220,40 @@ class Draft:
             if name in ONE_PER_ORDER and not self.values.spread:
                 continue
             choices = candidates(self.values, name, self.found)
+            unreadable = self._unreadable(name)
             if not choices:
                 raise DefinitionError(
-                    f"No column of the file can be {NEEDED.get(name, name)}; give a file that has one."
+                    f"No column of the file can be {NEEDED.get(name, name)}{unreadable}; give a file that has one."
                 )
-            self.ask(name, f"the column that says {NEEDED.get(name, name)}", choices)
+            self.ask(name, f"the column that says {NEEDED.get(name, name)}{unreadable}", choices)
+
+    def _ask_for_amount(self) -> None:
+        """Ask for the amount of events where the column that is named as one cannot be read."""
+        name = "cart_value"
+        if name not in self.found and (unreadable := self._unreadable(name)):
+            choices = (*candidates(self.values, name, self.found), NO_AMOUNT)
+            self.ask(name, f"the column of the amount, or {NO_AMOUNT}{unreadable}", choices, NO_AMOUNT)
+
+    def _unreadable(self, name: str) -> str:
+        """Return which columns are named as a field and have other values, in brackets; empty if none is."""
+        named = named_values(self.values, MappingKind(self.kind), name, self.found)
+        if not named or name not in {*NUMBERS_OF, *TIMES}:
+            return ""
+        noun = "amounts" if name in NUMBERS_OF else "times"
+        examples = [f"{value.name}, such as {shown(self.values.counts(value, 1)[0][0])}" for value in named[:3]]
+        return f" (no {noun} that can be read: {'; '.join(examples)})"
+
+    def _currency_beside(self) -> list[str]:
+        """Return the line of the currency that stands beside amounts, and in no column of its own."""
+        amounts = [self.found[name] for name in ("payment_amount", "cart_value", UNIT_PRICE) if name in self.found]
+        if "currency" in self.found or not amounts or not amounts[0].value.is_column:
+            return []
+        counts = self.values.currencies(amounts[0].value)
+        if not counts:
+            return []
+        rows = ", ".join(f"{shown(name)} {count:,} rows" for name, count in counts.items())
+        column = quoted(amounts[0].value.path[0])
+        return [f"  currency: {{column: {column}, currency_code: true, optional: true}}  # {rows}"]
 
     def ask(self, key: str, sentence: str, choices: tuple[str, ...] = (), guess: str = "") -> str:
         """Return the answer to a question as a scalar, and keep the question."""
@@ -282,6 +317,8 @@ class Draft:
     def _field_without_column(self, name: str) -> str:
         if name == "payment_amount" and UNIT_PRICE in self.found:
             return self._price_times_quantity()
+        if self.answers.get(name) == NO_AMOUNT:
+            return f"  # {name}: there is none"
         if name in ONE_PER_ORDER and not self.values.spread:
             return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
         return self.marked(f'  {name}: "{OPEN}"', name)
@@ -325,7 +362,8 @@ class Draft:
             options.append(f"format: {self.ask(FORMAT, f'how times such as {example} are written', tuple(forms))}")
         elif forms[0] != "iso":
             options.append(f"format: {quoted(forms[0])}")
-        if not forms[0].startswith("epoch") and not (forms == ["iso"] and self.values.has_zone(value)):
+        says_zone = forms == ["iso"] or forms[0].endswith("Z")
+        if not forms[0].startswith("epoch") and not (says_zone and self.values.has_zone(value)):
             options.append(f"timezone: {self.ask(ZONE, f'the time zone of times such as {example}, {ZONES}')}")
         return options
 
@@ -384,6 +422,8 @@ def file_lines(values: FileValues) -> list[str]:
     lines = [] if values.delimiter == "," else [f"delimiter: {quoted(values.delimiter)}"]
     if values.encoding not in {None, UTF_8}:
         lines.append(f"encoding: {values.encoding}  # its lines are not UTF-8")
+    if values.sheet and len(values.sheet.sheets) == 1 and values.sheet.other_sheets:
+        lines.append(f"sheet: {quoted(values.sheet.sheets[0])}")
     if values.lists.records:
         lines.append(f"records: {quoted(values.lists.records)}")
     return lines

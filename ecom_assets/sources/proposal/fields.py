@@ -29,6 +29,8 @@ UNIT_PRICE: Final = "unit_price"
 NUMBERS_OF: Final = frozenset({"cart_value", "quantity", "payment_amount", UNIT_PRICE, "shipping_amount", "tax_amount"})
 OF_ITEMS: Final = frozenset({"quantity", "payment_amount", UNIT_PRICE, "item_id", "item_name", "item_category"})
 TIMES: Final = frozenset({"event_timestamp", "date_time", "created_at", "updated_at", "last_login_at"})
+NO_TIMES: Final = ("version", "birth", "geburt", "naissance", "nacimiento", "expir", "ablauf")
+"""Parts of the names of columns that have other days than that of what happened."""
 ONE_EACH: Final = 0.8
 """Share of rows with an id of their own by which a file is one of customers."""
 
@@ -120,6 +122,13 @@ def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...
     return tuple(dict.fromkeys(value.name for value in ranked))
 
 
+def named_values(values: FileValues, kind: MappingKind, field: str, matches: Found) -> list[Value]:
+    """Return the values that are named as a field is, whatever they are; those with nothing in them left out."""
+    names = set(map(bare, _names()[kind].get(field, ())))
+    free = [value for value in _free(values, matches) if values.filled(value) and not value.joined]
+    return [value for value in free if names.intersection(map(bare, value.names))]
+
+
 def known_event_type(name: str) -> str | None:
     """Return the platform's event type that a name usually stands for; None if it is not known."""
     return _event_type_words().get(bare(name))
@@ -148,7 +157,7 @@ def _event_type_words() -> dict[str, str]:
 def _by_name(values: FileValues, field: str, usual_names: Sequence[str], matches: Found) -> FoundField | None:
     for name in usual_names:
         for value in _free(values, matches):
-            if bare(name) in {bare(value.name), bare(value.last_name)} and _fits(values, field, value):
+            if bare(name) in set(map(bare, value.names)) and _fits(values, field, value):
                 beside = f" and {value.joined}" if value.joined else ""
                 return FoundField(field, value, f"named {value.name}{beside}")
     return None
@@ -188,9 +197,11 @@ _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
 
 
 def _by_values(values: FileValues, field: str, matches: Found) -> FoundField | None:
-    for value in _free(values, matches):
-        if not values.filled(value):
-            continue
+    free = [value for value in _free(values, matches) if values.filled(value)]
+    if field in TIMES:  # a day alone, or the number of a version, goes behind a time of day
+        free = [value for value in free if not any(word in bare(value.name) for word in NO_TIMES)]
+        free.sort(key=lambda value: not values.matching(value, r".*\d(:|\d{9}).*"))
+    for value in free:
         if field in TIMES and _fits(values, field, value) and (forms := values.time_formats(value)):
             return FoundField(field, value, f"its values are times ({forms[0]})")
         if field == "event_type" and values.different(value) <= MOST_EVENT_TYPES:

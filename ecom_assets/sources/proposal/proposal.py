@@ -19,6 +19,7 @@ from ecom_assets.sources.files.formats import find_files
 from ecom_assets.sources.files.mapping import load, shipped
 from ecom_assets.sources.files.records import DUPLICATE
 from ecom_assets.sources.files.shape import ADDED
+from ecom_assets.sources.files.table_heads import delimiter_of
 from ecom_assets.sources.files.unpacked import unpacked
 from ecom_assets.sources.proposal.draft import MAPPINGS, CustomerDraft, Draft
 from ecom_assets.sources.proposal.fields import MappingKind, item_field_count, kind_of
@@ -34,7 +35,7 @@ from ecom_assets.sources.proposal.questions import (
     quoted,
     shown,
 )
-from ecom_assets.sources.proposal.values import FileValues, ItemList, delimiter_of
+from ecom_assets.sources.proposal.values import FileValues, ItemList
 from ecom_assets.sources.reading import CustomerFileReading, FileReading, file_mappings
 
 
@@ -170,7 +171,7 @@ class MappingSearch:
     """What the rows are; None to decide by what they have."""
     encoding: str | None = None
     """The encoding of text files; None to decide by their bytes."""
-    _read: dict[tuple[str | None, str], FileValues] = field(default_factory=dict, repr=False)
+    _read: dict[tuple[str | None, str, str], FileValues] = field(default_factory=dict, repr=False)
 
     @cached_property
     def fits(self) -> list[ShippedFit]:
@@ -223,8 +224,9 @@ class MappingSearch:
         """Return a mapping by the names and values of columns."""
         encodings = encoding_question(self._possible_encodings)
         encoding = self.encoding or answers.get(ENCODING) or next(iter(self._possible_encodings), None)
-        kind, rows = self._kind_of(self._values(encoding), answers)
-        values, item_list = self._rows_of(self._values(encoding), kind, answers)
+        table, beside = self._tables(encoding)
+        kind, rows = self._kind_of(self._values(encoding, table=table), answers)
+        values, item_list = self._rows_of(self._values(encoding, table=table), kind, answers)
         draft = (CustomerDraft if kind is MappingKind.CUSTOMERS else Draft)(values, kind, answers)
         lines = draft.lines()
         questions = (*(question for question in (encodings, rows, item_list) if question is not None), *draft.questions)
@@ -235,6 +237,9 @@ class MappingSearch:
             lines = [line for line in lines if not line.startswith("encoding: ")]
             lines.insert(0, f'encoding: "{OPEN}"  # OPEN: {shown(encodings.sentence)}')
         why = [f"No shipped mapping reads this file; proposed by its names and values, as {NOUNS[kind]}."]
+        why += [
+            f"  {note}" for note in (values.note, *(_beside(name, other) for name, other in beside.items())) if note
+        ]
         why += [f"  each element of {values.spread} is an order line"] if values.spread else []
         why += [f"  {match.field}: {match.why}" for match in draft.found.values()]
         return MappingProposal(kind, tuple(why), questions, tuple(lines))
@@ -257,11 +262,31 @@ class MappingSearch:
     def _possible_encodings(self) -> dict[str, str]:
         return {} if self.encoding else possible_encodings(next(unpacked(find_files(self.paths))))
 
-    def _values(self, encoding: str | None, spread: str = "") -> FileValues:
-        key = encoding, spread
+    def _values(self, encoding: str | None, spread: str = "", table: str = "") -> FileValues:
+        key = encoding, spread, table
         if key not in self._read:
-            self._read[key] = FileValues.read(self.paths, encoding, spread)
+            self._read[key] = FileValues.read(self.paths, encoding, spread, table)
         return self._read[key]
+
+    def _tables(self, encoding: str | None) -> tuple[str, dict[str, MappingKind]]:
+        """Return the table of the kind that is asked for, and those of other kinds that stand beside it.
+
+        Tables are the lists of records in a JSON document, and the sheets of a workbook.
+        """
+        first = self._values(encoding)
+        names = first.sheet.other_sheets if first.sheet else first.lists.others
+        kinds = {name: kind for name in names if (kind := self._kind_of_table(encoding, name)) is not None}
+        own = kind_of(first)
+        if self.kind is None or own is self.kind:
+            return "", {name: kind for name, kind in kinds.items() if kind is not own}
+        fitting = [name for name, kind in kinds.items() if kind is self.kind]
+        return (fitting[0] if fitting else ""), {}
+
+    def _kind_of_table(self, encoding: str | None, name: str) -> MappingKind | None:
+        try:
+            return kind_of(self._values(encoding, table=name))
+        except EcomError:
+            return None
 
     def _kind_of(self, values: FileValues, answers: Mapping[str, str]) -> tuple[MappingKind, OpenQuestion | None]:
         if kind := self.kind or kind_of(values):
@@ -293,11 +318,18 @@ class MappingSearch:
         paths = [item_list.path for item_list in sorted(lists, key=lambda item_list: -lists[item_list])]
         likely = [item_list.path for item_list, count in lists.items() if count > 1]
         if len(likely) == 1:
-            return self._values(values.encoding, likely[0]), None
+            return self._values(values.encoding, likely[0], values.table), None
         sentence = f"of which list each element is an order line ({NO_LIST}: a line per order)"
         question = OpenQuestion(LIST, sentence, (*paths, NO_LIST), paths[0])
         path = answers.get(LIST, NO_LIST)
-        return (values.without_lists() if path == NO_LIST else self._values(values.encoding, path)), question
+        if path == NO_LIST:
+            return values.without_lists(), question
+        return self._values(values.encoding, path, values.table), question
+
+
+def _beside(name: str, kind: MappingKind) -> str:
+    """Return what else is in a file, and how it is read."""
+    return f"{name!r} of the file has {NOUNS[kind]}: ecom mapping init FILE --{kind} reads them"
 
 
 def _check(questions: Sequence[OpenQuestion], answers: Mapping[str, str]) -> None:

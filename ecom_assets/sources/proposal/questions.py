@@ -20,7 +20,8 @@ OPEN: Final = "?"
 """What stands in a mapping for an answer that nobody has given: it is refused until it is replaced."""
 ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = "rows", "encoding", "list", "timezone", "date_format", "decimal"
 COLUMNS: Final = (
-    "date_time", "event_timestamp", "event_type", "user_id", "customer_id", "item_id", "payment_amount", "id",
+    "date_time", "event_timestamp", "event_type", "user_id", "customer_id", "item_id", "payment_amount",
+    "cart_value", "id",
 )  # fmt: skip
 """Fields of which a person can say the column."""
 KEYS: Final = (ROWS, ENCODING, LIST, FORMAT, ZONE, DECIMAL, *COLUMNS)
@@ -36,7 +37,7 @@ LABELS: Final = {
     "user_id": "Column of the visitor",
     "customer_id": "Column of the customer",
     "item_id": "Column of the item",
-    "payment_amount": "Column of the amount",
+    **dict.fromkeys(("payment_amount", "cart_value"), "Column of the amount"),
     "id": "Column of the customer's id",
 }
 ZONES: Final = "a name such as Europe/Berlin or UTC"

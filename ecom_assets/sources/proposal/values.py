@@ -3,9 +3,8 @@
 Of JSON: where the records of a document lie, and the lists of items that records have.
 """
 
-import csv
-import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -16,15 +15,17 @@ import duckdb
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.columns import columns_of
 from ecom_assets.sources.files.damage import with_encoding
-from ecom_assets.sources.files.formats import InputFile, find_files, head_of
+from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.mapping import EventMapping
-from ecom_assets.sources.files.plain import Numerals
+from ecom_assets.sources.files.plain import Numerals, currency_sql
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.shape import RowShape, at, shaped_records
 from ecom_assets.sources.files.sql import json_pointer
-from ecom_assets.sources.files.text_blocks import UTF_8, as_utf_8, marked_encoding
-from ecom_assets.sources.files.unpacked import unpacked
-from ecom_assets.warehouse.sql_text import ident, instant, select, text
+from ecom_assets.sources.files.table_heads import TableKeys, delimiter_of
+from ecom_assets.sources.files.unpacked import sheet_of, unpacked
+from ecom_assets.sources.files.workbooks import SheetTable
+from ecom_assets.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE
+from ecom_assets.warehouse.sql_text import date_literal, ident, instant, select, text
 
 _SAMPLE = 1000
 
@@ -40,14 +41,18 @@ class ItemList:
 
 @dataclass(frozen=True)
 class RecordLists:
-    """The path of the records in a document, empty if they are its lines, and the lists that records have."""
+    """The path of the records in a document, empty if they are its lines, and the lists that records have.
+
+    `others` are the paths of other lists of records that stand beside them.
+    """
 
     records: str = ""
     items: tuple[ItemList, ...] = ()
+    others: tuple[str, ...] = ()
 
     @classmethod
-    def in_file(cls, file: InputFile) -> "RecordLists":
-        """Return those of a file; of other files than JSON none."""
+    def in_file(cls, file: InputFile, path: str = "") -> "RecordLists":
+        """Return those of a file, with the records at a path if one is named; of other files than JSON none."""
         if file.format != "ndjson":
             return cls()
         try:
@@ -56,10 +61,11 @@ class RecordLists:
             ]
         except SourceError:
             return cls()
-        records = _records_path(documents[0]) if len(documents) == 1 else ""
+        records = path or (_records_path(documents[0]) if len(documents) == 1 else "")
+        beside = [name for name, _ in _lists_of(documents[0], "") if name != records] if records else []
         listed = at(documents[0], records) if records else documents
         sample = [record for record in listed if isinstance(record, dict)][:_SAMPLE]
-        return cls(records, tuple(_item_lists(sample)))
+        return cls(records, tuple(_item_lists(sample)), tuple(beside))
 
 
 def _records_path(document: dict[str, Any]) -> str:
@@ -99,28 +105,36 @@ FEW, MOST_LOOKED_AT = 100, 20_000
 """Values on which formats are tried first, and rows in which members of objects are looked for."""
 FIRST = "0"
 """The place of the first element of a list within a path."""
-DELIMITERS = (",", ";", "\t", "|")
-MOST_ODD_SHARE = 0.05
-"""A format must read so many of a column's values; the rest are damaged rows."""
+MOST_ODD_SHARE, FEWEST_WITH_ODD = 0.05, 5
+"""A format must read all but so many of a column's values, and all but one of a few: the rest are
+damaged rows, or a line of totals."""
 DATES = (
-    "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%Y/%m/%d",
-    "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%Y%m%d",
+    "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y",
+    "%d-%m-%y", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y",
+    "%b %d %Y", "%d %B %Y", "%B %d, %Y", "%Y%m%d",
 )  # fmt: skip
-CLOCKS = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", ", %H:%M:%S", ", %H:%M", " %I:%M:%S %p", " %I:%M %p", ", %I:%M %p")
+TIMES_OF_DAY = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p")
+COMPACT = (
+    "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H%M%S%g", "%Y%m%dT%H%M%S", "%Y%m%dT%H%M%SZ", "%Y%m%d %H%M%S",
+    "%Y%m%d-%H%M%S", "%Y%m%d_%H%M%S",
+)  # fmt: skip
+"""Times of digits: 20260302234810 is the second of March 2026, 23:48:10."""
+TWO_DIGIT_YEAR = r"\d{1,2}[./-](\d{1,2}|[A-Za-z]{3})[./-]\d\d([^\d].*)?"
+"""What a time with a year of two digits looks like; a version, such as 4.3.0, does not."""
 EPOCHS = {"epoch_s": (9, 10), "epoch_ms": (12, 13), "epoch_us": (15, 16)}
 NUMBERS = {
     ".": Numerals(has_currency=True),
     ",": Numerals(decimal=",", thousands=".", has_currency=True),
     ". with ,": Numerals(thousands=",", has_currency=True),
-    **{
-        f", with {sign}": Numerals(decimal=",", thousands=sign, has_currency=True) for sign in (" ", "\u00a0", "\u202f")
-    },
-    **{f". with {sign}": Numerals(thousands=sign, has_currency=True) for sign in ("'", "\u2019")},
+    ", with blank": Numerals(decimal=",", thousands=" ", has_currency=True),
+    ". with blank": Numerals(thousands=" ", has_currency=True),
+    ". with '": Numerals(thousands="'", has_currency=True),
 }
 """How amounts are written, by the separator of decimals: `1234.50`, `1.234,50`, `1,234.50`, `1 234,50`, `1'234.50`."""
 WHOLE = "."
 """The only form of whole numbers, which all forms read alike."""
-CLOCK = r"\d{1,2}:\d\d(:\d\d)?( ?[APap][Mm])?"
+HALF = r"[\s\pZ]?[AaPp]\.?[\s\pZ]?[Mm]\.?"
+CLOCK = rf"\d{{1,2}}:\d\d(:\d\d(\.\d+)?)?({HALF})?"
 EMAIL = r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"
 ZONED = r"(Z|UTC|[+-]\d\d(:?\d\d)?)$"
 
@@ -129,13 +143,15 @@ ZONED = r"(Z|UTC|[+-]\d\d(:?\d\d)?)$"
 class Value:
     """A value that rows have: its path, and its SQL over the columns of the file.
 
-    `joined` is the column of the time of day beside a column of days, if the value is both.
+    `joined` is the column of the time of day beside a column of days, if the value is both, and `alias` the
+    name of the object whose number it is, if that says its currency, too: `total` of `total.value`.
     """
 
     path: tuple[str, ...]
     sql: str
     position: int
     joined: str = ""
+    alias: str = ""
 
     @property
     def name(self) -> str:
@@ -146,6 +162,11 @@ class Value:
     def last_name(self) -> str:
         """Return the last part of its path, within a name with dots too."""
         return self.path[-1].strip(".").rsplit(".", 1)[-1]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names by which a field may know it."""
+        return (self.name, self.last_name, *([self.alias] if self.alias else []))
 
     @property
     def column(self) -> str:
@@ -170,41 +191,52 @@ class FileValues:
     format: str = "csv"
     lists: RecordLists = field(default_factory=RecordLists)
     spread: str = ""
+    table: str = ""
+    sheet: SheetTable | None = None
+    note: str = ""
     _counted: dict[str, list[Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def read(cls, paths: Sequence[str], encoding: str | None = None, spread: str = "") -> "FileValues":
+    def read(cls, paths: Sequence[str], encoding: str | None = None, spread: str = "", table: str = "") -> "FileValues":
         """Read files whatever their columns.
 
         Args:
             paths: The files.
             encoding: That of text files; None to recognize it.
             spread: The path of a list of JSON records, each element of which is a row; empty for a row per record.
+            table: The path of the records in a JSON document, or the sheet of a workbook; empty for the
+                one with the most.
 
         Raises:
             SourceError: They cannot be read, or have no rows.
         """
         con = duckdb.connect()
-        files = [replace(file, encoding=encoding) for file in unpacked(find_files(paths))]
-        lists = RecordLists.in_file(files[0])
-        draft = {"delimiter": delimiter_of(files[0]), "encoding": encoding, **shape_keys(lists.records, spread)}
+        found = find_files(paths)
+        is_workbook = found[0].format == "workbook"
+        keys = TableKeys(encoding=encoding, sheet=table if is_workbook else "")
+        files = list(unpacked(found, keys=keys))
+        sheet = sheet_of(files[0])
+        lists = RecordLists.in_file(files[0], "" if is_workbook else table)
+        draft = {
+            "delimiter": "," if sheet else delimiter_of(files[0]),
+            "encoding": encoding,
+            "sheet": keys.sheet,
+            **shape_keys(lists.records, spread),
+        }
         known_columns = columns_of(con, files[0], _mapping_of_all_columns(["?"], draft)).columns
         columns = [name for name in known_columns if name]
         if not columns:
             raise SourceError(f"{files[0].name} has no columns that can be read; give CSV, JSON lines or Parquet.")
         opened = RecordFiles.open(con, paths, _mapping_of_all_columns(columns, draft))
-        rows = select("properties AS p", f"({opened.received_sql()})", "malformed_row IS NULL")
-        con.execute(f"CREATE TEMP TABLE rows_of_file AS {rows}")
-        values = tuple(
-            Value(path, sql, index) for index, (path, sql) in enumerate(_paths(con, [(name,) for name in columns]))
-        )
-        cells = [f"nullif(trim({_cell(value.path)}), '') AS {value.column}" for value in values]
-        con.execute(f"CREATE TEMP TABLE {TABLE} AS {select(cells, 'rows_of_file')}")
-        ((count,),) = con.execute(select("count(*)", TABLE)).fetchall()
+        values, count = _stored(con, opened, columns)
         if not count:
             raise SourceError(f"{files[0].name} holds no rows that can be read; give a file that does.")
-        file_encoding = None if files[0].format == "parquet" else with_encoding(opened.files()[0]).encoding
-        read = cls(con, values, draft["delimiter"], file_encoding, count, files[0].format, lists, spread)
+        is_text = files[0].format != "parquet" and not sheet
+        file_encoding = with_encoding(opened.files()[0]).encoding if is_text else None
+        read = cls(
+            con, values, str(draft["delimiter"]), file_encoding, count, files[0].format, lists, spread, table, sheet,
+            files[0].note,
+        )  # fmt: skip
         return read.with_joined_times()
 
     def without_lists(self) -> "FileValues":
@@ -274,67 +306,113 @@ class FileValues:
         if not filled:
             return []
         for form, (low, high) in EPOCHS.items():
-            if self.matching(value, rf"[1-9]\d{{{low - 1},{high - 1}}}(\.\d+)?") == filled:
+            are_epochs = self.matching(value, rf"[1-9]\d{{{low - 1},{high - 1}}}(\.\d+)?") == filled
+            if are_epochs and self._read(value, [form])[0] == filled:
                 return [form]
         forms = self._possible_forms(value)
-        read = self._rows(select([_reading(value, form) for form in forms], TABLE))[0] if forms else ()
+        read = self._read(value, forms)
         best = max(read, default=0)
-        if best < filled * (1 - MOST_ODD_SHARE):
+        if best < least_read(filled):
             return []
         best_forms = [form for form, count in zip(forms, read, strict=True) if count == best]
         return ["iso"] if "iso" in best_forms else best_forms
 
+    def _read(self, value: Value, forms: Sequence[str]) -> Sequence[int]:
+        """Return how many values each format reads as a plausible time."""
+        if not forms:
+            return ()
+        counts: Sequence[int] = self._rows(select([_reading(value, form) for form in forms], TABLE))[0]
+        return counts
+
     def _possible_forms(self, value: Value) -> list[str]:
         """Return the formats that read most of a few values, as trying all on a whole column takes long."""
-        forms = ["iso", *(f"{date}{clock}" for date in DATES for clock in CLOCKS)]
         few = f"{select(value.column, TABLE, f'{value.column} IS NOT NULL')} LIMIT {FEW}"
+        examples = [cell for (cell,) in self._rows(few)]
+        forms = ["iso", *_forms_like(examples)]
         counts = self._rows(select(["count(*)", *(_reading(value, form) for form in forms)], few))[0]
         return [form for form, count in zip(forms, counts[1:], strict=True) if count > counts[0] / 2]
 
     def has_zone(self, value: Value) -> bool:
         """Return whether all times have a zone or an offset of their own."""
-        zoned = f"regexp_matches({value.column}, {text(ZONED)}) AND contains({value.column}, ':')"
+        is_clock = f"regexp_matches({value.column}, ':|T\\d+Z$')"
+        zoned = f"regexp_matches({value.column}, {text(ZONED)}) AND {is_clock}"
         return int(self.scalar(f"count(*) FILTER ({zoned})")) >= self.filled(value)
 
     def number_forms(self, value: Value) -> list[str]:
         """Return the keys of `NUMBERS` that read the most values; one if all say the same, none for other text."""
         filled = self.filled(value)
+        if self.sheet and filled and value.name in self.sheet.number_columns:
+            return [WHOLE]  # a cell is a number whatever the texts beside it look like
         counted = [f"count({form.number_sql(value.column)})" for form in NUMBERS.values()]
         counted.append(f"count(*) FILTER (regexp_full_match({value.column}, '-?\\d+'))")
         *read, whole = self._rows(select(counted, TABLE))[0]
-        if not filled or max(read) < filled * (1 - MOST_ODD_SHARE):
+        if not filled or max(read) < least_read(filled):
             return []
         if whole == max(read):
             return [WHOLE]
         return [form for form, count in zip(NUMBERS, read, strict=True) if count == max(read)]
 
     def has_signs(self, value: Value) -> bool:
-        """Return whether any amount has the sign or the code of a currency beside it."""
-        return bool(self.scalar(f"count(*) FILTER (regexp_matches({value.column}, '[\\p{{Sc}}A-Za-z]'))"))
+        """Return whether any amount has a currency beside it, or a minus as accounts write it."""
+        signs = r"[\p{Sc}\p{L}()\x{2212}]|-[\s\pZ]*$"
+        return bool(self.scalar(f"count(*) FILTER (regexp_matches({value.column}, {text(signs)}))"))
+
+    def currencies(self, value: Value) -> dict[str, int]:
+        """Return the currencies that stand beside amounts, each with its number of rows."""
+        beside = select(f"{currency_sql(value.column)} AS currency", TABLE)
+        grouped = select("currency, count(*)", beside, "currency IS NOT NULL", "currency")
+        return dict(self._rows(f"{grouped} ORDER BY 2 DESC, 1"))
+
+
+def _stored(
+    con: duckdb.DuckDBPyConnection, opened: RecordFiles, columns: Sequence[str]
+) -> tuple[tuple[Value, ...], int]:
+    """Store all values of files as text; return what they are, and the number of rows."""
+    rows = select("properties AS p", f"({opened.received_sql()})", "malformed_row IS NULL")
+    con.execute(f"CREATE TEMP TABLE rows_of_file AS {rows}")
+    paths = _paths(con, [(name,) for name in columns])
+    values = tuple(Value(path, sql, index) for index, (path, sql) in enumerate(paths))
+    values = tuple(replace(value, alias=_money_alias(value.name, values)) for value in values)
+    cells = [f"nullif(trim({_cell(value.path)}), '') AS {value.column}" for value in values]
+    con.execute(f"CREATE TEMP TABLE {TABLE} AS {select(cells, 'rows_of_file')}")
+    ((count,),) = con.execute(select("count(*)", TABLE)).fetchall()
+    return values, int(count)
+
+
+def _money_alias(name: str, values: Sequence[Value]) -> str:
+    """Return the name of an object that has an amount beside its currency; empty for other values."""
+    parent, _, last = name.rpartition(".")
+    if not parent or last.lower() not in {"value", "amount"}:
+        return ""
+    beside = {other.name.rpartition(".")[2].lower() for other in values if other.name.rpartition(".")[0] == parent}
+    return parent.rpartition(".")[2] if beside & {"currency", "currencycode", "currency_code"} else ""
+
+
+def least_read(filled: int) -> float:
+    """Return how many of so many values a format must read."""
+    allowed = filled * MOST_ODD_SHARE
+    return filled - max(allowed, 1 if filled > FEWEST_WITH_ODD else 0)
 
 
 def _reading(value: Value, form: str) -> str:
-    return f"count({instant(value.column, [form], 'UTC')})"
+    read = instant(value.column, [form], "UTC")
+    bounds = f"BETWEEN {date_literal(FIRST_PLAUSIBLE)} AND {date_literal(LAST_PLAUSIBLE)}"
+    has_year = f" AND regexp_full_match({value.column}, {text(TWO_DIGIT_YEAR)})" if "%y" in form else ""
+    return f"count(*) FILTER ({read} {bounds}{has_year})"
 
 
-def delimiter_of(file: InputFile) -> str:
-    """Return the delimiter that splits the first lines of a CSV file into the most columns, the same in each line."""
-    if file.format != "csv":
-        return ","
-    head = head_of(file)
-    decoded = b"".join(as_utf_8([head], marked_encoding(head), file.name, is_whole=False))
-    lines = decoded.decode(UTF_8, "surrogateescape").splitlines(keepends=True)[:200]
-    return max(DELIMITERS, key=lambda delimiter: _columns_by(lines, delimiter))
-
-
-def _columns_by(lines: Sequence[str], delimiter: str) -> tuple[float, int]:
-    try:
-        widths = [len(row) for row in csv.reader(io.StringIO("".join(lines)), delimiter=delimiter) if row]
-    except csv.Error:
-        return 0.0, 0
-    if not widths or widths[0] == 1:
-        return 0.0, 0
-    return sum(width == widths[0] for width in widths) / len(widths), widths[0]
+def _forms_like(examples: Sequence[str]) -> list[str]:
+    """Return the formats that texts can have: with a time of day if they have a colon, of one half if they say it."""
+    has_clock = sum(":" in cell for cell in examples) * 2 > len(examples)
+    if not has_clock:
+        are_digits = all(re.match(r"\d{8}", cell) for cell in examples)
+        return [*DATES, *(COMPACT if are_digits else ())]
+    is_half = any(re.search(r"\d\s*[AaPp]\.?\s*[Mm]\b", cell) for cell in examples)
+    clocks = [clock for clock in TIMES_OF_DAY if ("%p" in clock) == is_half]
+    between = [joint for joint in (", ", "T", " ") if any(joint in cell for cell in examples)] or [" "]
+    if any(re.search(r"\d[^\S ]+\d", cell) for cell in examples):
+        between.append(" ")
+    return [f"{day}{joint}{clock}" for day in DATES for joint in dict.fromkeys(between) for clock in clocks]
 
 
 def shape_keys(records: str, spread: str) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""What a mapping's text says before it is checked: parts of expressions, and the currency beside an amount."""
+
+from collections.abc import Mapping
+from typing import Final
+
+CURRENCY_BESIDE: Final = {"event_id": "cart_value", "uniq_id": "payment_amount"}
+"""The amount that may have a currency beside it, by the id of its kind of record."""
+
+
+def with_currency_of_amount(content: object, record_id: str) -> object:
+    """Return a mapping that takes the currency from beside the amount, where it is taken off.
+
+    A mapping of customers, or one in which another column says the currency, stays as it is.
+    """
+    fields = content.get("fields") if isinstance(content, dict) else None
+    amount = CURRENCY_BESIDE.get(record_id)
+    if not isinstance(content, dict) or not isinstance(fields, dict) or not amount:
+        return content
+    if content.get("currency_signs") != "remove" or fields.get("currency"):
+        return content
+    beside = _currency_beside(fields.get(amount))
+    return content | {"fields": {**fields, "currency": beside}} if beside else content
+
+
+def _currency_beside(amount: object) -> dict[str, object] | None:
+    """Return the origin of the currency that stands beside an amount; None where SQL computes the amount."""
+    origin = {"column": amount} if isinstance(amount, str) else amount
+    if not isinstance(origin, dict):
+        return None
+    if isinstance(kinds := origin.get("by_row"), dict):
+        each = {kind: _currency_beside(field) for kind, field in kinds.items()}
+        return {"by_row": {kind: field or {"constant": ""} for kind, field in each.items()}}
+    keys = [key for key in ("column", "first_of") if key in origin]
+    return {keys[0]: origin[keys[0]], "currency_code": True, "optional": True} if keys else None
+
+
+def completed(origin: object, parts: Mapping[str, str]) -> object:
+    if isinstance(origin, dict):
+        return {
+            key: _with_parts(value, parts) if key == "expression" else completed(value, parts)
+            for key, value in origin.items()
+        }
+    return origin
+
+
+def _with_parts(expression: object, parts: Mapping[str, str]) -> object:
+    """Return an expression with the parts in place of their names; a part may use those before it."""
+    if not isinstance(expression, str):
+        return expression
+    for name, part in reversed(list(parts.items())):
+        # Braces around anything else are SQL, such as a struct.
+        expression = expression.replace(f"{{{name}}}", f"({part})")
+    return expression
