@@ -35,6 +35,7 @@ def _currency_beside(amount: object) -> dict[str, object] | None:
 
 
 def completed(origin: object, parts: Mapping[str, str]) -> object:
+    """Return the fields of a mapping, with the parts in place of their names in expressions."""
     if isinstance(origin, dict):
         return {
             key: _with_parts(value, parts) if key == "expression" else completed(value, parts)

@@ -217,12 +217,9 @@ class FileValues:
         files = list(unpacked(found, keys=keys))
         sheet = sheet_of(files[0])
         lists = RecordLists.in_file(files[0], "" if is_workbook else table)
-        draft = {
-            "delimiter": "," if sheet else delimiter_of(files[0]),
-            "encoding": encoding,
-            "sheet": keys.sheet,
-            **shape_keys(lists.records, spread),
-        }
+        delimiter = "," if sheet else delimiter_of(files[0])
+        draft = {"delimiter": delimiter, "encoding": encoding, "sheet": keys.sheet}
+        draft |= shape_keys(lists.records, spread)
         known_columns = columns_of(con, files[0], _mapping_of_all_columns(["?"], draft)).columns
         columns = [name for name in known_columns if name]
         if not columns:
@@ -233,10 +230,8 @@ class FileValues:
             raise SourceError(f"{files[0].name} holds no rows that can be read; give a file that does.")
         is_text = files[0].format != "parquet" and not sheet
         file_encoding = with_encoding(opened.files()[0]).encoding if is_text else None
-        read = cls(
-            con, values, str(draft["delimiter"]), file_encoding, count, files[0].format, lists, spread, table, sheet,
-            files[0].note,
-        )  # fmt: skip
+        notes = table, sheet, files[0].note
+        read = cls(con, values, delimiter, file_encoding, count, files[0].format, lists, spread, *notes)
         return read.with_joined_times()
 
     def without_lists(self) -> "FileValues":
