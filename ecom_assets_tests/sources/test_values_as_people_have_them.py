@@ -47,7 +47,7 @@ def test_an_amount_is_the_same_however_it_is_written(  # noqa: PLR0913 (what an 
     number: Decimal, separators: tuple[str, str], sign: str, *, is_before: bool, blank: str, minus: str
 ) -> None:
     decimal, thousands = separators
-    written = f"{number:,.2f}".translate(str.maketrans({",": thousands, ".": decimal}))
+    written = f"{number:,.2f}".translate(str.maketrans(",.", thousands + decimal))
     dash = {"before number": f"-{written}", "after number": f"{written}-"}.get(minus, written)
     whole = f"{sign}{blank}{dash}" if is_before else f"{dash}{blank}{sign}"
     whole = {"before all": f"-{whole}", "after all": f"{whole}-", "brackets": f"({whole})"}.get(minus, whole)
@@ -115,7 +115,7 @@ def test_a_day_that_may_be_a_month_is_asked(tmp_path: Path) -> None:
     assert proposed(file)[0] == ["date_format"]
 
 
-WRAPPED = {
+WRAPPED: dict[str, dict[str, object]] = {
     "mongodb": {"at": {"$date": "2026-03-02T09:00:00Z"}, "paid": {"$numberDecimal": "19.90"}, "id": {"$oid": "6f"}},
     "mongodb in milliseconds": {"at": {"$date": {"$numberLong": "1772442000000"}}, "paid": {"$numberDouble": "19.9"},
                                 "id": {"$numberInt": "6"}},
@@ -185,7 +185,7 @@ def test_currencies_in_cells_are_never_added_up(tmp_path: Path, amounts: list[st
     )
     if isinstance(sums, str):
         with pytest.raises(SourceError, match=re.escape(sums).replace("line", "lines?")):
-            FileReading.open([str(file)], str(mapping), is_events=False, settings=Settings(home=tmp_path))
+            _ = FileReading.open([str(file)], str(mapping), is_events=False, settings=Settings(home=tmp_path)).rows
         return
     reading = FileReading.open([str(file)], str(mapping), is_events=False, settings=Settings(home=tmp_path))
     rows: list[Row] = reading.files.classified().to_pyarrow().to_pylist()
