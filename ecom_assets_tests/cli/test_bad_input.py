@@ -41,7 +41,7 @@ BAD_FILES = [
         "renamed.csv has no columns 'event_type' and 'event_timestamp' (did you mean 'timestamp'?), which mapping",
     ),
     ("semicolons.csv", text(HEADER.replace(",", ";") + "\n"), 2, "semicolons.csv is separated by ';', which mapping"),
-    ("book.xlsx", binary(b"PK"), 1, "{path} is of a kind that is not read here"),
+    ("book.xlsx", binary(b"PK"), 1, "{path} is not a workbook that can be read"),
     ("binary.csv", binary(bytes(range(256)) * 50), 1, "binary.csv is not text"),
     ("cut.parquet", binary(b"PAR1nothing"), 1, "cut.parquet is a cut-off Parquet file"),
     ("plain.csv.gz", binary(b"not packed"), 1, "plain.csv.gz is not gzip inside"),

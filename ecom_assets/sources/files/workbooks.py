@@ -84,10 +84,10 @@ def write_table(file: InputFile, copy: Path, keys: TableKeys) -> SheetTable:
     tables = _tables(file)
     names = ", ".join(repr(sheet.name) for sheet in tables)
     if not tables:
-        raise SourceError(f"{file.name} has no sheet with a header and rows below it; add a row with names")
+        raise SourceError(f"{file.path} has no sheet with a header and rows below it; add a row with names.")
     named = [sheet for sheet in tables if sheet.name == keys.sheet]
     if keys.sheet and not named:
-        raise SourceError(f"{file.name} has no sheet {keys.sheet!r} with a table, but {names}; correct `sheet`")
+        raise SourceError(f"{file.path} has no sheet {keys.sheet!r} with a table, but {names}; correct `sheet`.")
     first = (named or tables)[0]
     read = [first] if keys.sheet else [sheet for sheet in tables if sheet.header == first.header]
     with copy.open("w", encoding="utf-8", newline="") as written:
@@ -151,13 +151,16 @@ def _is_near_second(moment: datetime) -> bool:
 
 def _tables(file: InputFile) -> list[Sheet]:
     """Return the tables of the visible sheets, the one with the most rows first."""
+    from python_calamine import CalamineError  # noqa: PLC0415 (most runs read no workbook)
+
     try:
         with _opened(file) as workbook:
-            sheets = [sheet for name in _visible(workbook) if (sheet := _table_in(workbook, name)) is not None]
-    except SourceError:
-        raise
-    except Exception as error:
-        raise SourceError(f"{file.name} is not a workbook that can be read ({error}); save it again") from error
+            tables = (_table_in(workbook, name) for name in _visible(workbook))
+            sheets = [table for table in tables if table is not None]
+    except (CalamineError, OSError) as error:
+        raise SourceError(
+            f"{file.path} is not a workbook that can be read ({error}); save it again, or as CSV."
+        ) from error
     return sorted(sheets, key=lambda sheet: len(sheet.rows), reverse=True)
 
 
@@ -167,7 +170,7 @@ def _opened(file: InputFile) -> "CalamineWorkbook":
     try:
         return CalamineWorkbook.from_path(file.path)
     except PasswordError as error:
-        raise SourceError(f"{file.name} needs a password; save it without one") from error
+        raise SourceError(f"{file.path} needs a password; save it without one.") from error
 
 
 def _visible(workbook: "CalamineWorkbook") -> list[str]:
