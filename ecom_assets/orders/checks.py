@@ -20,6 +20,7 @@ from ecom_assets.orders.contracts import (
 )
 from ecom_assets.orders.held_days import held_day_entry, hold_reason
 from ecom_assets.orders.orders import classified_activities, classified_research, order_accounting
+from ecom_assets.orders.versions import linked, with_record
 from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, BrokenRows, CheckResult, TableCheck, check, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -92,8 +93,9 @@ def _held_sentence(held: Sequence[Mapping[str, Any]]) -> str:
 def received_lines_are_accounted_for(days: Days | None, raw: ir.Table, *outcomes: ir.Table) -> BrokenRows:
     """Per day of arrival, received lines = clean + quarantined + surplus copies + held + waiting lines."""
     if days is not None:
-        # A line that arrives again replaces a copy that arrived on another day, so that day changes too.
-        copies = raw.semi_join(of_days(raw, "received_date", days), "uniq_id").select("received_date").distinct()
+        # A version that arrives replaces one that arrived on another day, so that day changes too.
+        rows = with_record(raw)
+        copies = linked(rows, of_days(rows, "received_date", days)).select("received_date").distinct()
         days = Days.from_dates([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
     per_day = order_accounting(days, raw, *outcomes)
     return BrokenRows(per_day.filter(per_day.residue != 0), per_day)

@@ -61,6 +61,15 @@ class ReceivedOrder(Table, abstract=True):
         nullable=True,
     )
     left_out = text("The condition of the mapping that leaves the line out, such as a test order", nullable=True)
+    record_id = text(
+        "The record whose versions replace each other: the order where the source gives all of it at once, else the "
+        "line; null in rows from before this was kept",
+        nullable=True,
+        pii=True,
+    )
+    placed_at = instant("When the order was placed, where the record is an order", nullable=True)
+    changed_at = instant("When the source changed the record, where it says so", nullable=True)
+    record_number = Column("int64", "The record's place in its file, where it has one", nullable=True)
     received_at = instant("When the line arrived, where the source says so", nullable=True)
     received_date = day("The day on which the line arrived")
     source = text("Where the line came from: `sandbox`, or the path or address that was given")
@@ -96,7 +105,7 @@ class ChangedOrderDays(Table):
 
 
 class DuplicateOrders(Table):
-    """One row per order line, and day of arrival and order, of which surplus copies arrived; the latest copy stays."""
+    """One row per order line, and day of arrival and order, of which surplus copies arrived; the newest stays."""
 
     layer = "staging"
     key = ("received_date", "order_date", "uniq_id")
@@ -104,10 +113,12 @@ class DuplicateOrders(Table):
 
     received_date = day("The day on which the surplus copies arrived")
     order_date = day("The day of the order by the surplus copies")
-    uniq_id = text("The line that came more than once")
+    uniq_id = text("The line that came more than once, or that a newer version of its record has no more")
     surplus_count = count("Copies of this day that were left out", unit="rows")
-    kept_received_date = day("The day on which the copy that stays arrived")
-    kept_order_date = day("The day of the order by the copy that stays")
+    kept_received_date = day("The day on which the copy that stays, or the newest version of the record, arrived")
+    kept_order_date = day(
+        "The day of the order by the copy that stays; null where the newest version has no such line", nullable=True
+    )
 
 
 class LineCounts(RowCounts):
@@ -178,6 +189,11 @@ class UserOrderLog(Table):
     )
     tax_amount = received_amount("What was paid in taxes beside payment_amount, in the same way", nullable=True)
     tip_amount = received_amount("What was paid as a tip, in the same way", nullable=True)
+    shared_order_id = text(
+        "The source's id of the order where other orders claim it, too; null where it is the order's own",
+        nullable=True,
+        pii=True,
+    )
     received_date = day("The day on which this copy arrived")
     source_file = text("The file in which it came")
 

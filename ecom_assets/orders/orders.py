@@ -1,6 +1,6 @@
-"""Clean order lines: the reasons to reject a received line, and the copy of a line that counts.
+"""Clean order lines: the reasons to reject a received line, and the rows that count.
 
-A line can arrive again at any time, changed or not; the clean copy that was received last counts. On its arrival day,
+A line can arrive again at any time, changed or not; `orders/versions.py` decides which copy counts. On its arrival day,
 every received line is counted as clean, quarantined, surplus, held (`orders/held_days.py`) or waiting
 (`orders/waiting_days.py`).
 """
@@ -13,6 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.orders.contracts import STATUSES, CustomerResearch, PriceLog, UserActivityLog, UserOrderLog
+from ecom_assets.orders.versions import claimed_key, decided, linked, with_record
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days, is_implausible
 from ecom_assets.tables.portable import union_all
@@ -22,11 +23,6 @@ from ecom_assets.tables.values import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUANTITY
 NONE = "(none)"
 ALL = "(all)"
 """The value of totals; no city or category of a shop may have this name."""
-CONTENT = (
-    "order_id", "date_time", "city_id", "city_name", "region", "country", "customer_id", "first_name", "last_name",
-    "item_id", "item_name", "item_category", "sales_channel", "received_quantity", "received_payment_amount", "status",
-    "id", "received_currency", "received_shipping_amount", "received_tax_amount", "received_tip_amount",
-)  # fmt: skip
 CHARGES = ("shipping_amount", "tax_amount", "tip_amount")
 """What an order costs beside its items."""
 
@@ -84,7 +80,7 @@ def quarantined_orders(raw: ir.Table, order_rule: OrderRule, days: Days) -> ir.T
 def user_order_log(
     raw: ir.Table, held: ir.Table | None, waiting: ir.Table | None, order_rule: OrderRule, days: Days
 ) -> ir.Table:
-    """Return the clean lines ordered on `days`, each once, without copies that are held or wait.
+    """Return the clean lines ordered on `days`, each once, without rows that are held or wait.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
@@ -93,30 +89,34 @@ def user_order_log(
         order_rule: Which lines are clean.
         days: Order days.
     """
-    clean = let_in(raw, held, waiting, order_rule)
-    touching = clean.filter(days.contain(clean.order_date))
-    ranked = _ranked(clean.semi_join(touching, "uniq_id"))
-    lines = ranked.filter(ranked.place == 0, days.contain(ranked.order_date))
+    ordered = raw.filter(days.contain(raw.order_date))
+    result = counted_rows(raw, held, waiting, order_rule, ordered)
+    return as_clean_lines(result.filter(days.contain(result.order_date)))
+
+
+def counted_rows(
+    raw: ir.Table, held: ir.Table | None, waiting: ir.Table | None, rule: OrderRule, touched: ir.Table
+) -> ir.Table:
+    """Return the received rows that count of each record that has a row in `touched`; see `decided`."""
+    rows = let_in(raw, held, waiting, rule)
+    result = decided(linked(rows, with_record(touched)))
+    return result.filter(result.is_counted).mutate(status=result.received_status)
+
+
+def as_clean_lines(lines: ir.Table) -> ir.Table:
+    """Return rows of `counted_rows` in the columns of `UserOrderLog`."""
+    lines = lines.mutate(status=lines.status.fill_null("shipped"))
     second = lines.ordered_at.truncate("s").epoch_seconds().cast("int64").cast("string")
+    order_id = ibis.coalesce(lines.order_id, lines.customer_id.concat("-").concat(second))
     lines = lines.mutate(
-        order_id=ibis.coalesce(lines.order_id, lines.customer_id.concat("-").concat(second)),
+        uniq_id=claimed_key(lines.uniq_id, lines.claim),
+        order_id=claimed_key(order_id, lines.claim),
+        shared_order_id=(lines.claim_count > 1).ifelse(order_id, ibis.null("string")),
         city_id=lines.city_id.nullif(ALL).fill_null(NONE),
         item_category=lines.item_category.nullif(ALL).fill_null(NONE),
         sales_channel=lines.sales_channel.nullif(ALL).fill_null(NONE),
     )
     return lines.select(*UserOrderLog.columns)
-
-
-def latest_copies(raw: ir.Table, rule: OrderRule) -> ir.Table:
-    """Return the received lines that count among some copies: of each line the clean one that was received last.
-
-    Args:
-        raw: All copies of some lines that arrived on the day on which the copy that counts arrived.
-        rule: Which lines are clean.
-    """
-    ranked = _ranked(clean_lines(raw.mutate(received_status=raw.status), rule))
-    latest = ranked.filter(ranked.place == 0)
-    return latest.mutate(status=latest.received_status).select(*raw.columns)
 
 
 def duplicate_orders(raw: ir.Table, held: ir.Table, waiting: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
@@ -136,10 +136,9 @@ def duplicate_orders(raw: ir.Table, held: ir.Table, waiting: ir.Table, order_rul
 
 def surplus_lines(raw: ir.Table, held: ir.Table, waiting: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     """Return the surplus copies that arrived on `days`; the arguments are those of `duplicate_orders`."""
-    clean = let_in(raw, held, waiting, rule)
-    touching = clean.filter(days.contain(clean.received_date))
-    ranked = _ranked(clean.semi_join(touching, "uniq_id"))
-    return ranked.filter(ranked.place > 0, days.contain(ranked.received_date))
+    rows = let_in(raw, held, waiting, rule)
+    result = decided(linked(rows, rows.filter(days.contain(rows.received_date))))
+    return result.filter(result.is_clean & ~result.is_counted, days.contain(result.received_date))
 
 
 def order_key(lines: ir.Table) -> ir.StringValue:
@@ -148,16 +147,17 @@ def order_key(lines: ir.Table) -> ir.StringValue:
 
 
 def copies_of_arrivals(raw: ir.Table, waiting: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
-    """Return all clean copies, of any day, of the lines of which runs over `days` change copies."""
-    clean = clean_lines(raw, rule)
-    return clean.semi_join(_changed_lines(clean, waiting, days), "uniq_id")
+    """Return all clean rows, of any day, of the records of which runs over `days` change versions."""
+    rows = versioned_rows(raw, rule)
+    result = rows.semi_join(_changed_records(rows, waiting, days), "record")
+    return result.filter(result.reject_reason.isnull())
 
 
 def changed_order_days(raw: ir.Table, waiting: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
     """Return the arrival days among `days`, each with the order days that its run can change.
 
-    These are the order days of all copies of the lines that arrived, or that waited for the day, including held copies:
-    holding or releasing a day changes the same order days as its arrival.
+    These are the order days of all versions of the records that arrived, or that waited for the day, including held
+    ones: holding or releasing a day changes the same order days as its arrival.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
@@ -165,18 +165,20 @@ def changed_order_days(raw: ir.Table, waiting: ir.Table, order_rule: OrderRule, 
         order_rule: Which lines are clean.
         days: Arrival days.
     """
-    clean = clean_lines(raw, order_rule)
-    copies = clean.select("uniq_id", "order_date").distinct()
-    changed = _changed_lines(clean, waiting, days).join(copies, "uniq_id")
+    rows = versioned_rows(raw, order_rule)
+    copies = rows.filter(rows.reject_reason.isnull()).select("record", "order_date").distinct()
+    changed = _changed_records(rows, waiting, days).join(copies, "record")
     return changed.select(received_date="run_date", order_date="order_date").distinct()
 
 
-def _changed_lines(clean: ir.Table, waiting: ir.Table, days: Days) -> ir.Table:
-    """Return the lines that arrived on `days`, or waited for one of them, each with that day in `run_date`."""
-    arrived = clean.filter(days.contain(clean.received_date)).select("uniq_id", run_date="received_date")
+def _changed_records(rows: ir.Table, waiting: ir.Table, days: Days) -> ir.Table:
+    """Return the records that arrived on `days`, or waited for one of them, each with that day in `run_date`."""
+    arrived = rows.filter(days.contain(rows.received_date)).select("record", "uniq_id", run_date="received_date")
     ended = waiting.filter(days.contain(waiting.waits_for_date)).select("received_date", "order_date", "waits_for_date")
-    waited = clean.join(ended, ["received_date", "order_date"]).select("uniq_id", run_date="waits_for_date")
-    return union_all(arrived, waited).distinct()
+    waited = rows.join(ended, ["received_date", "order_date"]).select("record", "uniq_id", run_date="waits_for_date")
+    changed = union_all(arrived, waited).distinct()
+    of_lines = changed.drop("record").join(rows.select("uniq_id", "record").distinct(), "uniq_id")
+    return union_all(changed.select("record", "run_date"), of_lines.select("record", "run_date")).distinct()
 
 
 def changed_days(changed: ir.Table, days: Days) -> ir.Table:
@@ -190,38 +192,27 @@ def changed_days(changed: ir.Table, days: Days) -> ir.Table:
 
 
 def let_in(raw: ir.Table, held: ir.Table | None, waiting: ir.Table | None, rule: OrderRule) -> ir.Table:
-    """Return the clean copies that did not arrive on a held day, and do not wait."""
-    clean = clean_lines(raw, rule)
+    """Return the rows of `versioned_rows` that did not arrive on a held day, and do not wait."""
+    rows = versioned_rows(raw, rule)
     if held is not None:
-        clean = clean.anti_join(held, clean.received_date == held.held_date)
+        rows = rows.anti_join(held, rows.received_date == held.held_date)
     if waiting is not None:
-        clean = clean.anti_join(waiting.filter(waiting.waiting_row_count > 0), ["received_date", "order_date"])
-    return clean
+        rows = rows.anti_join(waiting.filter(waiting.waiting_row_count > 0), ["received_date", "order_date"])
+    return rows
+
+
+def versioned_rows(raw: ir.Table, rule: OrderRule) -> ir.Table:
+    """Return received lines with their record, and their reject reason if they are not clean.
+
+    A missing status becomes `shipped`; as received, it is in `received_status`.
+    """
+    return with_record(classify(raw.mutate(received_status=raw.status), rule))
 
 
 def clean_lines(raw: ir.Table, rule: OrderRule) -> ir.Table:
     """Return the clean ones of received lines, every copy of each."""
     classified = classify(raw, rule)
     return classified.filter(classified.reject_reason.isnull()).drop("reject_reason")
-
-
-def _ranked(copies: ir.Table) -> ir.Table:
-    """Number the copies of each line in `place` (0 is the copy that counts), and add the days of copy 0."""
-    latest_first = [key.desc() for key in _arrival_keys(copies)]
-    in_order = ibis.window(group_by="uniq_id", order_by=latest_first)
-    return copies.mutate(
-        place=ibis.row_number().over(in_order),
-        kept_received_date=copies.received_date.first().over(in_order),
-        kept_order_date=copies.order_date.first().over(in_order),
-    )
-
-
-def _arrival_keys(copies: ir.Table) -> list[ir.Value]:
-    # Engines sort nulls differently, so nulls are replaced. Copies that tie are equal in every column.
-    received_at = copies.received_at.fill_null(ibis.timestamp("1970-01-01 00:00:00"))
-    file_place = [copies.source_file, copies.id_number.fill_null(-1)]
-    content = [copies[name].fill_null("") for name in CONTENT]
-    return [copies.received_date, received_at, *file_place, copies.ordered_at, *content]
 
 
 def order_accounting(  # noqa: PLR0913, PLR0917 (each is a table or the days)

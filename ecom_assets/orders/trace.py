@@ -15,28 +15,37 @@ from ecom_assets.orders.contracts import (
 )
 from ecom_assets.orders.orders import (
     CHARGES,
-    OrderRule,
     clean_lines,
-    latest_copies,
+    counted_rows,
     let_in,
     quarantined_orders,
     surplus_lines,
 )
+from ecom_assets.orders.versions import claimed_key, received_key
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.trace import Computed, Count, TableTrace, TraceContext, UpstreamRows, keeping
+from ecom_assets.tables.trace import Computed, Count, TableTrace, TraceContext, UpstreamRows, carried
 
 
 def received_lines(rows: ir.Table, context: TraceContext) -> ir.Table:
-    """Return the received row of each clean order line: of its copies the last that arrived."""
-    rule: OrderRule = context.rules["order_rule"]
-    raw = context.table(RawUserOrderLog)
-    raw = raw.filter(context.span(rows, "received_date", "received_date").contain(raw.received_date))
-    return keeping(latest_copies(raw.semi_join(rows, ["uniq_id", "received_date"]), rule), rows, ["uniq_id"])
+    """Return the received row of each clean order line: that of its record's newest version."""
+    raw, held, waiting = map(context.table, (RawUserOrderLog, HeldOrderDays, WaitingOrderDays))
+    arrived = raw.filter(context.span(rows, "received_date", "received_date").contain(raw.received_date))
+    keys = rows.select(uniq_id=received_key(rows.uniq_id, rows.shared_order_id), received_date="received_date")
+    touched = arrived.semi_join(keys, ["uniq_id", "received_date"])
+    counted = counted_rows(raw, held, waiting, context.rules["order_rule"], touched)
+    named = counted.mutate(line_id=claimed_key(counted.uniq_id, counted.claim))
+    upstream = named.semi_join(rows, named.line_id == rows.uniq_id)
+    joined = upstream.join(rows, upstream.line_id == rows.uniq_id)
+    return joined.select(
+        **{name: upstream[name] for name in RawUserOrderLog.columns}, **{name: rows[name] for name in carried(rows)}
+    )
 
 
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
-    UserOrderLog: UpstreamRows(RawUserOrderLog, received_lines, ("uniq_id", "received_date"), is_one_to_one=True)
+    UserOrderLog: UpstreamRows(
+        RawUserOrderLog, received_lines, ("uniq_id", "received_date", "shared_order_id"), is_one_to_one=True
+    )
 }
 
 
@@ -73,6 +82,7 @@ def _held_lines(context: TraceContext) -> ir.Table:
 def _waiting(context: TraceContext) -> ir.Table:
     waiting = context.where(WaitingOrderDays, received_date=context.row["received_date"])
     lines = let_in(_arrived(context), context.table(HeldOrderDays), None, context.rules["order_rule"])
+    lines = lines.filter(lines.reject_reason.isnull())
     return lines.semi_join(waiting.filter(waiting.waiting_row_count > 0), ["received_date", "order_date"])
 
 

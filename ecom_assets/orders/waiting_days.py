@@ -28,7 +28,7 @@ def late_lines(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days) -> ir
         days: Arrival days.
     """
     lines = let_in(raw.filter(days.contain(raw.received_date)), held, None, rule)
-    late = lines.filter(lines.order_date != lines.received_date)
+    late = lines.filter(lines.reject_reason.isnull(), lines.order_date != lines.received_date)
     return late.group_by("received_date", "order_date").agg(line_count=late.count())
 
 

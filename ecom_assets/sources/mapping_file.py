@@ -238,7 +238,7 @@ def _shipped(folder: str) -> "resources.abc.Traversable":
 
 EXTENDS = "extends"
 """The key with the name of a shipped mapping that a mapping changes."""
-ORIGINS = frozenset({"column", "first_of", "join", "constant", "expression", "by_row", "hash_of"})
+ORIGINS = frozenset({"column", "first_of", "join", "constant", "expression", "by_row", "hash_of", "file_name"})
 """Keys of a field that say where it comes from; one of them replaces the field of an extended mapping as a whole."""
 
 

@@ -28,6 +28,7 @@ def columns_used(mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
         key = f"{LEFT_OUT}.{name}"
         referred = _references(mapping, key, condition.expression) if condition.expression else []
         used[key] = (*([condition.column] if condition.column else []), *referred)
+    used |= {LEFT_OUT: (mapping.left_out_column,)} if mapping.left_out_column else {}
     return used
 
 
@@ -78,7 +79,8 @@ class _Fit:
     @cached_property
     def unknown(self) -> list[str]:
         mapping, expected = self.mapping, {column for columns in self.used.values() for column in columns}
-        expected |= {*mapping.ignore_columns, *mapping.group_by, *mapping.carry_down, mapping.explode or ""}
+        expected |= {*mapping.ignore_columns, *mapping.group_by, *mapping.carry_down, *mapping.first_line}
+        expected.add(mapping.explode or "")
         return [name for name in self.found.columns if name not in expected]
 
     def check_missing(self) -> None:

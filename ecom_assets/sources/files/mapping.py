@@ -28,6 +28,11 @@ from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in, usua
 from ecom_assets.warehouse.sql_text import amount
 
 LEFT_OUT = "left_out"
+ORDER_RECORD = "order"
+OF_VERSIONS = {
+    "record_id": "VARCHAR", "placed_at": "TIMESTAMP", "changed_at": "TIMESTAMP", "record_number": "BIGINT",
+}  # fmt: skip
+"""The columns that say which rows are a version of one record, with their SQL types."""
 FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
 
 
@@ -76,6 +81,7 @@ class RecordKind:
     read: Mapping[str, tuple[str, str]]
     renamed: Mapping[str, str] = field(default_factory=dict)
     is_filtered: bool = False  # whether a mapping may leave rows out, which then say why in a column `left_out`
+    whole: str = ""  # the field with the id of what a document or group of lines holds all of, if rows have versions
 
     @property
     def columns(self) -> dict[str, str]:
@@ -84,6 +90,7 @@ class RecordKind:
         read = {name: kind for name, (kind, _) in self.read.items()}
         arrival = {"received_at": "TIMESTAMP", "received_date": "DATE"}
         left_out = {LEFT_OUT: "VARCHAR"} if self.is_filtered else {}
+        left_out |= OF_VERSIONS if self.whole else {}
         file = {"source_file": "VARCHAR", "malformed_row": "VARCHAR"}
         return {**texts, self.at: "TIMESTAMP", **read, **left_out, **arrival, **file}
 
@@ -114,13 +121,16 @@ class SourceField(Operations):
 
     @model_validator(mode="after")
     def _one_origin(self) -> "SourceField":
-        hash_of = getattr(self, "hash_of", None)
-        origins = [self.column, self.first_of, self.join, self.constant, self.expression, self.by_row, hash_of]
-        if sum(origin is not None for origin in origins) != 1:
-            names = ["column", "first_of", "join", "constant", "expression", "by_row"]
-            names += ["hash_of"] if isinstance(self, IdField) else []
+        names = ["column", "first_of", "join", "constant", "expression", "by_row", *self.other_origins]
+        origins = [self.column, self.first_of, self.join, self.constant, self.expression, self.by_row]
+        if sum(origin is not None for origin in (*origins, *self.other_origins.values())) != 1:
             raise ValueError(f"give exactly one of {', '.join(names[:-1])} or {names[-1]}")
         return self
+
+    @property
+    def other_origins(self) -> dict[str, object]:
+        """Return the origins that only fields of this kind have."""
+        return {}
 
 
 def _listed(value: object) -> object:
@@ -175,11 +185,27 @@ class IdField(SourceField):
     equal_rows: Literal["keep", "merge"] = "keep"
     unless: str | None = Field(default=None, min_length=1)
 
+    @property
+    def other_origins(self) -> dict[str, object]:
+        """Return the origins beside those of every field."""
+        return {"hash_of": self.hash_of}
+
     @model_validator(mode="after")
     def _of_a_hash(self) -> "IdField":
         if self.unless and not self.hash_of:
             raise ValueError("`unless` names the column that goes before a hash; give hash_of, too")
         return self
+
+
+class ShopField(SourceField):
+    """The shop of a row, by the same origins, or by the name of its file without its ending."""
+
+    file_name: bool = False
+
+    @property
+    def other_origins(self) -> dict[str, object]:
+        """Return the origins beside those of every field."""
+        return {"file_name": self.file_name or None}
 
 
 class FieldEntries(BaseModel):
@@ -202,13 +228,16 @@ class RecordFields(FieldEntries, MappingPart):
 def _model_of(kind: RecordKind, name: str) -> type[SourceField]:
     if name == kind.id:
         return IdField
-    return TimeField if name in {kind.time, "received_at"} else SourceField
+    if name == "shop":
+        return ShopField
+    return TimeField if name in {kind.time, "received_at", "placed_at", "changed_at"} else SourceField
 
 
 def fields_of(kind: RecordKind, base: type[RecordFields] = RecordFields) -> type[RecordFields]:
     """Return the model with an entry for each field of a kind of record, and for `received_at`."""
     entries: dict[str, Any] = {name: (_model_of(kind, name), ...) for name in kind.required}
-    optional_names = [name for name in (*kind.fields, "received_at") if name not in kind.required]
+    of_versions = (*OF_VERSIONS, "shop") if kind.whole else ()
+    optional_names = [name for name in (*kind.fields, "received_at", *of_versions) if name not in kind.required]
     entries |= {name: (_model_of(kind, name) | None, None) for name in optional_names}
     return create_model(base.__name__, __base__=base, **entries)
 
@@ -226,10 +255,13 @@ class RecordMapping(MappingPart):
     ignore_columns: tuple[str, ...] = ()
     other_columns: Literal["refuse", "ignore", "properties"] = "refuse"
     leave_out: dict[str, RowCondition] = Field(default_factory=dict)
+    left_out_column: str | None = Field(default=None, min_length=1)
     records: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     rows: dict[str, KindOfRow] = Field(default_factory=dict)
     group_by: tuple[str, ...] = ()
     carry_down: tuple[str, ...] = ()
+    first_line: tuple[str, ...] = ()
+    record: Literal["order", "line"] | None = None
     header: tuple[str, ...] = ()
     aliases: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     leading_apostrophe: Literal["keep", "remove"] = "keep"
@@ -260,12 +292,18 @@ class RecordMapping(MappingPart):
     def _consistent(self) -> "RecordMapping":
         if self.explode and (self.rows or self.records):
             raise ValueError("give `rows` with the path of the list in place of `explode`, or leave out `records`")
+        if self.first_line and not self.group_by:
+            raise ValueError("`first_line` needs `group_by`: the column that the lines of one order have in common")
         if self.carry_down and not self.group_by:
             raise ValueError("`carry_down` needs `group_by`: the column that the lines of one order have in common")
         if self.decimal == self.thousands:
             raise ValueError("`decimal` and `thousands` cannot be the same sign")
         if self.leave_out and not self.kind.is_filtered:
             raise ValueError("`leave_out` is for order lines")
+        if self.record and not self.kind.whole:
+            raise ValueError("`record` is for order lines")
+        if self.record == ORDER_RECORD and not getattr(self.fields, self.kind.whole):
+            raise ValueError(f"`record: order` needs {self.kind.whole}, by which an order is recognised")
         return self
 
     def in_zone(self, zone: str) -> Self:
@@ -279,7 +317,26 @@ class RecordMapping(MappingPart):
             return None
         rows = [RowKind(n, k.list, k.if_any, (*k.where.items(),), k.first_has_list) for n, k in self.rows.items()]
         default = RowKind("", LINES if self.group_by else WHOLE)
-        return RowShape(self.records, tuple(rows) or (default,), self.group_by, self.carry_down)
+        return RowShape(self.records, tuple(rows) or (default,), self.group_by, self.carry_down, self.first_line)
+
+    @property
+    def is_of_orders(self) -> bool:
+        """Return whether a record is an order, of which each file has all rows that there are; else it is a line."""
+        if self.record:
+            return self.record == ORDER_RECORD
+        holds_all = bool(self.rows or self.group_by or self.explode)
+        return holds_all and bool(self.kind.whole) and getattr(self.fields, self.kind.whole) is not None
+
+    @property
+    def placed_field(self) -> "TimeField | None":
+        """Return where an order says when it was placed; by default, as its rows of the first kind say their time."""
+        if not self.is_of_orders:
+            return None
+        placed: TimeField | None = self.fields.placed_at
+        if placed or not self.time_field.by_row:
+            return placed or self.time_field
+        first = next(iter(self.time_field.by_row.values()))
+        return self.time_field.model_copy(update={name: getattr(first, name) for name in SourceField.model_fields})
 
     @property
     def knows_rows(self) -> bool:
@@ -319,7 +376,7 @@ class RecordMapping(MappingPart):
 
     def may_lack(self, name: str, column: str) -> bool:
         """Return whether a file may lack a column of a field; a hash may lack what another field may lack."""
-        if column in ADDED:
+        if column in ADDED or name == LEFT_OUT:
             return True
         if name.startswith(f"{LEFT_OUT}."):
             return self.leave_out[name.removeprefix(f"{LEFT_OUT}.")].optional
@@ -454,13 +511,26 @@ ORDER = RecordKind(
     time="date_time",
     at="ordered_at",
     optional=frozenset(
-        {"received_at", "order_id", "region", "country", "item_category", "sales_channel", "id", "currency", *CHARGES}
+        {
+            *OF_VERSIONS,
+            "shop",
+            "received_at",
+            "order_id",
+            "region",
+            "country",
+            "item_category",
+            "sales_channel",
+            "id",
+            "currency",
+            *CHARGES,
+        }
     ),
     required=("uniq_id", "date_time", "customer_id", "item_id", "quantity", "payment_amount"),
     never_empty=frozenset({"uniq_id", "date_time"}),
     numbers=frozenset({"quantity", "payment_amount", *CHARGES}),
     renamed={name: f"received_{name}" for name in ("quantity", "payment_amount", "currency", *CHARGES)},
     is_filtered=True,
+    whole="order_id",
     read={
         "id_number": ("BIGINT", whole_number("e.id")),
         "quantity": ("BIGINT", whole_number("e.quantity")),

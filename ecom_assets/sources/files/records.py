@@ -301,6 +301,7 @@ def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: 
         columns=tuple(result.columns.items()),
         delimiter=result.delimiter,
         shape=mapping.shape,
+        is_numbered=_is_numbered(mapping),
         has_header=not mapping.header,
         has_quotes=bool(mapping.quote) or file.is_sheet,
         has_typed_cells=file.is_sheet,
@@ -310,6 +311,12 @@ def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: 
         named=frozenset(mapped),
         other_columns=mapping.other_columns,
     )
+
+
+def _is_numbered(mapping: RecordMapping) -> bool:
+    """Return whether the rows of a file need their number: the later one of a record is a newer version of it."""
+    is_plain = bool(mapping.kind.whole) and mapping.shape is None
+    return is_plain and (bool(mapping.explode) or not mapping.is_of_orders)
 
 
 def _groups(layouts: Iterable[tuple[InputFile, Layout]]) -> list[list[tuple[InputFile, Layout]]]:

@@ -70,11 +70,17 @@ class RowShape:
     rows: tuple[RowKind, ...] = (RowKind(""),)
     group_by: tuple[str, ...] = ()
     carry_down: tuple[str, ...] = ()
+    first_line: tuple[str, ...] = ()
 
     @property
     def columns(self) -> set[str]:
         """Return the columns that decide what the rows are."""
-        return {*self.group_by, *self.carry_down, *(name for kind in self.rows for name in kind.columns)}
+        return {
+            *self.group_by,
+            *self.carry_down,
+            *self.first_line,
+            *(name for kind in self.rows for name in kind.columns),
+        }
 
 
 def documents_in(text: str) -> Iterator[object]:

@@ -12,7 +12,15 @@ from datetime import date, datetime, timedelta
 
 from ecom_assets.sources.files.columns import FileColumn
 from ecom_assets.sources.files.footers import Footer
-from ecom_assets.sources.files.mapping import LEFT_OUT, IdField, RecordKind, RecordMapping, SourceField, TimeField
+from ecom_assets.sources.files.mapping import (
+    LEFT_OUT,
+    OF_VERSIONS,
+    IdField,
+    RecordKind,
+    RecordMapping,
+    SourceField,
+    TimeField,
+)
 from ecom_assets.sources.files.plain import NUMBER, Numerals
 from ecom_assets.sources.files.shape import GROUP, KIND, POSITION, RowShape
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
@@ -37,6 +45,9 @@ MAX_DEPTH = 500  # nesting of lists and objects; Python's JSON reader, for examp
 _NOTHING = "NULL::VARCHAR"
 CURRENCY = "__currency"
 """The column of the currency of an event's amount, which the tables do not have."""
+ROW = "__row"
+"""The column with the number of a row, which is greater than those of the rows before it in its file."""
+_ROW_NUMBER = f"row_number() OVER ()::VARCHAR AS {ROW}"
 MOMENT_KINDS = ("zoned", "timestamp")
 _END_OF_PLAUSIBLE = LAST_PLAUSIBLE + timedelta(days=1)
 FIRST_TIME, LAST_TIME = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 (UTC, as the engine has it)
@@ -65,6 +76,7 @@ class Layout:
     has_quotes: bool = True  # around values of a CSV file that need them; without, a quote is a sign like others
     has_typed_cells: bool = False  # whether times are written as ISO, whatever the mapping says of texts
     has_apostrophes: bool = False  # whether values of a CSV file lose an apostrophe at their beginning
+    is_numbered: bool = False  # whether rows have their number, in `ROW`
     filled: frozenset[str] = frozenset()  # text columns without an empty value, according to the files' footers
     bounded: frozenset[str] = frozenset()  # columns whose times are all of the years 1 to 9999, also by footers
     footers: Mapping[str, Footer] = field(default_factory=dict)  # of one file
@@ -102,14 +114,16 @@ def moment_name(column: str) -> str:
 def columns_read(layout: Layout) -> list[str]:
     """Return the quoted columns of every SELECT: needed columns, timestamps, `__other`, `__file`, `__malformed`."""
     moments = [ident(moment_name(name)) for name in layout.moments()]
-    return [*(ident(name) for name in layout.needed), *moments, "__other", "__file", "__malformed"]
+    numbered = [ROW] if layout.is_numbered else []
+    return [*(ident(name) for name in layout.needed), *moments, *numbered, "__other", "__file", "__malformed"]
 
 
 def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
     """Return the SELECT of files without malformed lines, with the engine's own readers, which fail on such lines."""
     if layout.format == "ndjson":
         source = line_source(paths, is_gzip=layout.is_gzip)
-        return _json_rows(layout, select(f"line, __file, {_NOTHING} AS __malformed", source, HAS_TEXT))
+        values = ["line", "__file", f"{_NOTHING} AS __malformed", *_row_number(layout)]
+        return _json_rows(layout, select(values, source, HAS_TEXT))
     if layout.format == "csv":
         cells = {name: _cell(name, layout) for name in layout.own()}
         other_cells = {name: cells[name] for name in layout.others()}
@@ -122,10 +136,15 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
         *(f"{cells.get(name, _NOTHING)} AS {ident(name)}" for name in _top(layout)),
         *(f"{_moment(name, kind)} AS {ident(moment_name(name))}" for name, kind in layout.moments().items()),
         f"{_packed(other_cells)} AS __other",
+        *_row_number(layout),
         "__file",
         f"{_NOTHING} AS __malformed",
     ]
     return _exploded(layout, select(columns, source))
+
+
+def _row_number(layout: Layout) -> list[str]:
+    return [_ROW_NUMBER] if layout.is_numbered else []
 
 
 def _cell(name: str, layout: Layout) -> str:
@@ -143,7 +162,7 @@ def copied_rows(layout: Layout, path: str, sound: str, damaged: str) -> str:
     if layout.format == "ndjson":
         good = is_object(layout)
         values = [f"CASE WHEN {good} THEN line END AS line", "__file"]
-        values.append(f"CASE WHEN NOT {good} THEN line END AS __malformed")
+        values += [f"CASE WHEN NOT {good} THEN line END AS __malformed", *_row_number(layout)]
         rows = _json_rows(layout, select(values, line_source([sound], is_gzip=layout.is_gzip), HAS_TEXT))
     else:
         rows = sound_rows(layout, [sound])
@@ -209,8 +228,10 @@ def _json_rows(layout: Layout, lines: str) -> str:
         # A merge removes the members that are null in the patch.
         patch = "{" + ",".join(f"{json.dumps(name, ensure_ascii=False)}:null" for name in sorted(layout.named)) + "}"
         other = f"nullif(json_merge_patch(line, {text(patch)})::VARCHAR, '{{}}')"
-    extracted = select(f"line, __file, __malformed, {values}", lines)
-    return _exploded(layout, select([*columns, f"{other} AS __other", "__file", "__malformed"], extracted))
+    numbered = [ROW] if layout.is_numbered else []
+    extracted = select(["line", "__file", "__malformed", *numbered, values], lines)
+    columns += [f"{other} AS __other", *numbered, "__file", "__malformed"]
+    return _exploded(layout, select(columns, extracted))
 
 
 def _exploded(layout: Layout, rows: str) -> str:
@@ -303,13 +324,51 @@ def records_sql(rows: str, mapping: RecordMapping, layout: Layout, *, with_curre
     own_id, kind = mapping.id_field, mapping.kind
     fields = [f"{_id_sql(own_id, layout.needed)} AS {kind.id}"]
     fields += [f"{field_sql(mapping, name)} AS {name}" for name in kind.fields if name != kind.id]
+    fields += _version_columns(mapping, layout) if kind.whole else []
     fields.append(f"{_instant_of(mapping.time_field, layout)} AS {kind.at}")
     fields += [f"{left_out_sql(mapping)} AS {LEFT_OUT}"] if kind.is_filtered else []
     fields.append(f"{_instant_of(mapping.fields.received_at, layout)} AS received_at")
     if with_currency:
         fields.append(f"nullif(upper(trim({field_sql(mapping, 'currency')})), '') AS {CURRENCY}")
     source = _hashed(own_id.hash_of, rows) if own_id.hash_of else rows
-    return select([*fields, "__file", "__malformed"], source)
+    rows = select([*fields, "__file", "__malformed"], source)
+    return select("* EXCLUDE (__shop) REPLACE (" + _keys_of_shops(kind) + ")", f"({rows})") if kind.whole else rows
+
+
+def _version_columns(mapping: RecordMapping, layout: Layout) -> list[str]:
+    """Return the columns that say which rows are a version of one record, and the shop."""
+    fields = mapping.fields
+    own = field_sql(mapping, mapping.kind.whole) if mapping.is_of_orders else None
+    line = _id_sql(mapping.id_field, layout.needed)
+    record = ", ".join(value for value in (field_sql(mapping, "record_id"), own, line) if value)
+    number = f"TRY_CAST({_record_number(mapping, layout)} AS BIGINT)"
+    placed, changed = (_instant_of(each, layout) for each in (mapping.placed_field, fields.changed_at))
+    shop = _SHOP_OF_FILE if fields.shop and fields.shop.file_name else field_sql(mapping, "shop")
+    is_sound = "__malformed IS NULL"
+    return [
+        f"CASE WHEN {is_sound} THEN coalesce({record}) END AS record_id",
+        f"{placed} AS placed_at",
+        f"{changed} AS changed_at",
+        f"CASE WHEN {is_sound} THEN {number} END AS record_number",
+        f"{shop} AS __shop",
+    ]
+
+
+_SHOP_OF_FILE = "regexp_extract(__file, '([^/]+?)([.][^/]*)?$', 1)"
+
+
+def _record_number(mapping: RecordMapping, layout: Layout) -> str:
+    """Return the SQL of the place of a row's record in its file; NULL where all of a file's rows are one version."""
+    landed = field_sql(mapping, "record_number")
+    if layout.shape:
+        return f"coalesce({landed}, {ident(GROUP)})"
+    return f"coalesce({landed}, {ROW})" if layout.is_numbered else landed
+
+
+def _keys_of_shops(kind: RecordKind) -> str:
+    """Return the REPLACE of the ids that only one shop has; without a shop they stay."""
+    keys = (kind.id, kind.whole, "record_id")
+    return ", ".join(f"CASE WHEN __shop IS NULL THEN {key} ELSE __shop || '/' || {key} END AS {key}" for key in keys)
 
 
 def dated_sql(  # noqa: PLR0913 (what the SELECT is made of)
@@ -333,6 +392,7 @@ def dated_sql(  # noqa: PLR0913 (what the SELECT is made of)
     columns = [f"e.{name} AS {kind.renamed.get(name, name)}" for name in (*kind.fields, kind.at)]
     columns += [f"{sql} AS {name}" for name, (_, sql) in kind.read.items()]
     columns += [f"e.{LEFT_OUT}"] if kind.is_filtered else []
+    columns += [f"e.{name}" for name in OF_VERSIONS] if kind.whole else []
     columns += ["e.received_at", f"{received} AS received_date"]
     columns += [f"{file['relative']} AS source_file", "e.__malformed AS malformed_row"]
     if sure_late_days is not None:
@@ -402,7 +462,8 @@ def field_sql(mapping: RecordMapping, name: str) -> str:
 def left_out_sql(mapping: RecordMapping) -> str:
     """Return the SQL of the name of the first condition that leaves a row out; NULL for rows that stay."""
     cases = " ".join(f"WHEN {condition.sql} THEN {text(name)}" for name, condition in mapping.leave_out.items())
-    return f"CASE WHEN __malformed IS NOT NULL THEN NULL {cases} END" if cases else _NOTHING
+    own = f"CASE WHEN __malformed IS NOT NULL THEN NULL {cases} END" if cases else _NOTHING
+    return f"coalesce({ident(mapping.left_out_column)}, {own})" if mapping.left_out_column else own
 
 
 def _value_sql(field: SourceField | None, numerals: Numerals, *, is_number: bool) -> str:
