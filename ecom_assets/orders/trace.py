@@ -105,7 +105,7 @@ TRACES: Final = (
         "clean-order-lines-and-reject-reasons",
         {
             "row_count": Count(RawUserOrderLog, _quarantined),
-            **dict.fromkeys(("id_number", "quantity", "payment_amount", *CHARGES), OF_SAMPLE),
+            **dict.fromkeys(("id_number", "record_number", "quantity", "payment_amount", *CHARGES), OF_SAMPLE),
         },
     ),
 )
