@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from ecom_assets.errors import SettingError
-from ecom_assets.events.clean import ROBOT_WORDS
+from ecom_assets.events.robots import is_robot_text
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings
 
@@ -51,7 +51,7 @@ def kept_agent(settings: Settings, user_agent: str) -> str:
     if settings.collect_user_agent == "keep":
         return user_agent[:LONGEST_AGENT]
     lowered = user_agent.lower()
-    if any(word in lowered for word in ROBOT_WORDS):
+    if is_robot_text(user_agent):
         return "bot"
     browser = next((name for sign, name in _BROWSERS.items() if sign in lowered), "")
     system = next((name for name in _SYSTEMS if name.lower() in lowered), "")

@@ -19,10 +19,11 @@ from xxhash import xxh3_64_intdigest
 from ecom_assets.customers.contracts import UNKNOWN
 from ecom_assets.delivery.destination import PAYLOADS
 from ecom_assets.delivery.event_properties import PropertyRule, fitted_column
-from ecom_assets.identity.links import PLACEHOLDERS, ZEROS
+from ecom_assets.identity.links import ZEROS
+from ecom_assets.tables.placeholders import JOINS_NOBODY
 from ecom_assets.warehouse.sql_text import text
 
-_PLACEHOLDERS = ", ".join(map(text, PLACEHOLDERS))
+_PLACEHOLDERS = ", ".join(map(text, JOINS_NOBODY))
 SIGN_IN = "identify:"
 """How the ids of records begin that only say that a user signed in on a device."""
 EVENT_KEYS = {

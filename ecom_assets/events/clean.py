@@ -4,18 +4,19 @@ Definitions: METRICS "Clean events and reject reasons". Every received row count
 quarantined or surplus. To which visitor a clean event belongs, `identity/` decides.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import reduce
-from operator import or_
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents, DuplicateEvents, RawEvents
+from ecom_assets.events.robots import is_robot
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days, day_start, is_implausible
+from ecom_assets.tables.placeholders import MARKS, NO_CONSENT, NOBODY, is_placeholder, known
 from ecom_assets.tables.portable import NO, first_of_each, text_digest, union_all
 from ecom_assets.tables.received import balance
 from ecom_assets.tables.values import (
@@ -26,16 +27,8 @@ from ecom_assets.tables.values import (
     PUBLIC_SENDER,
 )
 
-NO_CONSENT = "(no consent)"
-"""The id that a mapping writes for a visitor who did not consent to be recognized; compared in lower case."""
-NULL_LIKE_IDS = (
-    "", "0", "-1", "null", "(null)", "none", "nil", "nan", "n/a", "na", "undefined", "unknown", "anonymous",
-    "anon", "test", "testuser", "test_user", "test-user", "00000000-0000-0000-0000-000000000000",
-    NO_CONSENT,
-)  # fmt: skip
-"""Placeholder ids, and ids of testers; compared in lower case."""
-NEEDS_PRODUCT = ("product_view", "add_to_cart", "remove_from_cart")
-ROBOT_WORDS = ("bot", "crawl", "spider", "slurp", "headless")
+IDS = ("user_id", "session_id", "anonymous_id")
+"""The columns of a received event that can say who it was."""
 PAYLOAD = (
     "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
     "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent", "properties",
@@ -70,7 +63,6 @@ class CleaningRule:
     max_amount: Decimal = MAX_AMOUNT
     timezone: str = "UTC"
     first_day: date = FIRST_PLAUSIBLE
-    null_like_ids: tuple[str, ...] = field(default=NULL_LIKE_IDS)
 
 
 def classify(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
@@ -104,16 +96,12 @@ def reject_rules(raw: ir.Table, rule: CleaningRule, days: Days) -> list[tuple[ir
         (raw.event_id.isnull(), "missing_event_id"),
         (raw.event_at.isnull(), "unparseable_timestamp"),
         ((raw.event_at > known_by) | (raw.event_date > day_after), "future_timestamp"),
-        (_has_no_consent(raw, rule), "without_consent"),
-        (_has_no_identity(raw, rule), "missing_identity"),
+        (_has_no_consent(raw), "without_consent"),
+        (_has_no_identity(raw), "missing_identity"),
         *_refused_types(raw.event_type, rule),
         (raw.cart_amount < 0, "negative_cart_value"),
         (raw.cart_amount > ibis.literal(rule.max_amount, AMOUNT), "amount_too_large"),
-        (raw.event_type.isin(NEEDS_PRODUCT) & raw.product_id.isnull(), "product_missing"),
-        (
-            raw.cart_value.notnull() & raw.cart_amount.isnull() & raw.unrated_currency.isnull(),
-            "unparseable_cart_value",
-        ),
+        (_has_unreadable_amount(raw), "unparseable_cart_value"),
         (~in_time, "too_late"),
     ]
 
@@ -357,12 +345,6 @@ def received_ids(duplicates: ir.Table) -> ir.Table:
     return ids.distinct()
 
 
-def is_robot(user_agent: ir.StringColumn) -> ir.BooleanValue:
-    """Return whether a user agent identifies itself as a robot."""
-    agent = user_agent.lower()
-    return reduce(or_, [agent.contains(word) for word in ROBOT_WORDS]).fill_null(NO)
-
-
 def is_well_formed(event_type: ir.StringValue) -> ir.BooleanValue:
     """Return whether text can be an event type: 1 to 255 characters, no control characters, no space at either end."""
     has_length = event_type.length().between(1, LONGEST_EVENT_TYPE)
@@ -386,42 +368,53 @@ def _is_in_time(raw: ir.Table, late_days: int) -> ir.BooleanValue:
     return (raw.event_date <= day_after.cast("date")) & (raw.received_date <= last_day.cast("date"))
 
 
-def _has_no_identity(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
-    identity = ibis.coalesce(raw.user_id, raw.session_id)
-    is_nobody = identity.isnull() | identity.lower().isin(rule.null_like_ids).fill_null(NO)
-    return is_nobody & ~_has_device(raw, rule)
+def _has_unreadable_amount(raw: ir.Table) -> ir.BooleanValue:
+    is_text = raw.cart_value.notnull() & raw.cart_amount.isnull() & raw.unrated_currency.isnull()
+    return is_text & ~is_placeholder(raw.cart_value, MARKS)
 
 
-def _has_no_consent(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
+def _has_no_identity(raw: ir.Table) -> ir.BooleanValue:
+    """Return whether a row has no id but placeholders; one of them hides no other id."""
+    # Not by `&`, because engines would look every id up in the list.
+    user, session, device = (_is_nobody(raw[name]) for name in IDS)
+    return user.ifelse(session.ifelse(device, NO), NO)
+
+
+def _has_no_consent(raw: ir.Table) -> ir.BooleanValue:
+    # A refusal is no placeholder: the session says no more of who it was.
     is_refused = (ibis.coalesce(raw.user_id, raw.session_id).lower() == NO_CONSENT).fill_null(NO)
-    return is_refused & ~_has_device(raw, rule)
+    return is_refused & _is_nobody(raw.anonymous_id)
 
 
-def _has_device(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
-    has_device: ir.BooleanValue = raw.anonymous_id.notnull() & raw.anonymous_id.lower().notin(rule.null_like_ids)
-    return has_device
+def _is_nobody(value: ir.StringValue) -> ir.BooleanValue:
+    return is_placeholder(value, NOBODY).fill_null(~NO)
 
 
-def known_id(value: ir.StringValue, rule: CleaningRule) -> ir.StringValue:
-    """Return an id of a user or device; null for a placeholder."""
-    result: ir.StringValue = value.lower().isin(rule.null_like_ids).ifelse(ibis.null("string"), value)
-    return result
 
 
 OF_IDENTITY = ("visitor_id", "joined_by", "session_device_id")
 """The columns of `CleanEvents` that the identity rule adds."""
 
 
-def as_clean_events(copies: ir.Table, rule: CleaningRule) -> ir.Table:
+def as_clean_events(copies: ir.Table, robots: Sequence[str] | None = None) -> ir.Table:
     """Return unique copies in those columns of `CleanEvents` that their columns suffice for, without `OF_IDENTITY`.
 
-    Placeholder ids of users and devices are left out.
+    Placeholders of users, devices, sessions and products are left out.
+
+    Args:
+        copies: Unique copies.
+        robots: The user agents of robots among theirs, if they are known.
     """
-    renamed = copies.rename(source_session_id="session_id", device_id="anonymous_id")
-    renamed = renamed.mutate(**{name: known_id(renamed[name], rule) for name in ("user_id", "device_id")})
+    renamed = without_placeholders(copies.rename(source_session_id="session_id", device_id="anonymous_id"))
     if "user_agent" in renamed.columns:
-        renamed = renamed.mutate(is_bot=is_robot(renamed.user_agent))
+        renamed = renamed.mutate(is_bot=is_robot(renamed.user_agent, robots))
     return renamed.select(*(name for name in CleanEvents.columns if name in renamed.columns))
+
+
+def without_placeholders(events: ir.Table) -> ir.Table:
+    """Return events, with the names that clean events have, without placeholders in place of ids."""
+    words = {"user_id": NOBODY, "device_id": NOBODY, "source_session_id": NOBODY, "product_id": MARKS}
+    return events.mutate(**{name: known(events[name], some) for name, some in words.items() if name in events.columns})
 
 
 def clean_events(raw: ir.Table, duplicates: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
@@ -433,7 +426,7 @@ def clean_events(raw: ir.Table, duplicates: ir.Table, rule: CleaningRule, days: 
         rule: The cleaning rule.
         days: The event days to compute.
     """
-    return as_clean_events(unique_copies(clean_copies(raw, rule, days), duplicates, rule), rule)
+    return as_clean_events(unique_copies(clean_copies(raw, rule, days), duplicates, rule))
 
 
 def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)

@@ -18,7 +18,7 @@ JOINED_BY = (
 REJECT_REASONS = (
     "malformed_row", "implausible_date", "missing_event_id", "unparseable_timestamp", "future_timestamp",
     "without_consent", "missing_identity", "malformed_event_type", "unknown_event_type", "negative_cart_value",
-    "amount_too_large", "product_missing", "unparseable_cart_value", "too_late",
+    "amount_too_large", "unparseable_cart_value", "too_late",
 )  # fmt: skip
 """Why a row can be quarantined; a row carries the first that applies, in this order."""
 

@@ -11,19 +11,14 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.events.contracts import IDENTITY_TYPES
 from ecom_assets.identity.contracts import ERASED, Identities, IdentityLinks
 from ecom_assets.identity.rule import VISIT_TIMEOUT, IdentityRule
+from ecom_assets.tables import placeholders
 from ecom_assets.tables.columns import text_of
+from ecom_assets.tables.placeholders import JOINS_NOBODY, is_placeholder_text
 from ecom_assets.tables.portable import NO, first_of_each, union_all
 
-PLACEHOLDERS = (*NULL_LIKE_IDS, "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email", "true",
-                "false", "[object object]")  # fmt: skip
-"""Ids that stand for no id, in lower case: those that PostHog, Segment and RudderStack refuse to merge, and testers.
-
-Clean events have no id in place of `NULL_LIKE_IDS`; the others keep their events, and join nobody.
-"""
 ZEROS = "^[0-]+$"
 """A pattern of further ids that stand for no id, such as a UUID of zeros."""
 CONSENT = ("true", "granted", "yes", "1")
@@ -38,7 +33,7 @@ PREVIOUS_IDS = ("previous_id", "previousId", "previous_user_id")
 
 def is_placeholder(value: ir.StringValue) -> ir.BooleanValue:
     """Return whether an id stands for no id, in any case."""
-    return (value.lower().isin(PLACEHOLDERS) | value.re_search(ZEROS)).fill_null(NO)
+    return (placeholders.is_placeholder(value, JOINS_NOBODY) | value.re_search(ZEROS)).fill_null(NO)
 
 
 def device_of(events: ir.Table) -> ir.StringValue:
@@ -160,7 +155,7 @@ def previous_id_of(document: Mapping[str, Any]) -> str | None:
     values = (document.get(name) for name in PREVIOUS_IDS)
     texts = (str(value) for value in values if isinstance(value, str | int) and not isinstance(value, bool))
     result = next(filter(None, texts), None)
-    is_id = result is not None and result.lower() not in PLACEHOLDERS and not re.search(NO_ID, result)
+    is_id = result is not None and not is_placeholder_text(result, JOINS_NOBODY) and not re.search(NO_ID, result)
     return result if is_id else None
 
 

@@ -15,14 +15,13 @@ SENTENCES: Final = {
     "future_timestamp": "The event is more than an hour later than its arrival; correct the clock or the time zone",
     "without_consent": "The visitor did not consent to be recognized, so there is no id to count by; nothing "
     "is wrong with the source",
-    "missing_identity": "There is neither a user nor a session, or an id that stands for nobody, such as `null` or "
-    "`0`; send one of the two",
+    "missing_identity": "There is neither a user, a session nor a device, or only ids that stand for nobody, such "
+    "as `null` or `0`; send one of them",
     "malformed_event_type": "The event type is missing, longer than 255 characters, or has spaces around "
     "it; send its name",
     "unknown_event_type": "ECOM_EVENT_TYPES is set and does not list this event type; add it there, or correct it",
     "negative_cart_value": "The cart value is below zero; send it without a sign",
     "amount_too_large": f"The amount {AMOUNT}",
-    "product_missing": "An event about a product, such as product_view, has no product id; send it",
     "unparseable_cart_value": "The cart value is not a number; write it as 12.34, without a currency",
     "too_late": "The row arrived more than ECOM_LATE_DAYS after its day; deliver sooner, or raise the setting",
     "missing_uniq_id": "The line has no uniq_id; fill it, or map the column that has it",

@@ -18,12 +18,12 @@ import ibis.expr.types as ir
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ecom_assets.customers.contracts import SCORE, SCORED_FIELDS, RawCustomers
-from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.mapping import FieldEntries, ZoneOrShop, known_format
 from ecom_assets.sources.files.table_heads import TableKeys
 from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file
+from ecom_assets.tables.placeholders import NO_CUSTOMERS, is_placeholder_text
 from ecom_assets.warehouse.local import in_memory
 from ecom_assets.warehouse.sql_text import HALF_AS_READ, HALF_OF_DAY
 
@@ -272,8 +272,6 @@ _NOT_STORABLE = re.compile("[\\0\\ud800-\\udfff]")
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 NATIVE_MAPPING = load_customer_mapping(NATIVE)
 ID_TYPES = {"any": "a text or a whole number from 0", "number": "a whole number from 0", "text": "a text"}
-NOBODY = frozenset(NULL_LIKE_IDS) - {"0"}
-"""Placeholder ids that identify no customer, as in events; the number 0 is a customer, as in orders."""
 
 
 def _storable(text: str) -> str:
@@ -381,7 +379,7 @@ def read_id(value: object, id_type: str) -> tuple[str, str]:
     if not (is_number and id_type != "text") and not (isinstance(value, str) and id_type != "number"):
         return "", f"it is not {ID_TYPES[id_type]}"
     text = str(value)
-    return text, "it stands for nobody" if text.strip().lower() in NOBODY else ""
+    return text, "it stands for nobody" if is_placeholder_text(text, NO_CUSTOMERS) else ""
 
 
 def _read(name: str, api_field: ApiTime | ApiScore, value: object) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.events import clean
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import CleanEvents, RawEvents
+from ecom_assets.events.robots import is_robot
 from ecom_assets.identity import links
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import session_device_of, visitor_of_user, with_visitors_of_all
@@ -59,6 +60,8 @@ def without_erased(settings: Settings, contract: type[Table], rows: ir.Table) ->
     return ErasedPeople(settings).left_out(contract, rows)[0]
 
 
+MOST_ROBOTS = 1_000
+"""The most user agents in one list."""
 SPECIAL = "special_events"
 MERGED = "file_merged_users"
 UNLINKED = "file_unlinked_ids"
@@ -178,11 +181,21 @@ class FileEvents:
             if not self.checked.has_special:
                 return ordinary
             return union_all(ordinary, self._special(self.checked).select(*ordinary.columns))
-        events = clean.as_clean_events(self._unique(), self.rule)
+        events = clean.as_clean_events(self._unique(), self._robots)
         columns = [name for name in CleanEvents.columns if name in (*events.columns, *clean.OF_IDENTITY)]
         if self.named is not None and "user_agent" not in self.named:
             columns = [name for name in columns if MADE_OF.get(name, name) != "user_agent"]
         return self._with_visitors(events, columns)
+
+    @cached_property
+    def _robots(self) -> list[str] | None:
+        """The user agents of robots; None if user agents are not read, or these are too many for a list."""
+        if "user_agent" not in self.columns:
+            return None
+        agents = self._copies.select("user_agent").distinct()
+        robots = agents.filter(is_robot(agents.user_agent)).limit(MOST_ROBOTS + 1)
+        listed = sorted(row[0] for row in fetched(self.con, robots))
+        return listed if len(listed) <= MOST_ROBOTS else None
 
     def _unique(self) -> ir.Table:
         """Return the clean rows without surplus copies."""
@@ -247,7 +260,7 @@ class FileEvents:
         if fetched(self.con, events.filter(events.event_type == links.ALIAS).limit(1).select("event_id")):
             received = self.received()
             rows = clean.classify(received.filter(received.event_type == links.ALIAS), self.rule, self._days)
-            rows = clean.as_clean_events(rows.filter(rows.reject_reason.isnull()), self.rule)
+            rows = clean.as_clean_events(rows.filter(rows.reject_reason.isnull()))
             aliases = links.identity_aliases(fetched(self.con, links.alias_events(rows, self.identity)))
             if self._may_hold_erased:
                 aliases = links.without_erased(aliases, self._erased_users)
@@ -263,10 +276,8 @@ class FileEvents:
         is_dated = view_direct(self.con.con, self.files, self.rule.late_days, checked, is_dated=is_dated)
         direct = self.con.table(DIRECT, database=("temp", "main"))
         visitor = visitor_of_user(direct.user_id) if checked.has_escaped else direct.user_id
-        result = direct.rename(source_session_id="session_id", device_id="anonymous_id")
-        result = result.mutate(
-            visitor_id=visitor, joined_by=ibis.literal("user"), is_bot=clean.is_robot(direct.user_agent)
-        )
+        result = clean.without_placeholders(direct.rename(source_session_id="session_id", device_id="anonymous_id"))
+        result = result.mutate(visitor_id=visitor, joined_by=ibis.literal("user"), is_bot=is_robot(direct.user_agent))
         result = result.mutate(session_device_id=session_device_of(result, self.identity))
         result = result.select(*CleanEvents.columns)
         return result if is_dated else result.drop("received_date")
@@ -282,7 +293,7 @@ class FileEvents:
         copies = self._clean_rows(SPECIAL, select(marked, f"{received} AS t0", " OR ".join(conditions)))
         duplicates = clean.repeated_ids(copies, self.rule)
         unique = clean.unique_copies(copies, duplicates, self.rule)
-        events = self._with_visitors(clean.as_clean_events(unique, self.rule), [*CleanEvents.columns])
+        events = self._with_visitors(clean.as_clean_events(unique), [*CleanEvents.columns])
         is_special = events.user_id.isnull()
         if checked.has_repeated:
             received = copies.filter(copies.is_repeated).select("event_id")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.sources.files.mapping import RecordMapping, SourceField
+from ecom_assets.tables.placeholders import NOBODY
 from ecom_assets.warehouse.sql_text import pattern_of, select, texts
 
 if TYPE_CHECKING:
@@ -109,11 +109,9 @@ def _footer(field: SourceField | None, layout: "Layout") -> Footer | None:
 
 def _filled(mapping: RecordMapping, layout: "Layout") -> Iterator[str]:
     """Yield the rules about fields that no row leaves out."""
-    needed = {"missing_event_id": mapping.id_field, "product_missing": mapping.fields.product_id}
-    for rule, field in needed.items():
-        footer = _footer(field, layout)
-        if footer and footer.is_whole and footer.is_filled:
-            yield rule
+    footer = _footer(mapping.id_field, layout)
+    if footer and footer.is_whole and footer.is_filled:
+        yield "missing_event_id"
 
 
 def _amounts(mapping: RecordMapping, layout: "Layout", most: Decimal) -> Iterator[str]:
@@ -144,8 +142,8 @@ def _users(mapping: RecordMapping, layout: "Layout") -> Iterator[str]:
 
 def is_plain(low: str, high: str) -> bool:
     """Return whether no text from `low` to `high` is a placeholder id, or begins with one of `ESCAPED`."""
-    nobody = {spelling for word in NULL_LIKE_IDS for spelling in _spellings(word)}
-    ranges = [*nobody, *((start, start + LAST) for start in ESCAPED)]
+    nobody = {spelling for word in NOBODY for spelling in _spellings(word)}
+    ranges = [*nobody, (" ", f" {LAST}"), *((start, start + LAST) for start in ESCAPED)]
     return not any(first <= high and low <= last for first, last in ranges)
 
 
@@ -155,7 +153,8 @@ def _spellings(word: str) -> Iterator[tuple[str, str]]:
     rest = re.split("[ik]", word[1:])
     last = rest[0] + (LAST if len(rest) > 1 else "")
     for first in {word[:1], word[:1].upper()}:
-        yield first + word[1:].upper(), first + last
+        # Blanks after a placeholder change nothing.
+        yield first + word[1:].upper(), f"{first}{last} {LAST}"
 
 
 def _is_in_time(mapping: RecordMapping, layout: "Layout", days: "FileDays", late_days: int) -> bool:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from ecom_assets.clock import now_utc
 from ecom_assets.events import clean, contracts
-from ecom_assets.events.clean import CleaningRule, is_marked, known_id, reject_rules, repeated_ids
+from ecom_assets.events.clean import CleaningRule, is_marked, reject_rules, repeated_ids
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.identity.links import ALIAS
 from ecom_assets.identity.rule import IdentityRule
@@ -31,8 +31,9 @@ from ecom_assets.sources.files import footers
 from ecom_assets.sources.files.footers import IN_TIME, PLAIN_USERS
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.tables import days, values
+from ecom_assets.tables import days, placeholders, values
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.placeholders import NOBODY, known
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.local import PortableDuckDBCompiler
@@ -82,12 +83,6 @@ def _values_sql(values: dict[str, ir.Value]) -> dict[str, str]:
 
 
 @cache
-def known_user_sql() -> str:
-    """Return the SQL of the user of a row `t0`, null for a placeholder."""
-    return _values_sql({"user": known_id(_raw().user_id, DEFAULT_RULE)})["user"]
-
-
-@cache
 def marked_sql() -> str:
     """Return the SQL that tests if the id of a row `t0` looks like the id of another event."""
     return _values_sql({"marked": is_marked(_raw().event_id)})["marked"]
@@ -96,7 +91,7 @@ def marked_sql() -> str:
 @cache
 def device_sql() -> str:
     """Return the SQL of the device of a row `t0`, or of the source session in its place."""
-    device = ibis.coalesce(known_id(_raw().anonymous_id, DEFAULT_RULE), _raw().session_id)
+    device = ibis.coalesce(known(_raw().anonymous_id, NOBODY), known(_raw().session_id, NOBODY))
     return _values_sql({"device": device})["device"]
 
 
@@ -153,7 +148,8 @@ class KeptCheck:
 @cache
 def _source_digest() -> str:
     """Return what any edit of the rules of cleaning and their bounds changes, so that no check by others is taken."""
-    files = (__file__, clean.__file__, contracts.__file__, days.__file__, footers.__file__, values.__file__)
+    modules = (clean, contracts, days, footers, placeholders, values)
+    files = (__file__, *(module.__file__ for module in modules))
     sources = (Path(file).read_bytes() for file in files)
     return blake2b(b"".join(sources), digest_size=8).hexdigest()
 
@@ -184,12 +180,11 @@ class RowCheck:
     def _is_plain(self) -> bool:
         """Return whether each event with a user belongs to that user, and few devices say whose the other events are.
 
-        Else aliases join users, or a user may be on so many devices, or a placeholder hides a device.
+        Else aliases join users, or a user may be on so many devices.
         """
         if not self.identity.keeps_users or self.identity.consent:
             return False
         unusual = [f"event_type = '{ALIAS}'"] if self.identity.joins_aliases else []
-        unusual.append(f"anonymous_id IS NOT NULL AND user_id IS NOT NULL AND {known_user_sql()} IS NULL")
         if any(
             self.con.execute(select("1", f"{SURE} AS t0", f"{condition} LIMIT 1")).fetchall() for condition in unusual
         ):
@@ -217,6 +212,8 @@ class RowCheck:
         # Where no user can be odd, none is looked at.
         users = f"{SURE} WHERE false" if PLAIN_USERS in self._passed_by_footers else SURE
         self._find_users(users)
+        if self._hides_ids():
+            return None
         sums = f"coalesce(sum(row_count) FILTER (WHERE user_id IS NULL), 0), {HAS_ESCAPED}"
         ((anonymous, has_escaped),) = self.con.execute(select(sums, USERS)).fetchall()
         if anonymous > MOST_ANONYMOUS:
@@ -235,6 +232,14 @@ class RowCheck:
         users = select(counted, rows, group_by="ALL")
         marked = select(f"*, {default_rules()['missing_identity']} AS is_nobody", f"({users}) AS t0")
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {USERS} AS {marked}")
+
+    def _hides_ids(self) -> bool:
+        """Return whether a placeholder of a user stands beside a session or a device, whose visitor it then is."""
+        named = "user_id IN (SELECT user_id FROM file_users WHERE is_nobody AND user_id IS NOT NULL)"
+        rows = f"{SURE} WHERE (session_id IS NOT NULL OR anonymous_id IS NOT NULL) AND {named} LIMIT 1"
+        return bool(self._count(f"{USERS} WHERE is_nobody AND user_id IS NOT NULL")) and bool(
+            self.con.execute(select("1", rows)).fetchall()
+        )
 
     def _rows(self) -> _RowKeys:
         by_footers = self._passed_by_footers
@@ -322,6 +327,7 @@ def _cases(rules: dict[str, str]) -> str:
     """Return WHEN … THEN … for rules about a row `t0` and its user; values are minus the reason's number."""
     numbers = {name: number for number, name in enumerate(default_rules(), start=1)}
     nobody, refused = default_rules()["missing_identity"], default_rules()["without_consent"]
+    # Where a user is a placeholder, the row has neither a session nor a device; see `_hides_ids`.
     by_user = "CASE WHEN t0.user_id IS NOT NULL THEN is_nobody END"
     once = {
         "missing_identity": f"coalesce({by_user}, {nobody})",
