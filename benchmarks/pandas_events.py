@@ -24,7 +24,6 @@ TYPES = [
     "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart", "checkout_start",
     "purchase", "refund",
 ]  # fmt: skip
-NEEDS_PRODUCT = ["product_view", "add_to_cart", "remove_from_cart"]
 NOBODY = [
     "", "0", "-1", "null", "(null)", "none", "nil", "nan", "n/a", "na", "undefined", "unknown", "anonymous", "anon",
     "test", "testuser", "test_user", "test-user", "00000000-0000-0000-0000-000000000000",
@@ -81,7 +80,6 @@ def classify(raw: pd.DataFrame) -> pd.DataFrame:
         "missing_identity": identity.isna() | identity.str.lower().isin(NOBODY),
         "malformed_event_type": ~raw["event_type"].isin(TYPES),
         "negative_cart_value": raw["cart_cents"] < 0,
-        "product_missing": raw["event_type"].isin(NEEDS_PRODUCT) & raw["product_id"].isna(),
         "unparseable_cart_value": raw["cart_value"].notna() & raw["cart_cents"].isna(),
         "too_late": ~in_time,
     }

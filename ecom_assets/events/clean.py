@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
@@ -151,7 +152,7 @@ def repeated_ids(copies: ir.Table, rule: CleaningRule) -> ir.Table:
         rule: The cleaning rule.
     """
     names = dict.fromkeys(("event_id", "event_date", *IN_CONTENT, *COPY_COLUMNS))
-    copies = with_content(ids_that_may_repeat(copies.select(*names)), rule)
+    copies = with_content(ids_that_may_repeat(copies.select(*names)))
     per_day = _surplus_counts(_with_surplus(copies, rule))
     first = _first_contents(copies, rule)
     per_day = per_day.left_join(first, ["event_date", "event_id"]).drop("event_date_right", "event_id_right")
@@ -186,9 +187,9 @@ def is_marked(event_id: ir.StringValue) -> ir.BooleanValue:
     return result.fill_null(NO)
 
 
-def with_content(rows: ir.Table, rule: CleaningRule) -> ir.Table:
+def with_content(rows: ir.Table) -> ir.Table:
     """Return received rows with `content_hash`, equal for rows of an id that agree in who, what and amount."""
-    user, device = known_id(rows.user_id, rule), known_id(rows.anonymous_id, rule)
+    user, device = known(rows.user_id, NOBODY), known(rows.anonymous_id, NOBODY)
     who = ibis.cases(
         (user.notnull(), ibis.literal("user ").concat(user.fill_null(""))),
         (device.notnull(), ibis.literal("device ").concat(device.fill_null(""))),
@@ -323,7 +324,7 @@ def with_event_ids(copies: ir.Table, duplicates: ir.Table, rule: CleaningRule) -
         has_kept_copy="has_kept_copy",
     )
     copies = copies.semi_join(received_ids(duplicates), ["event_date", "event_id"])
-    rows = with_content(copies, rule)
+    rows = with_content(copies)
     # Where an id has no other content, the row of `DuplicateEvents` says none.
     is_of_event = events.of_content.isnull() | (events.of_content == rows.content_hash)
     rows = rows.join(events, [rows.event_date == events.day, rows.event_id == events.received_id, is_of_event])

@@ -13,11 +13,12 @@ import ibis.expr.types as ir
 NO_CONSENT: Final = "(no consent)"
 """The id that a mapping writes for a visitor who did not consent to be recognized; compared in lower case."""
 ZERO_IDS: Final = ("00000000-0000-0000-0000-000000000000", "00000000000000000000000000000000")
-MARKS: Final = (
-    "", "null", "(null)", "<null>", "[null]", r"\n", "none", "(none)", "nil", "<nil>", "nan", "n/a", "#n/a", "na",
-    "<na>", "undefined", "(undefined)", "[object object]", "-", "--", "(not set)", "(not provided)", "unknown",
-    *ZERO_IDS,
+NULLS: Final = (
+    "", "null", "(null)", "<null>", "[null]", r"\n", "nil", "<nil>", "nan", "n/a", "#n/a", "na", "<na>", "undefined",
+    "(undefined)", "[object object]",
 )  # fmt: skip
+"""What stands for no value in any column but those of places."""
+MARKS: Final = (*NULLS, "none", "(none)", "-", "--", "(not set)", "(not provided)", "unknown", *ZERO_IDS)
 r"""What languages, databases and tools write for no value, in lower case: `\N` of MySQL, Hive and Postgres, `nan` and
 `<NA>` of pandas, `undefined` of JavaScript, `(not set)` of Google Analytics."""
 NO_CUSTOMERS: Final = (

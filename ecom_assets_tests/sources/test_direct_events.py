@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files import events as file_events
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.footers import PLAIN_USERS, is_plain
+from ecom_assets.tables.placeholders import NOBODY
 from ecom_assets.tables.values import MAX_AMOUNT
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.sources.test_funnel_of_files import FILES, write
@@ -109,7 +109,7 @@ def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
 @given(users=st.lists(st.text("aAnNuUdDeElLtTsSkK\u212a\u0130iI0-1(/)_ zZ", max_size=5), min_size=1), word=st.data())
 @examples(200)
 def test_bounds_of_users_count_where_none_between_stands_for_nobody(users: list[str], word: st.DataObject) -> None:
-    nobody = word.draw(st.sampled_from(NULL_LIKE_IDS))
+    nobody = word.draw(st.sampled_from(NOBODY))
     spelled = "".join(
         word.draw(st.sampled_from((letter, letter.upper(), *{"k": "\u212a", "i": "\u0130"}.get(letter, ()))))
         for letter in nobody

@@ -24,6 +24,7 @@ from ecom_assets.sources.files.sql import json_pointer
 from ecom_assets.sources.files.table_heads import TableKeys, delimiter_of
 from ecom_assets.sources.files.unpacked import sheet_of, unpacked
 from ecom_assets.sources.files.workbooks import SheetTable
+from ecom_assets.tables.placeholders import NULLS
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE
 from ecom_assets.warehouse.sql_text import date_literal, ident, instant, select, text
 
@@ -368,7 +369,7 @@ def _stored(
     paths = _paths(con, [(name,) for name in columns])
     values = tuple(Value(path, sql, index) for index, (path, sql) in enumerate(paths))
     values = tuple(replace(value, alias=_money_alias(value.name, values)) for value in values)
-    cells = [f"nullif(trim({_cell(value.path)}), '') AS {value.column}" for value in values]
+    cells = [f"{_filled(_cell(value.path))} AS {value.column}" for value in values]
     con.execute(f"CREATE TEMP TABLE {TABLE} AS {select(cells, 'rows_of_file')}")
     ((count,),) = con.execute(select("count(*)", TABLE)).fetchall()
     return values, int(count)
@@ -452,6 +453,11 @@ def _members(con: duckdb.DuckDBPyConnection, path: tuple[str, ...]) -> list[str]
     first = f"{select('p', 'rows_of_file')} LIMIT {MOST_LOOKED_AT}"
     rows = con.execute(f"{select(value, first, is_object)} LIMIT 1000").fetchall()
     return list(dict.fromkeys(name for (cell,) in rows for name in json.loads(cell)))
+
+
+def _filled(cell: str) -> str:
+    """Return the SQL of a value without blanks around it; NULL for what stands for no value."""
+    return f"CASE WHEN lower(trim({cell})) NOT IN ({', '.join(map(text, NULLS))}) THEN trim({cell}) END"
 
 
 def _cell(path: tuple[str, ...]) -> str:

@@ -1,0 +1,51 @@
+"""Cases of placeholders, of robots, and of ids that the two sides of a shop spell differently."""
+
+from decimal import Decimal
+
+import pytest
+
+from ecom_assets_tests.cases.case import Case
+
+
+@pytest.mark.parametrize("case", ["33"], indirect=True)
+def test_nan_of_json_is_neither_a_user_nor_an_amount(case: Case) -> None:
+    assert case.series("--events", "events.jsonl", "--series", "purchase", "--period", "day") == [20]
+
+
+@pytest.mark.parametrize("case", ["53"], indirect=True)
+def test_owners_of_a_phone_whose_maker_has_bot_in_its_name_are_people(case: Case) -> None:
+    answer = case.ecom(
+        "trend", "--events", "events.csv", "--series", "purchase", "--series", "page_view", "--by", "is_bot", "--json",
+    ).json  # fmt: skip
+    totals = {(series["event_type"], series["breakdown"]): series["total"] for series in answer["series"]}
+    assert (totals["purchase", "false"], totals["purchase", "true"]) == (20, 0)
+    assert totals["page_view", "true"] == 10
+
+
+@pytest.mark.parametrize("case", ["58"], indirect=True)
+def test_an_item_with_a_name_only_is_viewed_and_bought_all_the_same(case: Case) -> None:
+    funnel = case.ecom(
+        "funnel", "--events", "events_20260302.json", "--mapping", "ga4_export",
+        "--steps", "product_view,add_to_cart,purchase", "--preset", "ga4", "--json",
+    ).json  # fmt: skip
+    assert [step["count"] for step in funnel["steps"]] == [20, 12, 6]
+
+
+@pytest.mark.parametrize("case", ["14"], indirect=True)
+def test_a_user_na_is_nobody_whose_session_counts(case: Case) -> None:
+    events, visitors = case.series(
+        "--events", "train-purchases.csv", "--mapping", "diginetica_events.yaml",
+        "--series", "purchase", "--series", "purchase:visitors", "--period", "month",
+    )  # fmt: skip
+    # Of 8,102 sessions with lines of `NA`, 57 have lines of users, too, and 52 of them one user, whose they all are.
+    assert (events, visitors) == (18_025, 4_425 + 8_102 - 52)
+
+
+@pytest.mark.parametrize("case", ["60"], indirect=True)
+def test_backslash_n_is_null_among_customers_and_prices(case: Case) -> None:
+    case.ecom("mapping", "init", "events.csv", "--events", "--timezone", "UTC", "--out", "m.yaml")
+    totals = case.series(
+        "--events", "events.csv", "--mapping", "m.yaml", "--series", "*", "--series", "*:visitors",
+        "--series", "purchase", "--series", "purchase:sum(cart_amount)", "--period", "day",
+    )  # fmt: skip
+    assert totals == [60, 20, 20, Decimal(500)]
