@@ -291,27 +291,26 @@ def copy_order(rows: ir.Table) -> list[ir.Value]:
     ]
 
 
-def unique_copies(copies: ir.Table, duplicates: ir.Table, rule: CleaningRule) -> ir.Table:
+def unique_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
     """Return clean rows without surplus copies, each under the id of its event.
 
     Args:
         copies: Clean rows of some days.
         duplicates: The rows of `DuplicateEvents` for the same days.
-        rule: The cleaning rule.
     """
     ordinary = copies.anti_join(received_ids(duplicates), ["event_date", "event_id"])
-    return union_all(ordinary, first_of_copies(copies, duplicates, rule))
+    return union_all(ordinary, first_of_copies(copies, duplicates))
 
 
-def first_of_copies(copies: ir.Table, duplicates: ir.Table, rule: CleaningRule) -> ir.Table:
+def first_of_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
     """Return, of each event in `DuplicateEvents`, the copy that stays; as `unique_copies`."""
-    repeated = with_event_ids(copies, duplicates, rule)
+    repeated = with_event_ids(copies, duplicates)
     repeated = repeated.filter(repeated.has_kept_copy)
     first = first_of_each(repeated, ["event_date", "clean_event_id"], copy_order(repeated))
     return first.mutate(event_id=first.clean_event_id).select(*copies.columns)
 
 
-def with_event_ids(copies: ir.Table, duplicates: ir.Table, rule: CleaningRule) -> ir.Table:
+def with_event_ids(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
     """Return the clean rows of ids in `DuplicateEvents`, with the id of their event in `clean_event_id`.
 
     They have `has_kept_copy`, too: whether one copy of the event and day stays.
@@ -331,9 +330,9 @@ def with_event_ids(copies: ir.Table, duplicates: ir.Table, rule: CleaningRule) -
     return rows.select(*copies.columns, "clean_event_id", "has_kept_copy")
 
 
-def surplus_rows(copies: ir.Table, duplicates: ir.Table, rule: CleaningRule) -> ir.Table:
+def surplus_rows(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
     """Return the clean rows that are surplus copies, under the ids of their events; as `unique_copies`."""
-    rows = with_event_ids(copies, duplicates, rule)
+    rows = with_event_ids(copies, duplicates)
     in_order = ibis.window(group_by=["event_date", "clean_event_id"], order_by=copy_order(rows))
     rows = rows.mutate(place=ibis.row_number().over(in_order))
     rows = rows.filter((rows.place > 0) | ~rows.has_kept_copy)
@@ -391,8 +390,6 @@ def _is_nobody(value: ir.StringValue) -> ir.BooleanValue:
     return is_placeholder(value, NOBODY).fill_null(~NO)
 
 
-
-
 OF_IDENTITY = ("visitor_id", "joined_by", "session_device_id")
 """The columns of `CleanEvents` that the identity rule adds."""
 
@@ -427,7 +424,7 @@ def clean_events(raw: ir.Table, duplicates: ir.Table, rule: CleaningRule, days: 
         rule: The cleaning rule.
         days: The event days to compute.
     """
-    return as_clean_events(unique_copies(clean_copies(raw, rule, days), duplicates, rule))
+    return as_clean_events(unique_copies(clean_copies(raw, rule, days), duplicates))
 
 
 def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)

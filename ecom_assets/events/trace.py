@@ -33,7 +33,7 @@ def _first_copies(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return the clean received rows of the days of some events, of copies the first that arrived."""
     raw, duplicates, days = _near_events(rows, context)
     rule = _rule(context)
-    return clean.unique_copies(clean.clean_copies(raw, rule, days), duplicates, rule)
+    return clean.unique_copies(clean.clean_copies(raw, rule, days), duplicates)
 
 
 def _all_copies(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Table]:
@@ -48,9 +48,9 @@ def _all_copies(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Tab
     copies = clean.clean_copies(raw, rule, days)
     if context.ask(duplicates.filter(duplicates.source_event_id.notnull()).limit(1)):
         others = copies.anti_join(clean.received_ids(duplicates), EVENT_OF_DAY)
-        named = clean.with_event_ids(of_ids, duplicates, rule)
+        named = clean.with_event_ids(of_ids, duplicates)
         copies = union_all(others, named.mutate(event_id=named.clean_event_id).select(*copies.columns))
-    return copies, clean.surplus_rows(of_ids, duplicates, rule)
+    return copies, clean.surplus_rows(of_ids, duplicates)
 
 
 def _near_events(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Table, Days]:
@@ -118,7 +118,7 @@ def _surplus(context: TraceContext) -> ir.Table:
     """Return the clean copies of a row's day but the one of each event that stays, if one of this day does."""
     repeated = context.where(DuplicateEvents, event_date=context.row["accounted_date"])
     rule = _rule(context)
-    return clean.surplus_rows(clean.clean_copies(_arrived_near(context), rule, _days(context)), repeated, rule)
+    return clean.surplus_rows(clean.clean_copies(_arrived_near(context), rule, _days(context)), repeated)
 
 
 OF_SAMPLE: Final = Computed("read from the received row that this row shows", ("cart_value",))

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries
 from ecom_assets.delivery.payloads import SIGN_IN
-from ecom_assets.events.clean import CleaningRule, received_ids, with_event_ids
+from ecom_assets.events.clean import received_ids, with_event_ids
 from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
 from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
@@ -89,7 +89,7 @@ def record_ids(engine: Engine, person: Person) -> dict[str, date]:
     parts = [rows.select(*columns)]
     if engine.has(DuplicateEvents):
         duplicates = engine.readable(DuplicateEvents)
-        named = with_event_ids(rows, duplicates, CleaningRule())
+        named = with_event_ids(rows, duplicates)
         parts = [rows.anti_join(received_ids(duplicates), ["event_date", "event_id"]).select(*columns)]
         parts.append(named.mutate(event_id=named.clean_event_id).select(*columns))
     values: dict[str, date] = {}

@@ -258,7 +258,7 @@ class LiveEvents:
         accepted = load_mapping(mapping_name(settings)).accepted_types(settings.event_types)
         rule = CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
         copies = clean.clean_copies(raw, rule, days)
-        copies = clean.unique_copies(copies, clean.repeated_ids(copies, rule), rule)
+        copies = clean.unique_copies(copies, clean.repeated_ids(copies, rule))
         clean_events = clean.as_clean_events(copies)
         if is_linked and self._earlier is not None:
             events = self._earlier.with_visitors(clean_events)

@@ -14,7 +14,6 @@ REASONS = [
     "missing_identity",
     "malformed_event_type",
     "negative_cart_value",
-    "product_missing",
     "too_late",
 ]
 TYPES = [
@@ -45,7 +44,6 @@ select *, case
         and coalesce(anonymous_id, '') in ('', 'null') then 'missing_identity'
     when coalesce(event_type, '') not in {tuple(TYPES)} then 'malformed_event_type'
     when cast(cart_value as decimal(18, 2)) < 0 then 'negative_cart_value'
-    when event_type in ('product_view', 'add_to_cart') and product_id is null then 'product_missing'
     when received_date > t::date + 7 then 'too_late'
   end as reason
 from read;

@@ -19,11 +19,10 @@ REASONS = (
     "missing_identity",
     "malformed_event_type",
     "negative_cart_value",
-    "product_missing",
     "too_late",
 )
 """Reasons to quarantine a row. If several apply, the first one in this order counts."""
-(NO_ID, NO_TIME, FUTURE, NO_IDENTITY, NO_TYPE, NEGATIVE, NO_PRODUCT, TOO_LATE) = range(1, len(REASONS) + 1)
+(NO_ID, NO_TIME, FUTURE, NO_IDENTITY, NO_TYPE, NEGATIVE, TOO_LATE) = range(1, len(REASONS) + 1)
 LATE_DAYS = 7
 LATE_RATE, DUPLICATE_RATE, BROKEN_RATE = 0.02, 0.01, 0.001
 """Shares of the good rows that arrive 1 to 7 days late, are delivered again, and have a broken copy (per reason)."""
@@ -31,6 +30,8 @@ _DELAY_BOUNDS_DAYS = cumulative([40, 22, 13, 9, 7, 5, 4])
 _FUTURE_US = 72 * 365 * r.DAY
 _CORRUPTIBLE = (r.PAGE, r.PRODUCT, r.ADD)
 _VARIANTS = 6
+_SLOTS, _UNUSED_SLOT = 8, 7
+"""Broken rows have a slot for each reason, and one of a reason that there is no more, so that the others stay."""
 _REDELIVERIES = np.array([0] + [1] * 5 + [2] * 4, np.int64)
 
 
@@ -65,11 +66,13 @@ def duplicates(dice: Dice, rows: Rows, end_us: int) -> Rows:
 def broken(dice: Dice, rows: Rows, first_number: int, *, at_least_one: bool) -> Rows:
     """Return broken rows: for each reason, `BROKEN_RATE` of the good rows."""
     able = np.flatnonzero(np.isin(rows["type"], _CORRUPTIBLE))
-    key = first_number * len(REASONS) + np.arange(len(REASONS), dtype=np.int64)
+    key = first_number * _SLOTS + np.arange(_SLOTS, dtype=np.int64)
     sizes = (len(rows) * BROKEN_RATE + dice.unit("broken count", key)).astype(np.int64)
     sizes = np.maximum(sizes, int(at_least_one)) if len(able) else np.zeros_like(sizes)
-    flaw = np.repeat(np.arange(1, len(REASONS) + 1, dtype=np.int64), sizes)
-    number = first_number + np.arange(len(flaw), dtype=np.int64)
+    slot = np.repeat(np.arange(1, _SLOTS + 1, dtype=np.int64), sizes)
+    number = first_number + np.arange(len(slot), dtype=np.int64)
+    is_used = slot != _UNUSED_SLOT
+    flaw, number = (slot - (slot > _UNUSED_SLOT))[is_used], number[is_used]
     if not len(flaw):
         return r.joined([])
     twins = rows[able[dice.below(len(able), "broken which", number)]]
@@ -85,9 +88,6 @@ def break_rows(dice: Dice, twins: Rows, flaw: Ints, number: Ints) -> Rows:
     twins["at"] += np.where(flaw == FUTURE, _FUTURE_US, 0)
     twins["at"] -= np.where(flaw == TOO_LATE, (LATE_DAYS + 1 + dice.below(12, "how late", number)) * r.DAY, 0)
     twins["cents"] = np.where(_is_negative(dice, flaw, number), -1 - dice.below(20_000, "debt", number), twins["cents"])
-    no_product = flaw == NO_PRODUCT
-    twins["type"] = np.where(no_product & (twins["type"] == r.PAGE), r.PRODUCT, twins["type"])
-    twins["product"] = np.where(no_product, r.NOTHING, twins["product"])
     return twins
 
 

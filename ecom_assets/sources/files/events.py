@@ -203,7 +203,7 @@ class FileEvents:
         if not fetched(self.con, self._duplicates.select("event_id").limit(1)):
             return copies
         ordinary = copies.anti_join(clean.received_ids(self._duplicates), ["event_date", "event_id"])
-        first = clean.first_of_copies(self._repeated, self._duplicates, self.rule)
+        first = clean.first_of_copies(self._repeated, self._duplicates)
         return union_all(ordinary, first.select(*copies.columns))
 
     def _with_visitors(self, events: ir.Table, columns: Sequence[str]) -> ir.Table:
@@ -292,7 +292,7 @@ class FileEvents:
         marked = f"*, {f'hash(event_id) IN {repeated()}' if checked.has_repeated else 'false'} AS is_repeated"
         copies = self._clean_rows(SPECIAL, select(marked, f"{received} AS t0", " OR ".join(conditions)))
         duplicates = clean.repeated_ids(copies, self.rule)
-        unique = clean.unique_copies(copies, duplicates, self.rule)
+        unique = clean.unique_copies(copies, duplicates)
         events = self._with_visitors(clean.as_clean_events(unique), [*CleanEvents.columns])
         is_special = events.user_id.isnull()
         if checked.has_repeated:

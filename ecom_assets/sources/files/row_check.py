@@ -149,7 +149,7 @@ class KeptCheck:
 def _source_digest() -> str:
     """Return what any edit of the rules of cleaning and their bounds changes, so that no check by others is taken."""
     modules = (clean, contracts, days, footers, placeholders, values)
-    files = (__file__, *(module.__file__ for module in modules))
+    files = (__file__, *(str(module.__file__) for module in modules))
     sources = (Path(file).read_bytes() for file in files)
     return blake2b(b"".join(sources), digest_size=8).hexdigest()
 
