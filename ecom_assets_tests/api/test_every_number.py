@@ -161,6 +161,8 @@ CASES["trend by the hour"] = TREND
 """The path of each answer that is compared."""
 NO_FIELDS: dict[str, set[str]] = {
     "/analytics/conversion": {"funnel", "channel"},
+    "/analytics/customers/segments": {"time_range"},
+    "/analytics/inventory/alerts": {"time_range"},
     "/analytics/products/top": {"conversion"},
     "/analytics/products/{product_id}": {"conversion"},
 }

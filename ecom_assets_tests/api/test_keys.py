@@ -104,7 +104,7 @@ def test_the_command_makes_lists_and_revokes_keys(home: Path) -> None:
     made = ecom("api-key", "create", "--name", "app", "--scope", "read", "--scope", "collect", "--json", home=home).json
     assert made["scopes"] == ["read", "collect"]
     shown = ecom("api-key", "list", "--json", home=home)
-    names = ("key_id", "name", "scopes", "origins", "created_at", "revoked_at")
+    names = ("key_id", "name", "scopes", "origins", "event_types", "created_at", "revoked_at")
     assert shown.json == [{name: made[name] for name in names}]
     assert made["key"] not in shown.out
     assert ecom("api-key", "revoke", made["key_id"], "--json", home=home).json["revoked_at"] is not None

@@ -79,5 +79,8 @@ def test_one_key_has_only_some_streams_open_and_others_have_theirs(tmp_path: Pat
 def test_without_keys_the_streams_of_an_address_are_counted(tmp_path: Path) -> None:
     (tmp_path / "landing").mkdir()
     settings = Settings(home=tmp_path / "home", events=str(tmp_path / "landing"), api_streams_per_caller=1)
-    with serving(settings, build_app(settings)) as client, httpx.stream("GET", f"{client.address}{STREAM}") as stream:
+    with (
+        serving(settings, build_app(settings)) as client,
+        httpx.stream("GET", f"{client.address}{STREAM}", timeout=60) as stream,
+    ):
         assert (stream.status_code, client.get(STREAM).status_code) == (200, 429)

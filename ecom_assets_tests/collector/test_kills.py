@@ -155,8 +155,9 @@ def _limit_files(running: CollectProcess, size: int) -> None:
 
 def test_what_cannot_be_landed_stays_and_is_landed_by_the_next_process(tmp_path: Path) -> None:
     settings = collect_settings(tmp_path)
-    Path(settings.events).write_text("not a folder", encoding="utf-8")
     with collecting(settings) as client:
+        Path(settings.events).rmdir()
+        Path(settings.events).write_text("not a folder", encoding="utf-8")
         assert client.post(_event("1")).status_code == 200
         time.sleep(0.3)
         health = client.get("/health")

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any, Final
 
 import dagster as dg
-from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
-from dagster._core.remote_origin import (
+
+from ecom_assets.automation.instance import (
+    SINGLETON_REPOSITORY_NAME,
     RegisteredCodeLocationOrigin,
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
