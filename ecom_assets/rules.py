@@ -66,6 +66,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "reconciliation_rule": ReconciliationRule(),
         "journey_rule": JourneyRule(),
         "inventory_rule": InventoryRule(),
+        "empty_days": settings.empty_days,
         "channel_rule": channel_rule(settings),
         "attribution_rule": AttributionRule(lookback_s=settings.attribution_lookback_days * 86_400),
         "order_gate": OrderGate(settings.order_customers_over, partial(checked_days, settings)),

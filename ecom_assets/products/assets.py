@@ -5,16 +5,20 @@ from typing import Protocol
 import ibis.expr.types as ir
 
 from ecom_assets.orders import orders
-from ecom_assets.orders.contracts import ChangedOrderDays
+from ecom_assets.orders.contracts import ChangedOrderDays, HeldOrderDays
+from ecom_assets.orders.orders import OrderRule
 from ecom_assets.products import performance, stock
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.products.stock import InventoryRule
 from ecom_assets.sales.assets import EVERY_SALE
 from ecom_assets.sales.contracts import Sales
+from ecom_assets.sales.source_days import KNOWN_FROM, EmptyDayMeaning, days_of_sales, days_with_rows
 from ecom_assets.sessions.contracts import SessionEvents
-from ecom_assets.tables.asset import Reads, invalidation, table_asset
+from ecom_assets.tables.asset import Reads, asset_key, invalidation, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.received import SliceOutput
+from ecom_assets.warehouse.engine import Engine
 
 
 @invalidation(
@@ -53,9 +57,27 @@ def raw_stock(stock_source: StockSource, days: Days) -> SliceOutput:
     return stock_source.received(days).require_rows("stock")
 
 
-inventory_alerts = table_asset(
-    InventoryAlerts, raw=Reads(RawStock, whole=True), products=Reads(ProductPerformance, whole=True)
-)(stock.inventory_alerts)
+@table_asset(
+    InventoryAlerts,
+    deps=tuple(map(asset_key, (*KNOWN_FROM, HeldOrderDays))),
+    raw=Reads(RawStock, whole=True),
+    products=Reads(ProductPerformance, whole=True),
+)
+def inventory_alerts(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    raw: ir.Table,
+    products: ir.Table,
+    inventory_rule: InventoryRule,
+    order_rule: OrderRule,
+    empty_days: EmptyDayMeaning,
+    warehouse: Engine,
+) -> ir.Table:
+    """Find the products whose newest stock needs attention, by sales of the days of which sales are known."""
+    dates = days_of_sales(warehouse, order_rule, empty_days)
+    as_of_date = max(days_with_rows(warehouse, RawStock, "received_date"), default=None)
+    days = stock.SalesDays.from_dates(dates, as_of_date, inventory_rule)
+    return stock.inventory_alerts(raw, products, days, inventory_rule)
+
+
 STOCK_ASSETS = (raw_stock, inventory_alerts)
 """The assets that need a catalogue with stock."""
 PRODUCT_ASSETS = (product_performance, *STOCK_ASSETS)

@@ -67,11 +67,11 @@ class InventoryAlerts(Table):
         label="Order at",
     )
     lead_time_days = Column("int64", "Days from an order to its arrival", "days", nullable=True, at_least=0, example=7)
-    sold_item_count = count("Items shipped in the days that count, 28 where there are as many", unit="items")
-    sales_days_count = count("How many days these are", unit="days", example=28)
+    sold_item_count = count("Items shipped in the last 28 days", unit="items")
+    sales_days_count = count("Of how many of these days it is known what was sold", unit="days", example=28)
     daily_sold_items = Column(
         "float64",
-        "How many were sold a day, on average of the days that count",
+        "How many were sold a day, on average of the days of which sales are known",
         "items per day",
         nullable=True,
         at_least=0,

@@ -99,7 +99,8 @@ STOCK: Final[Mapping[str, Derivation]] = {
     **{name: Sum(RawStock, _stock_line, name) for name in ("stock_count", "reorder_point_count", "lead_time_days")},
     "sold_item_count": SOLD,
     "sales_days_count": Computed(
-        "the days up to as_of_date, as many as the rule of inventory alerts has, or as there are days with sales data",
+        "those of the last days up to as_of_date, as many as the rule of inventory alerts has, of which it is known "
+        "what was sold",
         ("as_of_date",),
     ),
     "daily_sold_items": ratio("sold_item_count", "sales_days_count"),

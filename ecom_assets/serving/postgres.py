@@ -16,11 +16,12 @@ from ecom_assets.json_text import json_text
 from ecom_assets.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.retrying import reconnecting
+from ecom_assets.sales.source_days import EmptyDayMeaning
 from ecom_assets.serving.contracts import Publication, PublishedSlices
 from ecom_assets.serving.fingerprints import Fingerprint, State, data_version, differing, fingerprints, noted, notes_of
 from ecom_assets.serving.history import Runs
 from ecom_assets.serving.places import newest_publication
-from ecom_assets.serving.reading import EmptyDayMeaning, source_days
+from ecom_assets.serving.reading import source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import batches_of, conform, schema_of
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine

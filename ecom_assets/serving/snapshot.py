@@ -27,6 +27,7 @@ from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.json_text import json_text
 from ecom_assets.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
+from ecom_assets.sales.source_days import EmptyDayMeaning
 from ecom_assets.serving.contracts import PublishedSlices
 from ecom_assets.serving.fingerprints import (
     WHOLE,
@@ -39,7 +40,7 @@ from ecom_assets.serving.fingerprints import (
     noted,
     notes_of,
 )
-from ecom_assets.serving.reading import EmptyDayMeaning, SourceDays, source_days
+from ecom_assets.serving.reading import SourceDays, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import conform, schema_of

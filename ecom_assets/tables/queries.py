@@ -65,6 +65,13 @@ class KnownDays:
         missing = tuple(day for day in self.missing if day not in held)
         return replace(self, held=tuple(sorted(held)), unknown=unknown, missing=missing)
 
+    @property
+    def dates(self) -> set[date]:
+        """Return every day of which anything is known: without missing days, and held days without any row."""
+        if self.first is None or self.last is None:
+            return set()
+        return set(Days.between(self.first, self.last + ONE_DAY).dates) - self.unknown - set(self.missing)
+
     def within(self, start: date, end: date) -> "KnownDays":
         """Return the known days within a range."""
         held, missing = (tuple(day for day in days if start <= day <= end) for days in (self.held, self.missing))

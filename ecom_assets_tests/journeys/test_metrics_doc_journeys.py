@@ -14,11 +14,11 @@ from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, Journe
 from ecom_assets.journeys.journeys import JourneyRule
 from ecom_assets.products.contracts import ALERTS, ProductPerformance, RawStock
 from ecom_assets.products.performance import product_performance
-from ecom_assets.products.stock import InventoryRule, inventory_alerts
+from ecom_assets.products.stock import InventoryRule, SalesDays, inventory_alerts
 from ecom_assets.sales.contracts import Sales
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.sources.stock import stock_rows
-from ecom_assets.tables.days import Days
+from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table, order_line
 from ecom_assets_tests.command import HEADER, ecom
@@ -148,7 +148,10 @@ def test_alerts_are_those_of_the_page() -> None:
     ]
     answer = stock_rows(stock, date(2026, 6, 30), "test").to_pyarrow()
     con = with_tables(products=as_table(rows, ProductPerformance), stock=answer)
-    actual = inventory_alerts(con.table("stock"), con.table("products"), InventoryRule()).order_by("product_id")
+    rule, as_of = InventoryRule(), date(2026, 6, 30)
+    sales = Days.between(min(row["event_date"] for row in rows), as_of + ONE_DAY)
+    days = SalesDays.from_dates(sales.dates, as_of, rule)
+    actual = inventory_alerts(con.table("stock"), con.table("products"), days, rule).order_by("product_id")
     like = without(expected, "why")
     assert as_shown(con.to_pyarrow(actual).to_pylist(), like) == like
     [glove] = [row for row in answer.to_pylist() if row["product_id"] == "glove"]

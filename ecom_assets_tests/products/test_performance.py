@@ -10,6 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.definitions import event_assets
@@ -18,7 +20,7 @@ from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.products import stock as inventory
 from ecom_assets.products.assets import inventory_alerts, product_performance
 from ecom_assets.products.contracts import ProductPerformance, RawStock
-from ecom_assets.products.stock import InventoryRule
+from ecom_assets.products.stock import InventoryRule, SalesDays
 from ecom_assets.sales.assets import SALES_ASSETS
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.stock import stock_rows
@@ -274,16 +276,19 @@ def warehouse() -> Backend:
 
 
 @cache
-def alerts_sql() -> str:
-    """Compile once."""
-    con = warehouse()
-    return str(con.compile(inventory.inventory_alerts(con.table("stock"), con.table("products"), InventoryRule())))
+def alerts_sql(days: SalesDays) -> str:
+    """Compile once per days of sales."""
+    con, rule = warehouse(), InventoryRule()
+    return str(con.compile(inventory.inventory_alerts(con.table("stock"), con.table("products"), days, rule)))
 
 
 def alerts(
-    sold: Mapping[str, Mapping[int, int]], *lines: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]] = ()
+    sold: Mapping[str, Mapping[int, int]],
+    *lines: Mapping[str, Any],
+    earlier: Sequence[Mapping[str, Any]] = (),
+    unknown: Iterable[int] = (),
 ) -> dict[str, tuple[Any, ...]]:
-    """Return alerts where items were sold so many days before the stock's day."""
+    """Return alerts where items were sold so many days before the stock's day, but of unknown days."""
     answer = [
         {"event_date": LAST - ago * ONE_DAY, "product_id": product, "sold_item_count": count}
         for product, counts in sold.items()
@@ -296,7 +301,10 @@ def alerts(
     con = warehouse().con
     con.register("products", as_table(answer, ProductPerformance))
     con.register("stock", pa.concat_tables(stock))
-    actual = con.sql(alerts_sql()).to_arrow_table().to_pylist()
+    first = max((ago for counts in sold.values() for ago in counts), default=-1)
+    known = [LAST - ago * ONE_DAY for ago in range(first + 1) if ago not in set(unknown)]
+    days = SalesDays.from_dates(known, LAST, InventoryRule())
+    actual = con.sql(alerts_sql(days)).to_arrow_table().to_pylist()
     return {row["product_id"]: (row["alert"], row["days_of_cover"]) for row in actual}
 
 
@@ -337,6 +345,36 @@ def test_what_was_not_sold_in_90_days_is_dead() -> None:
 @pytest.mark.parametrize(("first", "dead"), [(88, False), (89, True)])
 def test_nothing_is_dead_while_sales_reach_back_less_than_90_days(first: int, *, dead: bool) -> None:
     assert bool(alerts({"other": {first: 1}}, {"product_id": "never", "stock": 1})) is dead
+
+
+def test_days_of_which_no_sales_are_known_are_not_in_the_mean() -> None:
+    # 1,028 items in 28 days are 36.71 a day, and in the 24 that are known 42.83: 100 last 2.33 days.
+    line = {"product_id": "a", "stock": 100, "lead_time_days": 3}
+    sold = {"a": {27: 514, 0: 514}}
+    assert alerts(sold, line)["a"] == ("low", pytest.approx(100 / (1028 / 28)))
+    assert alerts(sold, line, unknown=(3, 4, 5, 6))["a"] == ("low", pytest.approx(100 / (1028 / 24)))
+
+
+def test_a_product_is_dead_after_90_known_days_without_a_sale() -> None:
+    # Of the 90 days since "90" was sold, one is unknown: it may have been sold then.
+    sold = {"90": {90: 1}, "91": {91: 1}, **LONG_AGO}
+    lines = [{"product_id": name, "stock": 1} for name in sold]
+    assert set(alerts(sold, *lines)) == {"90", "91", "ancient"}
+    assert set(alerts(sold, *lines, unknown=(40,))) == {"91", "ancient"}
+    assert set(alerts(sold, *lines, unknown=(95,))) == {"90", "91", "ancient"}
+
+
+@given(
+    known=st.sets(st.integers(-5, 150), max_size=150),
+    last_sold=st.integers(0, 150) | st.none(),
+)
+def test_days_of_sales_are_those_of_a_plain_count(known: set[int], last_sold: int | None) -> None:
+    """The numbers are days before the stock's day; those below zero come after it."""
+    days = SalesDays.from_dates((LAST - ago * ONE_DAY for ago in known), LAST, InventoryRule())
+    assert days.sales_days_count == sum(0 <= ago < 28 for ago in known)
+    since = {ago for ago in known if ago >= 0 and (last_sold is None or ago < last_sold)}
+    is_dead = days.dead_from is not None and (last_sold is None or LAST - last_sold * ONE_DAY <= days.dead_from)
+    assert is_dead == (len(since) >= 90)
 
 
 def test_where_sales_reach_back_ten_days_the_mean_is_of_ten() -> None:
