@@ -147,6 +147,12 @@ class DaysOfRun:
             )
         if last < self.settings.first_day:
             raise self._too_early(first)
+        asked_first = self.requested_days.first
+        if asked_first and asked_first.year < covered.first.year:
+            self.say(
+                f"--from {asked_first} is in another year than the data, which begin on {covered.first}: nothing is "
+                "known of the days before."
+            )
         if first < self.settings.first_day:
             first = self._first_from(opened, self.settings.first_day)
         return first, last

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ecom_assets.automation.alerts import held_line
+from ecom_assets.cli.summary.unknown import unknown_lines
 from ecom_assets.customers.measures import ValueMeasures
 from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.funnels.text import funnel_chart
@@ -39,6 +40,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
     lines += [f"  {check['sentence']}" for check in summary["checks"]["warned"] if check["name"] in LOSSES]
     lines += [f"  {line}" for line in provisional_lines(summary["provisional_from"])]
+    lines += unknown_lines(summary["unknown"])
     lines += _missing_day_lines(summary["missing_days"])
     if summary["activity_types"]:
         lines.append(
@@ -47,6 +49,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         )
     if summary["sessions"] is not None:
         lines += _behaviour_lines(summary)
+    if summary["cohorts"] is not None:
         lines += _retention_lines(summary["cohorts"], summary["carts"])
     if summary["sales"] is not None:
         lines += _sales_lines(summary)
@@ -137,6 +140,9 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines of sales."""
     sales, week = summary["sales"], summary["retention"]
     without = [*_held_lines(sales["held_order_days"]), *_waiting_lines(sales["waiting_lines"])]
+    title = "Sales" if sales["source"] == "orders" else "Sales, from purchase events"
+    if sales["orders"] is None:
+        return ["", f"{title}: not known of these days", *without, *_week_lines(week)]
     if not sales["orders"] and week is None:
         return ["", "No sales on these days", *without]
     amounts = [
@@ -145,20 +151,24 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
     lines = [
         "",
-        "Sales" if sales["source"] == "orders" else "Sales, from purchase events",
+        title,
         f"  {sales['orders']:,} orders of {sales['customers']:,} customers, {sales['items_sold']:,} items sold",
         f"  {_named(SalesMeasures.revenue_amount, _shown(sales['revenue_amount']))}: {', '.join(amounts)}",
         *without,
     ]
-    if week is not None:
-        lines += ["", f"Customers in the week from {week['week_start_date']}"]
-        lines += [
-            f"  {kind:10} {week[kind]['customers']:>8,} with {week[kind]['orders']:>8,} orders "
-            f"{_shown(week[kind]['amount']):>16}"
-            for kind in KINDS
-        ]
-        lines += _category_lines(week)
-    return lines
+    return lines + _week_lines(week)
+
+
+def _week_lines(week: Mapping[str, Any] | None) -> list[str]:
+    if week is None:
+        return []
+    lines = ["", f"Customers in the week from {week['week_start_date']}"]
+    lines += [
+        f"  {kind:10} {week[kind]['customers']:>8,} with {week[kind]['orders']:>8,} orders "
+        f"{_shown(week[kind]['amount']):>16}"
+        for kind in KINDS
+    ]
+    return lines + _category_lines(week)
 
 
 def _category_lines(week: Mapping[str, Any]) -> list[str]:

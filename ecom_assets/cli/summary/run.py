@@ -12,6 +12,7 @@ import typer
 from ecom_assets.attribution.queries import Unit, channels_by_model
 from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.summary.lines import summary_lines
+from ecom_assets.cli.summary.unknown import NOT_COMPUTED, unknown_sources
 from ecom_assets.clock import now_utc
 from ecom_assets.customers.contracts import CustomerSegments
 from ecom_assets.customers.queries import customer_records, expected_value, segment_totals
@@ -86,6 +87,11 @@ COUNTED_FROM: Final[Mapping[str, tuple[str, ...]]] = {
     "stock": ("inventory",),
 }  # fmt: skip
 """The parts of the summary that are null if a source is missing."""
+OF_EVENTS: Final = ("sessions", "funnel", "funnels", "journeys", "search")
+"""The parts of the summary that are counted from events of its period only."""
+REFUSED: Final = ("quarantined", "duplicates")
+LINES: Final = (*REFUSED, "held_days", "held_order_days", "waiting_lines")
+"""What the summary says of order lines that do not count."""
 REASONS: Final = {
     "events": "no events; set ECOM_EVENTS",
     "orders": "no order lines; set ECOM_ORDERS or ECOM_ORDER_API_URL",
@@ -149,7 +155,25 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "dagster_home": str(settings.dagster_home),
     }
     nulls = dict.fromkeys(part for name in missing for part in COUNTED_FROM[name])
-    return {**summary, **nulls, "missing": missing}
+    unknown = unknown_sources(engine, known_period, missing)
+    return {**_without_unknown(summary, unknown, source), **nulls, "unknown": unknown, "missing": missing}
+
+
+def _without_unknown(
+    summary: dict[str, Any], unknown: Mapping[str, Mapping[str, Any]], source: SalesSource | None
+) -> dict[str, Any]:
+    """Return the summary with null for what is counted from sources of which nothing is known in its period."""
+    nulls = dict.fromkeys(OF_EVENTS if "events" in unknown else ())
+    if unknown.get("events", {}).get("reason") == NOT_COMPUTED:
+        nulls |= dict.fromkeys(REFUSED)
+    if {"events", "orders"} <= unknown.keys():
+        nulls["reconciliation"] = None
+    sales = summary["sales"]
+    if sales and (ORDERS if source == ORDERS else "events") in unknown:
+        sales |= dict.fromkeys(name for name in sales if name not in LINES and name != "source")
+        if unknown.get(ORDERS, {}).get("reason") == NOT_COMPUTED:
+            sales |= dict.fromkeys(REFUSED)
+    return {**summary, **nulls}
 
 
 def _missing(engine: Engine, settings: Settings) -> dict[str, str]:
@@ -196,8 +220,7 @@ def _sales(reading: Reading, period: Period, source: SalesSource) -> dict[str, A
     """
     sold = sales_totals(reading, period, source)
     amounts = [name for name, measure in summable(SalesMeasures).items() if measure.shown_as == "money"]
-    names = ("quarantined", "duplicates", "held_days", "held_order_days", "waiting_lines")
-    lines: dict[str, Any] = dict.fromkeys(names)
+    lines: dict[str, Any] = dict.fromkeys(LINES)
     if source == ORDERS:
         lines = {
             **rejected_orders(reading, period),

@@ -1,0 +1,67 @@
+"""What `ecom run` says of days of which nothing is known, and of tables that a run did not compute.
+
+A shop has one visit with a purchase of 10.00, and an order of 20.00, on each day from 1 to 4 March 2026.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from ecom_assets_tests.command import HEADER, ecom
+from ecom_assets_tests.warehouse.engines.shop_input import ORDER_HEADER
+
+DAYS = [f"2026-03-0{day}" for day in range(1, 5)]
+TABLES = (
+    '+key:"mart/engagement_daily" or +key:"mart/revenue_daily" or +key:"mart/purchase_revenue_daily" '
+    'or +key:"mart/conversion_funnel"'
+)
+EMPTY = ("--from", "2026-05-01", "--to", "2026-05-02")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shop")
+    visits = [f"v{day},ann,purchase,{day}T10:00:00Z,i1,hats,s,https://s.example/,,10.00" for day in DAYS]
+    lines = [f"{n},l{n},{day}T12:00:00Z,1,Ulm,ann,A,B,i1,Hat,1,20,shipped" for n, day in enumerate(DAYS)]
+    (folder / "events.csv").write_text("\n".join((HEADER, *visits, "")))
+    (folder / "orders.csv").write_text("\n".join((ORDER_HEADER, *lines, "")))
+    return folder
+
+
+def given(shop: Path) -> tuple[str | Path, ...]:
+    return ("run", "--events", shop / "events.csv", "--orders", shop / "orders.csv")
+
+
+def test_days_without_data_are_not_known(shop: Path) -> None:
+    home = shop / "home"
+    first = ecom(*given(shop), "--select", TABLES, "--json", home=home)
+    assert (first.json["sessions"]["events"], first.json["sales"]["revenue_amount"]) == (4, "80.00")
+    assert first.json["unknown"] == {}
+    summary = ecom(*given(shop), *EMPTY, "--select", TABLES, "--json", home=home).json
+    days = {"reason": "not_known", "known_from": DAYS[0], "known_to": DAYS[-1]}
+    assert summary["unknown"] == {"events": days, "orders": days}
+    assert [summary[part] for part in ("sessions", "funnels", "search", "reconciliation")] == [None] * 4
+    assert {summary["sales"][name] for name in ("orders", "customers", "revenue_amount")} == {None}
+    shown = ecom(*given(shop), *EMPTY, "--select", TABLES, home=home)
+    assert "Events: not known. No events were received of these days; there are some from 2026-03-01" in shown.out
+    assert "Sales: not known of these days" in shown.out
+    assert "0 clean events" not in shown.out
+    assert "0 orders" not in shown.out
+
+
+def test_tables_that_a_run_does_not_compute_are_said(shop: Path) -> None:
+    result = ecom(*given(shop), "--select", "raw/events", home=shop / "raw")
+    assert "Events: not computed. raw.events has rows of these days" in result.out
+    assert "clean events" not in result.out
+    assert "Quarantined rows" not in result.out
+    # The orders were not loaded, so that nothing is known of them.
+    assert "Orders: not known." in result.out
+
+
+def test_a_first_day_in_another_year_than_the_data_is_said(shop: Path) -> None:
+    arguments = (*given(shop), "--from", "2025-12-31", "--select", "raw/events")
+    said = "--from 2025-12-31 is in another year than the data, which begin on 2026-03-01"
+    result = ecom(*arguments, home=shop / "year")
+    assert said in result.out + result.err
+    quiet = ecom(*given(shop), "--from", "2026-02-27", "--select", "raw/events", home=shop / "year")
+    assert "another year" not in quiet.out + quiet.err
