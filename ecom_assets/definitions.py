@@ -42,6 +42,7 @@ from ecom_assets.events.checks import (
     no_event_type_is_new,
     purchases_have_amounts,
     rows_of_an_id_agree,
+    standard_types_are_spelled_so,
 )
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.assets import FUNNEL_ASSETS
@@ -379,6 +380,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         accounting_check(settings.late_days),
         no_event_type_is_new,
         rows_of_an_id_agree,
+        standard_types_are_spelled_so,
         *identity_checks(rules(settings)["identity_rule"]),
         # With orders, revenue is that of the orders.
         *(() if has_orders(settings) else (purchases_have_amounts,)),

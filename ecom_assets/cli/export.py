@@ -1,6 +1,7 @@
 """`ecom export`: deliver by a Dagster run of the exports, or write the payloads to files."""
 
 import re
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.summary.lines import delivery_lines
 from ecom_assets.cli.summary.run import delivery_totals
 from ecom_assets.delivery.assets import ACCEPTED, DELIVERY_TABLES, key_of
+from ecom_assets.delivery.contracts import DEAD, DeadLetters
 from ecom_assets.delivery.pending import DryDestination, due_at
 from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS, set_tools
 from ecom_assets.errors import UsageError, did_you_mean
@@ -171,11 +173,45 @@ def export(
         return
     outcome = _delivered(settings, request, days, quiet=as_json)
     totals = delivery_totals(outcome)
-    shown = {"run_id": outcome.run_id, "success": outcome.is_well, "failures": outcome.failures, **totals}
+    refused = refusals(settings, totals["deliveries"])
+    failures = [*outcome.failures, *refused]
+    shown = {"run_id": outcome.run_id, "success": outcome.is_well and not refused, "failures": failures, **totals}
     typer.echo(json_text(shown, default=str) if as_json else "\n".join(delivery_lines(totals)))
     _complain(outcome, totals)
-    if not outcome.is_well or sum(delivery["pending"] for delivery in totals["deliveries"].values()):
+    for sentence in refused:
+        typer.echo(f"ecom: {sentence}", err=True)
+    if not outcome.is_well or refused or sum(delivery["pending"] for delivery in totals["deliveries"].values()):
         raise typer.Exit(1)
+
+
+def refusals(settings: Settings, deliveries: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each destination that has nothing, as every due record was refused: how many, and why."""
+    nothing_went = [name for name, delivery in deliveries.items() if delivery["due"] and not _went(delivery)]
+    if not nothing_went:
+        return []
+    with closing(new_engine(settings).open()) as engine:
+        dead = engine.table(DeadLetters)
+        dead = dead.filter(dead.destination.isin(nothing_went))
+        counts = dead.group_by("destination", "reason", "words").agg(n=dead.count())
+        rows = engine.rows_of(counts.order_by(counts.n.desc(), "destination", "reason"))
+    return [
+        f"{name}: nothing was sent, as all {deliveries[name]['due']:,} records were refused{_why(name, rows)}"
+        for name in nothing_went
+    ]
+
+
+def _went(delivery: Mapping[str, Any]) -> bool:
+    """Return whether any due record has an outcome but that it cannot go, or that the tool refused it."""
+    return any(count and outcome not in DEAD for outcome, count in delivery["outcomes"].items())
+
+
+def _why(name: str, rows: list[dict[str, Any]]) -> str:
+    of_destination = [row for row in rows if row["destination"] == name]
+    if not of_destination:
+        return "; see export.dead_letters."
+    first, *more = of_destination
+    also = f" ({len(more):,} other reasons are in export.dead_letters)" if more else ""
+    return f", most ({first['n']:,}) as {first['reason']}: {first['words'] or 'the tool gave no reason.'}{also}"
 
 
 def split_days(to: list[str]) -> tuple[tuple[str, ...], str | None]:

@@ -3,6 +3,7 @@
 Each term is counted in the table that holds it, so that no table vouches for itself.
 """
 
+import re
 from functools import partial
 from typing import Final
 
@@ -49,6 +50,35 @@ def no_event_type_is_new(days: Days | None, clean: ir.Table) -> BrokenRows:
         return BrokenRows(types.filter(NO), types)
     own = types.filter(types.event_type.notin((*EVENT_TYPES, *IDENTITY_TYPES)))
     return BrokenRows(own.anti_join(earlier.select("event_type").distinct(), "event_type"), types)
+
+
+def standard_type(event_type: str) -> str | None:
+    """Return the standard type that an event type differs from by case, blanks and hyphens only; None without one."""
+    spelled = re.sub(r"[\s\-]+", "_", event_type.strip().lower())
+    return spelled if spelled in EVENT_TYPES and spelled != event_type else None
+
+
+@check(CleanEvents, reads=(CleanEvents,), warns=True)
+def standard_types_are_spelled_so(days: Days | None, clean: ir.Table) -> CheckResult:
+    """No event type differs from a standard one by its case, blanks or hyphens only, such as `Purchase`."""
+    events = of_days(clean, "event_date", days)
+    events = events.filter(events.event_type.notin(EVENT_TYPES))
+    types = events.group_by("event_type").agg(event_count=events.count())
+    rows = rows_of(types.order_by(types.event_count.desc(), "event_type"))
+    spelled = {row["event_type"]: standard for row in rows if (standard := standard_type(row["event_type"]))}
+    found = [row for row in rows if row["event_type"] in spelled]
+    if not found:
+        return CheckResult(0, len(rows))
+    named = ", ".join(
+        f"{row['event_type']} ({row['event_count']:,} events; did you mean {spelled[row['event_type']]}?)"
+        for row in found[:EXAMPLES]
+    )
+    mapping = ", ".join(f"{row['event_type']}: {spelled[row['event_type']]}" for row in found[:EXAMPLES])
+    sentence = (
+        f"Event types are the shop's own, and count in no funnel, cart or sale of the standard types: {named}. If they "
+        f"are these, say event_types: {{{mapping}}} in the mapping of the events (--events-mapping), and run again."
+    )
+    return CheckResult(len(found), len(rows), found[:EXAMPLES], metadata={"sentence": sentence})
 
 
 @check(CleanEvents, reads=(CleanEvents,), warns=True)

@@ -23,7 +23,8 @@ from ecom_assets.orders.orders import classified_activities, classified_research
 from ecom_assets.orders.versions import linked, with_record
 from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, BrokenRows, CheckResult, TableCheck, check, of_days
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import Days
+from ecom_assets.tables.days import Days, listed_days
+from ecom_assets.tables.portable import rows_of
 
 ACCOUNTED = (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays, WaitingOrderDays)
 """The tables of `order_accounting`, in the order of its arguments."""
@@ -160,14 +161,36 @@ def _mostly_clean(
 
 def _is_there(days: Days | None, raw: ir.Table) -> CheckResult:
     result = int(of_days(raw, "received_date", days).count().to_pyarrow().as_py())
-    return CheckResult(int(result == 0), result, _missing(days) if not result else [], observed=result, limit=1)
+    if result:
+        return CheckResult(0, result, observed=result, limit=1)
+    sentence = (
+        f"No order line arrived{_on(days)}, so that nothing is built on orders; load the orders of these days, or run "
+        "other days (`--from`, `--to`)."
+    )
+    metadata: dict[str, object] = {"sentence": sentence}
+    return CheckResult(1, result, _missing(days), observed=result, limit=1, metadata=metadata)
 
 
 def _has_customers(over: int, days: Days | None, raw: ir.Table) -> CheckResult:
-    result = int(of_days(raw, "received_date", days).customer_id.nunique().to_pyarrow().as_py())
-    return CheckResult(
-        int(result <= over), result, _missing(days) if result <= over else [], observed=result, limit=over
+    lines = of_days(raw, "received_date", days)
+    counts = lines.agg(customer_count=lines.customer_id.nunique(), line_count=lines.count())
+    ((customers, line_count),) = (row.values() for row in rows_of(counts))
+    if customers > over:
+        return CheckResult(0, customers, observed=customers, limit=over)
+    remedy = "load a report of more customers, or set ECOM_ORDER_GATE=day, which holds back such days only"
+    if over:
+        remedy += f"; for a small shop, set ECOM_ORDER_CUSTOMERS_OVER lower than {customers:,}"
+    sentence = (
+        f"The {line_count:,} order lines{_on(days)} have {customers:,} customer{'' if customers == 1 else 's'}, and "
+        f"{over:,} or fewer are too few, so that nothing is built on orders; {remedy}."
     )
+    metadata: dict[str, object] = {"sentence": sentence}
+    return CheckResult(1, customers, _missing(days), observed=customers, limit=over, metadata=metadata)
+
+
+def _on(days: Days | None) -> str:
+    """Return the days of a run as a part of a sentence; nothing for all days."""
+    return f" on {listed_days(days)}" if days else ""
 
 
 def _missing(days: Days | None) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.command import UNTIL_DUE, ecom, small_shop
+from ecom_assets_tests.command import HEADER, UNTIL_DUE, ecom, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_export")
 
@@ -82,3 +82,20 @@ def test_a_shop_of_ones_own_is_never_delivered_to_stand_ins(tmp_path: Path) -> N
     assert (result.exit_code, result.sentence[:52]) == (2, "ECOM_HEAP_APP_ID is not set, so nothing can go to he")
     dry = ecom("export", "--to", "heap", "--dry-run", "--json", home=home)
     assert dry.json["dry_run"]["heap_events"]["would_send"] == 1
+
+
+def test_an_export_of_which_all_is_refused_says_why_and_ends_with_1(tmp_path: Path) -> None:
+    home, events = tmp_path / "home", tmp_path / "events.csv"
+    visits = [f"e{n},u{n},page_view,2026-01-0{n}T10:00:00Z,,,,,," for n in (1, 2)]
+    events.write_text("\n".join((HEADER, *visits, "")))
+    shop = {"ECOM_AMPLITUDE_API_KEY": "key"}
+    loaded = ecom("run", "--events", events, "--select", UNTIL_DUE, home=home, env=shop)
+    assert loaded.exit_code == 0, loaded.err
+    for _ in range(2):  # the second time the ledger knows them
+        result = ecom("export", "--to", "amplitude", home=home, env=shop)
+        assert result.exit_code == 1
+        sentence = "amplitude_events: nothing was sent, as all 2 records were refused, most (2) as short_id: "
+        assert sentence in result.err
+        assert "set ECOM_AMPLITUDE_MIN_ID_LENGTH" in result.err
+    shown = ecom("export", "--to", "amplitude", "--json", home=home, env=shop).json
+    assert (shown["success"], len(shown["failures"])) == (False, 1)

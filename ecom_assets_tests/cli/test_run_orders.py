@@ -243,6 +243,9 @@ def test_a_report_of_three_customers_holds_everything_back_and_four_do_not(home:
     [failed] = few.json["checks"]["failed"]
     assert (failed["table"], failed["name"]) == ("raw/user_order_log", "report_has_enough_customers")
     assert (failed["observed"], failed["limit"]) == (3, 3)
+    said = "The 3 order lines on 2026-01-02 have 3 customers, and 3 or fewer are too few"
+    assert said in few.err
+    assert "set ECOM_ORDER_CUSTOMERS_OVER lower than 3" in few.err
     assert rows_by_table(few)["raw.user_order_log"] == 3
     assert rows_by_table(few)["staging.user_order_log"] == 0
     enough = ecom(*arguments, orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), home=home, env=env)

@@ -4,9 +4,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ecom_assets.events.checks import no_event_type_is_new, purchases_have_amounts
-from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.events.checks import (
+    no_event_type_is_new,
+    purchases_have_amounts,
+    standard_type,
+    standard_types_are_spelled_so,
+)
+from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Step, journeys
 from ecom_assets_tests.platform import Platform
@@ -81,3 +88,26 @@ def test_purchases_without_any_amount_are_noticed(
     actual = purchases_have_amounts.evaluate(days, free_shop.table(CleanEvents))
     assert (actual.broken_count, actual.examples) == (len(expected), expected)
     assert purchases_have_amounts.warns
+
+
+def test_a_standard_type_in_other_letters_is_named_with_did_you_mean() -> None:
+    platform = Platform()
+    visit: list[Step] = [("09:00", "Purchase"), ("09:01", "Add To Cart"), ("09:02", "purchase"), ("09:03", "wish")]
+    platform.receive(journeys({"anna": [*visit, ("09:04", "Purchase")]}), SECOND)
+    platform.receive(journeys({"anna": [*visit, ("09:04", "Purchase")]}), Days((DAY_ONE,)))
+    platform.run(ALL_DAYS, only=("duplicate_events", "events"))
+    result = standard_types_are_spelled_so.evaluate(ALL_DAYS, platform.table(CleanEvents))
+    platform.close()
+    assert (result.broken_count, result.looked_at_count) == (2, 3)
+    sentence = str(result.metadata["sentence"])
+    assert "Purchase (2 events; did you mean purchase?)" in sentence
+    assert "event_types: {Purchase: purchase, Add To Cart: add_to_cart}" in sentence
+    assert standard_types_are_spelled_so.warns
+
+
+@given(st.sampled_from(EVENT_TYPES), st.data())
+def test_every_standard_type_is_known_in_any_case(event_type: str, data: st.DataObject) -> None:
+    upper = data.draw(st.lists(st.booleans(), min_size=len(event_type), max_size=len(event_type)))
+    spelled = "".join(c.upper() if is_upper else c for c, is_upper in zip(event_type, upper, strict=True))
+    spelled = spelled.replace("_", data.draw(st.sampled_from(("_", " ", "-"))))
+    assert standard_type(spelled) == (None if spelled == event_type else event_type)
