@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -53,8 +53,16 @@ class FileColumns:
     encoding: str | None = None
 
 
-def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, mapping: RecordMapping) -> FileColumns:
+def columns_of(
+    con: duckdb.DuckDBPyConnection, file: InputFile, mapping: RecordMapping, used: Collection[str] = ()
+) -> FileColumns:
     """Return the columns of a file, under the names that a mapping has for them.
+
+    Args:
+        con: The connection that reads files.
+        file: The file.
+        mapping: Its mapping.
+        used: The columns that the mapping reads, by which a header in capitals is recognized.
 
     Raises:
         SourceError: The content does not match the file extension, or has no usable columns.
@@ -79,10 +87,10 @@ def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, mapping: RecordM
     delimiter = "\t" if ".tsv" in Path(file.path).suffixes else mapping.delimiter
     if file.is_sheet:
         mapping = mapping.model_copy(update={"quote": '"'})
-    result = _csv(file, text_head, delimiter, mapping)
+    result = _csv(file, text_head, delimiter, mapping, used)
     header = delimiter.join(result.columns).encode(UTF_8, "surrogateescape")
     if encoding is None and (encoding := encoding_of_header(header, file.name)):
-        result = _csv(file, _text_head(file, head, encoding), delimiter, mapping)
+        result = _csv(file, _text_head(file, head, encoding), delimiter, mapping, used)
     return replace(result, encoding=encoding)
 
 
@@ -97,7 +105,7 @@ def _csv_reader(head: bytes, delimiter: str, *, has_quotes: bool) -> "Iterator[l
     return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE)
 
 
-def _csv(file: InputFile, head: bytes, delimiter: str, mapping: RecordMapping) -> FileColumns:
+def _csv(file: InputFile, head: bytes, delimiter: str, mapping: RecordMapping, used: Collection[str]) -> FileColumns:
     rows = _csv_reader(head, delimiter, has_quotes=bool(mapping.quote))
     try:
         names = list(mapping.header) or next((row for row in rows if row), [])
@@ -114,7 +122,7 @@ def _csv(file: InputFile, head: bytes, delimiter: str, mapping: RecordMapping) -
         raise SourceError(f"{file.name} has two columns called {twice!r}; rename one")
     if not all(name.strip() for name in names):
         raise SourceError(f"{file.name} has a column without a name in its header; name it")
-    names = _known_names(names, mapping)
+    names = _known_names(_from_capitals(names, used), mapping)
     first_rows = _csv_rows(rows, names, _FIRST_LINES)
     columns = {name: FileColumn("text", "text") for name in names}
     return FileColumns(columns, delimiter, first_rows)
@@ -136,6 +144,17 @@ def _known_names(names: Sequence[str], mapping: RecordMapping) -> list[str]:
     ours = {alias: name for name, aliases in mapping.aliases.items() for alias in aliases}
     # Where a file has the name itself, a column with an alias of it is another one.
     return [ours[name] if name in ours and ours[name] not in names else name for name in names]
+
+
+def _from_capitals(names: Sequence[str], used: Collection[str]) -> Sequence[str]:
+    """Return a header in capitals only, as Snowflake exports it, as a mapping has the names, else in small letters.
+
+    A header is left as it is if the mapping reads a column by its name in capitals, or `used` is empty.
+    """
+    if not used or any(name != name.upper() for name in names) or not set(used).isdisjoint(names):
+        return names
+    by_capitals = {column.upper(): column for column in sorted(used)}
+    return [by_capitals.get(name, name.lower()) for name in names]
 
 
 def _csv_rows(rows: Iterable[list[str]], names: Sequence[str], most: int) -> tuple[dict[str, str], ...]:

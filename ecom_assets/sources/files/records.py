@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -104,10 +105,11 @@ class RecordFiles:
         mapping = mapping.in_zone(timezone)
         used = columns_used(mapping)
         check_expressions(probe, mapping, used)
+        read = {*chain.from_iterable(used.values()), *mapping.group_by, *mapping.carry_down}
         layouts = []
         keeps_arrays = mapping.shape is not None
         for file in unpacked(find_files(paths), keeps_arrays=keeps_arrays, keys=mapping.table_keys):
-            result = columns_of(probe, file, mapping)
+            result = columns_of(probe, file, mapping, read)
             if sheet := sheet_of(file):
                 result = replace(result, rounded=frozenset(sheet.rounded_columns))
             check_fit(file, result, mapping, used)
