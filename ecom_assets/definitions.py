@@ -95,6 +95,7 @@ from ecom_assets.sources.presence import (
     order_kinds,
     stock_kinds,
 )
+from ecom_assets.sources.report_paths import are_activities
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.asset import AUTOMATED, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
 from ecom_assets.tables.check import TableCheck, check_steps, contract_check
@@ -202,6 +203,8 @@ def widened_by_identity(assets: Sequence[TableAsset]) -> list[TableAsset]:
 def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are computed from events: of days only that were loaded, not from late rows alone."""
     raw = replace(raw_events, deps=(EVENT_TABLE,)) if is_table(settings) else raw_events
+    if are_activities(settings.events):  # increments bring them with the orders
+        raw = replace(raw_events, deps=(raw_user_order_log.key,))
     behaviour = [*SESSION_ASSETS, *SEGMENT_ASSETS, *RETENTION_ASSETS, *JOURNEY_ASSETS]
     built_on = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *PURCHASE_ASSETS]
     late_days = settings.late_days

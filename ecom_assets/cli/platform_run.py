@@ -21,7 +21,7 @@ from ecom_assets.automation.instance.sqlite import patient_history
 from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.cli.options import NO_PERMISSIONS, OwnData, Permissions
 from ecom_assets.cli.progress import RunProgress
-from ecom_assets.cli.run_days import DaysOfRun, load_report, with_left_days
+from ecom_assets.cli.run_days import DaysOfRun, load_report, with_later_activities, with_left_days
 from ecom_assets.customers.assets import raw_customers
 from ecom_assets.definitions import build_definitions, lineage_of, without_source
 from ecom_assets.delivery.assets import deliver_also
@@ -235,6 +235,7 @@ class PlatformRun:
         if own.is_first_load:
             settings = load_report(settings, progress)
         days = DaysOfRun(settings, requested_days, progress.say, with_history=own.is_first_load)
+        settings = with_later_activities(settings)
         definitions = build_definitions(settings, progress=progress)
         chosen = _selected(definitions, select, without_source(settings))
         is_own = settings.has_own_data

@@ -15,15 +15,11 @@ from ecom_assets.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, pa
 from ecom_assets.sources.events import arrival_days, days_to_compute, event_paths, is_table, open_events
 from ecom_assets.sources.files.mapping import EVENT
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.first_partition import left_days, remember_left_days
-from ecom_assets.sources.order_reports.api import ACTIVITIES, fetch_history, report_path
-from ecom_assets.sources.order_reports.report_files import (
-    are_activities,
-    has_clickstream,
-    remove_activities,
-    with_activities,
-)
+from ecom_assets.sources.first_partition import left_days, remember_left_days, remembered_paths
+from ecom_assets.sources.order_reports.api import fetch_history
+from ecom_assets.sources.order_reports.report_files import has_clickstream, remove_activities, with_activities
 from ecom_assets.sources.order_reports.source import has_events, open_history, open_orders
+from ecom_assets.sources.report_paths import ACTIVITIES, are_activities, report_path
 from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.days import ONE_DAY, DayRange, Days
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
@@ -201,6 +197,20 @@ def load_report(settings: Settings, progress: RunProgress) -> Settings:
         if engine.notice:
             progress.warn(engine.notice)
         return settings if has_clickstream(engine) else with_activities(settings)
+
+
+def with_later_activities(settings: Settings) -> Settings:
+    """Return the settings with activities as events, where they were the events of the last run over any.
+
+    So those of increments are events, too. Days of a run are not those of the activities: take them from before.
+    """
+    if settings.events or not settings.order_api_url or not _has_activities(settings):
+        return settings
+    remembered = remembered_paths(settings)
+    if not are_activities(remembered.get("ECOM_EVENTS", "")):
+        return settings
+    mapping = remembered.get("ECOM_EVENTS_MAPPING")
+    return with_activities(settings.model_copy(update={"events_mapping": mapping} if mapping else {}))
 
 
 def with_left_days(settings: Settings, covered: Days, progress: RunProgress) -> Days:

@@ -201,21 +201,21 @@ class ReportSource(Protocol):
         """Return the rows of `RawPriceLog`, if the day of the report is among `days`."""
 
 
-@table_asset(RawUserActivityLog)
+@table_asset(RawUserActivityLog, deps=(raw_user_order_log.key,))
 def raw_user_activity_log(report_source: ReportSource, days: Days) -> SliceOutput:
-    """Load the activities in the order report."""
+    """Load the activities of the order report and of its increments, which come with the orders."""
     return report_source.activities(days)
 
 
-@table_asset(RawCustomerResearch)
+@table_asset(RawCustomerResearch, deps=(raw_user_order_log.key,))
 def raw_customer_research(report_source: ReportSource, days: Days) -> SliceOutput:
-    """Load the market research in the order report."""
+    """Load the market research of the order report and of its increments, which come with the orders."""
     return report_source.research(days)
 
 
-@table_asset(RawPriceLog)
+@table_asset(RawPriceLog, deps=(raw_user_order_log.key,))
 def raw_price_log(report_source: ReportSource, days: Days) -> SliceOutput:
-    """Load the prices in the order report."""
+    """Load the prices of the order report and of its increments, which come with the orders."""
     return report_source.prices(days)
 
 

@@ -13,6 +13,7 @@ import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,10 @@ from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import Layout, field_sql, json_pointer, parquet_text
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES, UTF_8, opened_bytes
 from ecom_assets.sources.landing import FOOTER_KEYS, footer_of, has_landed
-from ecom_assets.sources.order_reports.api import ACTIVITIES, report_path, stored_files
-from ecom_assets.sources.order_reports.report_files import activity_mapping, are_activities
+from ecom_assets.sources.order_reports.api import stored_files
+from ecom_assets.sources.order_reports.report_files import activity_mapping
 from ecom_assets.sources.order_reports.source import has_events, open_orders
+from ecom_assets.sources.report_paths import ACTIVITIES, are_activities, other_files
 from ecom_assets.warehouse.sql_text import ident, select, text
 
 CHUNK_RECORDS = 50_000
@@ -348,9 +350,12 @@ def landing_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterato
     if stored:
         mapping = load_order_mapping("user_order_log")
         opens.append(lambda: RecordFiles.open(con, stored, mapping, settings.timezone))
-    activities = report_path(settings.home, ACTIVITIES)
-    if activities.exists() and not are_activities(settings.events):
-        opens.append(lambda: RecordFiles.open(con, [activities], activity_mapping(activities), settings.timezone))
+    if not are_activities(settings.events):  # else they are among the files of events
+        opens.extend(partial(_activities, con, path, settings) for path in other_files(settings.home, ACTIVITIES))
     for files_of in opens:
         with nullcontext() if settings.retention_days is None else suppress(NoFilesError):
             yield files_of()
+
+
+def _activities(con: duckdb.DuckDBPyConnection, path: Path, settings: Settings) -> RecordFiles:
+    return RecordFiles.open(con, [path], activity_mapping(path), settings.timezone)

@@ -15,6 +15,7 @@ from ecom_assets.sources.files.formats import split_paths
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.landing import NATIVE, has_landed, is_stream, landing_folder
+from ecom_assets.sources.report_paths import ACTIVITIES, are_activities, other_files
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows
 from ecom_assets.warehouse.factory import event_table_kind
@@ -65,6 +66,9 @@ def event_paths(settings: Settings) -> list[str]:
     """Return the configured paths of event files, the folder where a stream lands, or that of the sandbox shop."""
     if is_stream(settings):
         return [str(landing_folder(settings))]
+    if settings.events and are_activities(settings.events):
+        increments = other_files(settings.home, ACTIVITIES)[1:]
+        return [settings.events, *map(str, increments)]
     return split_paths(settings.events) or [str(settings.sandbox_folder / "events")]
 
 

@@ -1,10 +1,13 @@
 """The other files of an order report, in the layouts that occur: with ids or without, with a header or without."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.errors import SourceError
@@ -18,9 +21,10 @@ from ecom_assets.orders.contracts import (
     RawUserActivityLog,
     UserActivityLog,
 )
-from ecom_assets.sources.order_reports.api import fetch_history, report_path
+from ecom_assets.sources.order_reports.api import fetch_history, fetch_increments, metrics_of
 from ecom_assets.sources.order_reports.report_files import ReportFiles, has_report
-from ecom_assets.tables.days import Days
+from ecom_assets.sources.report_paths import report_path
+from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.command import small_shop
 from ecom_assets_tests.services import settings_for
@@ -170,3 +174,65 @@ def test_the_sandbox_shop_s_report_has_all_four_files_and_they_agree_with_its_or
     assert len(activities) == len(lines)
     assert sum(row["sales_amount"] for row in research) == sum(row["payment_amount"] for row in shipped)
     assert {row["item_name"] for row in prices} == {row["item_name"] for row in shipped}
+
+
+def test_other_files_of_increments_are_loaded_as_those_of_the_report(service: OrderService, tmp_path: Path) -> None:
+    header = "uniq_id,date_time,action_id,customer_id,quantity\n"
+    research = "date_id,category_id,geo_id,sales_qty,sales_amt\n"
+    source, _ = stored(
+        service,
+        tmp_path,
+        user_activity_log=header + "a,2026-01-01T10:00:00,3,anna,2\nb,2026-01-02T09:00:00,3,anna,1\n",
+        customer_research=research + "2026-01-01T00:00:00,1,2,30,600\n",
+        price_log="Lamp,19.90\n",
+    )
+    third = SECOND + ONE_DAY
+    for day, names in (
+        (FIRST, ("user_activity_log",)),
+        (third, ("user_activity_log", "customer_research", "price_log")),
+    ):
+        write_increment(tmp_path, day, names, header, research)
+    increments = list(fetch_increments(source.settings, [FIRST, third], others_from=SECOND))
+    assert [increment.faults for increment in increments] == [(), ()]
+    # The increment of the first day is in the report; that of the third brings a late activity of the second.
+    days = Days((FIRST, SECOND, third))
+    clean = rows_of(orders.user_activity_log(source.activities(days).rows))
+    assert sorted((row["uniq_id"], row["activity_date"]) for row in clean) == [
+        ("a", FIRST), ("b", SECOND), ("late", SECOND), ("new", third),
+    ]  # fmt: skip
+    assert len(rows_of(source.activities(Days((third,))).rows)) == 1
+    assert len(rows_of(orders.customer_research(source.research(days).rows))) == 2
+    prices = source.prices(days)
+    assert [(row["received_date"], row["price_amount"]) for row in rows_of(prices.rows)] == [
+        (SECOND, Decimal("19.90")), (third, Decimal("21.00")),
+    ]  # fmt: skip
+    assert prices.days == Days((SECOND, third))
+    # The next report has all of it.
+    assert fetch_history(source.settings) == []
+    assert not list((source.settings.home / "order_reports").glob("other_increments/*/*.csv"))
+
+
+def test_a_broken_other_file_of_an_increment_is_said_and_its_orders_are_loaded(
+    service: OrderService, tmp_path: Path
+) -> None:
+    source, _ = stored(service, tmp_path)
+    write_increment(tmp_path, SECOND, ("user_activity_log",), "nothing\n", "")
+    [increment] = fetch_increments(source.settings, [SECOND])
+    assert increment.row_count == 1
+    [fault] = increment.faults
+    assert "gives a file without the columns date_time, action_id, customer_id" in fault
+    assert metrics_of([increment])["shortfall"] == fault
+
+
+def write_increment(folder: Path, day: date, names: Iterable[str], header: str, research: str) -> None:
+    """Let the service have an increment with an order, and these other files."""
+    lines = {
+        "user_activity_log": f"{header}late,2026-01-02T20:00:00,1,ben,1\nnew,2026-01-03T08:00:00,1,ben,1\n",
+        "customer_research": research + "2026-01-03T00:00:00,1,2,5,100\n",
+        "price_log": "Lamp,21\n",
+    }
+    increments = folder / "increments"
+    pq.write_table(pa.Table.from_pylist([order(9, day, item_name="Lamp")]), increments / f"{day}.parquet")
+    (increments / str(day)).mkdir()
+    for name in names:
+        (increments / str(day) / f"{name}_inc.csv").write_text(lines[name])

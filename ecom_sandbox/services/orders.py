@@ -59,7 +59,7 @@ class OrderService(Service):
         folder, _, name = request.path.removeprefix("/").partition("/")
         if request.method == "GET" and folder.startswith(_REPORT):
             return self._report_file(name)
-        return self._file(folder) if (request.method, name) == ("GET", FILE) else NOT_FOUND
+        return self._increment_file(folder, name) if request.method == "GET" else NOT_FOUND
 
     def rows_of(self, day: date) -> list[dict[str, Any]]:
         """Return the order lines of a day, in the order of the file."""
@@ -123,10 +123,20 @@ class OrderService(Service):
             data = {"report_id": query.get("report_id"), "increment_id": None, "s3_path": None}
             return ServiceResponse.json({"status": "NOT FOUND", "data": data})
         increment_id = f"{_INCREMENT}{day}"
-        links = {"user_order_log_inc": f"{self.url}/{increment_id}/{FILE}"}
+        links = {name: f"{self.url}/{increment_id}/{name}.csv" for name in self._increment_names(day)}
         return ServiceResponse.json(
             {"status": "SUCCESS", "data": {"increment_id": increment_id, "s3_path": links, "row_count": len(rows)}}
         )
+
+    def _increment_file(self, increment_id: str, name: str) -> ServiceResponse:
+        if name == FILE:
+            return self._file(increment_id)
+        other = self._orders / increment_id.removeprefix(_INCREMENT) / name
+        return _csv_answer(other.read_bytes()) if other.is_file() else NOT_FOUND
+
+    def _increment_names(self, day: date) -> list[str]:
+        """Return the names of the files of an increment: others lie in a folder of the day beside the order lines."""
+        return [FILE.removesuffix(".csv"), *sorted(path.stem for path in (self._orders / str(day)).glob("*.csv"))]
 
     def _file(self, increment_id: str) -> ServiceResponse:
         try:

@@ -21,15 +21,18 @@ from ecom_assets.http.retry import HttpCosts
 from ecom_assets.http.session import Api, ApiSession, header_value, same_origin
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.report_paths import (
+    ACTIVITIES,
+    FILE,
+    FOLDER,
+    HISTORY,
+    PRICES,
+    RESEARCH,
+    other_files,
+    other_path,
+    report_path,
+)
 
-FOLDER = "order_reports"
-FILE = "user_order_log_inc.csv"
-REPORT = "report"
-"""The folder with the files of the last report that was loaded whole."""
-HISTORY = "user_order_log"
-"""The file of a report with all order lines up to now."""
-ACTIVITIES, RESEARCH, PRICES = "user_activity_log", "customer_research", "price_log"
-"""The other files that a report may have."""
 NEEDED = {
     ACTIVITIES: ("date_time", "action_id", "customer_id"),
     RESEARCH: ("category_id", "geo_id", "sales_qty", "sales_amt"),
@@ -87,11 +90,6 @@ def path_of(home: Path, day: date) -> Path:
     return home / FOLDER / f"increment_date={day.isoformat()}" / FILE
 
 
-def report_path(home: Path, name: str) -> Path:
-    """Return the path of a file of the last report that was loaded whole."""
-    return home / FOLDER / REPORT / f"{name}.csv"
-
-
 def history_path(home: Path) -> Path:
     """Return the path of the order lines of the last report that was loaded whole."""
     return report_path(home, HISTORY)
@@ -121,6 +119,8 @@ MAX_REPORTS = 2
 """Requests for a report: one that fails is requested once more, because failures of the service can be temporary."""
 LINKS = ("user_order_log_inc", "user_orders_log_inc")
 """The names of an increment's file; the service writes either."""
+OTHER_LINKS = {name: f"{name}_inc" for name in (ACTIVITIES, RESEARCH, PRICES)}
+"""The names of an increment's other files."""
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -172,12 +172,16 @@ class OrderIncrement:
     took_s: float
     costs: HttpCosts
     """The totals of all requests from the first one up to this day."""
+    faults: tuple[str, ...] = ()
+    """What is wrong with its other files, which were not stored."""
 
 
 def metrics_of(increments: Sequence[OrderIncrement]) -> dict[str, Any]:
     """Return the metrics of a fetch of at least one day, for a materialization's metadata."""
     last = increments[-1]
+    faults = [fault for increment in increments for fault in increment.faults]
     return {
+        **({"shortfall": " ".join(faults)} if faults else {}),
         "report_id": last.report_id,
         "increment_count": sum(increment.path is not None for increment in increments),
         "days_without_increment": ", ".join(str(increment.day) for increment in increments if increment.path is None)
@@ -189,10 +193,18 @@ def metrics_of(increments: Sequence[OrderIncrement]) -> dict[str, Any]:
     }
 
 
-def fetch_increments(settings: Settings, days: Iterable[date]) -> Iterator[OrderIncrement]:
+def fetch_increments(
+    settings: Settings, days: Iterable[date], others_from: date | None = None
+) -> Iterator[OrderIncrement]:
     """Fetch the orders of the days in order, all from one report; store the file of each day before yielding it.
 
     If a day fails, the files of the earlier days stay; run again to continue.
+
+    Args:
+        settings: The settings of the API.
+        days: The days.
+        others_from: The first day whose other files (activities, market research, prices) are stored: the report that
+            was loaded whole has those of earlier days. None: of every day.
 
     Raises:
         SettingError: No URL is set, or a header cannot be sent.
@@ -201,7 +213,7 @@ def fetch_increments(settings: Settings, days: Iterable[date]) -> Iterator[Order
     with order_reports(settings) as reports:
         report = reports.make_report()
         for day in days:
-            yield reports.fetch(report.report_id, day)
+            yield reports.fetch(report.report_id, day, with_others=others_from is None or day >= others_from)
 
 
 def fetch_history(settings: Settings) -> list[str]:
@@ -263,8 +275,11 @@ class OrderReports:
             "later, or ask the people who run it."
         )
 
-    def fetch(self, report_id: str, day: date) -> OrderIncrement:
+    def fetch(self, report_id: str, day: date, *, with_others: bool = False) -> OrderIncrement:
         """Download a day's increment of a report, store its file, and return its details.
+
+        With `with_others`, its activities, market research and prices are stored, too; one that is missing or wrong
+        does not stop the orders.
 
         For a day without an increment the path is None, and an earlier file is kept.
 
@@ -286,6 +301,7 @@ class OrderReports:
             body = self._download(link, usual, f"file of {day}", fault_in)
             path = path_of(self._settings.home, day)
             land(body, path)
+        others = [self._fetch_other_of_day(data, name, day) for name in OTHER_LINKS] if path and with_others else []
         return OrderIncrement(
             day=day,
             increment_id=data.increment_id if path else None,
@@ -295,7 +311,22 @@ class OrderReports:
             report_id=report_id,
             took_s=round(time.monotonic() - began, 3),
             costs=self._session.stats.costs(),
+            faults=tuple(filter(None, others)),
         )
+
+    def _fetch_other_of_day(self, data: _IncrementData, name: str, day: date) -> str:
+        """Download and store another file of an increment if it has it; return why it could not, or nothing."""
+        link_name = OTHER_LINKS[name]
+        if link_name not in data.links:
+            return ""
+        usual = f"{quote(data.increment_id or '', safe='')}/{link_name}.csv"
+        label = f"file {link_name}.csv of {day}"
+        try:
+            body = self._download(data.links[link_name], usual, label, partial(_fault_of_other, name))
+        except SourceError as error:
+            return f"{error} The orders are loaded all the same."
+        land(body, other_path(self._settings.home, name, day))
+        return ""
 
     def _wait_for(self, step: str, params: Mapping[str, str], subject: str) -> _Status:
         until = time.monotonic() + self._settings.order_api_patience_s
@@ -333,6 +364,8 @@ class OrderReports:
         except SourceError as error:
             return f"{error} The orders are loaded all the same."
         land(body, report_path(self._settings.home, name))
+        for path in other_files(self._settings.home, name)[1:]:
+            path.unlink()  # the report has their rows
         return ""
 
     def _download_file(self, report: ReadyReport, name: str, fault_in: Callable[[Response], str]) -> bytes:

@@ -21,11 +21,22 @@ from ecom_assets.sources.events import SANDBOX, received_rows
 from ecom_assets.sources.files.formats import join_paths
 from ecom_assets.sources.files.mapping import RecordKind, RecordMapping, fields_of, whole_number
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.order_reports.api import ACTIVITIES, PRICES, RESEARCH, history_path, report_path
+from ecom_assets.sources.order_reports.api import OTHER_LINKS, history_path
 from ecom_assets.sources.order_reports.source import open_history
+from ecom_assets.sources.report_paths import (
+    ACTIVITIES,
+    PRICES,
+    REPORT,
+    RESEARCH,
+    are_activities,
+    other_files,
+    other_path,
+    report_path,
+)
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import SliceOutput
+from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.received import NO_DAYS, SliceOutput
 from ecom_assets.tables.values import MAX_AMOUNT
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import in_memory, temporary
@@ -76,9 +87,8 @@ def _mapping(name: str, kind: RecordKind, fields: dict[str, Any]) -> RecordMappi
 
 
 def has_report(settings: Settings) -> bool:
-    """Return whether a report with other files than orders was loaded whole."""
-    files = (report_path(settings.home, name) for name in (ACTIVITIES, RESEARCH, PRICES))
-    return bool(settings.order_api_url) and any(file.exists() for file in files)
+    """Return whether other files than orders are stored, of a report or of increments."""
+    return bool(settings.order_api_url) and any(other_files(settings.home, name) for name in OTHER_LINKS)
 
 
 def activity_mapping(path: Path) -> RecordMapping:
@@ -103,7 +113,7 @@ def research_mapping(path: Path) -> RecordMapping:
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """The other files of the stored report."""
+    """The other files of the stored report and of stored increments."""
 
     reader: Backend
     """The DuckDB connection that reads files."""
@@ -118,26 +128,44 @@ class ReportFiles:
         return self._records(RawCustomerResearch, RESEARCH, research_mapping, days, "research_date")
 
     def prices(self, days: Days) -> SliceOutput:
-        """Return the rows of `RawPriceLog`, if the last day of the report's orders is among `days`."""
-        path = report_path(self.settings.home, PRICES)
-        last = self._last_day() if path.exists() else None
-        if last is None or last not in days.dates:
+        """Return the rows of `RawPriceLog` of `days`: those of the report are of the last day of its orders."""
+        report = report_path(self.settings.home, PRICES)
+        last = self._last_day() if report.exists() else None
+        files = {last: report} if last else {}
+        files |= {day: path for day in days.dates if (path := other_path(self.settings.home, PRICES, day)).exists()}
+        files = {day: path for day, path in files.items() if day in days.dates}
+        if not files:
             return _nothing(RawPriceLog)
-        rows = list(price_rows(path, last, self.settings.order_api_url))
-        return SliceOutput(
-            in_memory(rows, RawPriceLog), Days((last,)), {"row_count": len(rows)}, supersedes=Days((last,))
-        )
+        source = self.settings.order_api_url
+        rows = [row for day, path in files.items() for row in price_rows(path, day, source)]
+        priced = Days.from_dates(files)
+        supersedes = Days((last,)) if last in files else NO_DAYS
+        return SliceOutput(in_memory(rows, RawPriceLog), priced, {"row_count": len(rows)}, supersedes=supersedes)
 
     def _records(
         self, raw: type[Table], file: str, mapping: Callable[[Path], RecordMapping], days: Days, day_column: str
     ) -> SliceOutput:
-        path = report_path(self.settings.home, file)
-        if not path.exists():
+        """Return the rows of a kind of file of `days`, which are the rows' own days.
+
+        A day's rows are in the report, and in the increments of the day and of later days.
+        """
+        home = self.settings.home
+        paths = other_files(home, file, days.first if days.dates else None)
+        if not paths:
             return _nothing(raw)
         where = (self.settings.timezone, self.settings.first_plausible_day)
-        files = RecordFiles.open(self.reader.con, [path], mapping(path), *where)
-        sql = received_rows(files, days, self.settings.order_api_url, day_column)
-        return SliceOutput(temporary(self.reader, f"received_{path.stem}", sql, "VIEW"), days)
+        increments = {date.fromisoformat(path.parent.name) for path in paths if path.parent.name != REPORT}
+        selects = []
+        for number, path in enumerate(paths):
+            files = RecordFiles.open(self.reader.con, [path], mapping(path), *where)
+            of_days = days
+            if path.parent.name == REPORT and _has_no_ids(path, file):
+                # Equal lines without ids would count twice: of such a day, the increment has all.
+                of_days = Days.from_dates(set(days.dates) - increments)
+            sql = received_rows(files, of_days, self.settings.order_api_url, day_column)
+            view = f"received_{file}_{number}"
+            selects.append(temporary(self.reader, view, sql, "VIEW").select(*raw.columns))
+        return SliceOutput(union_all(*selects), days)
 
     def _last_day(self) -> date | None:
         if not history_path(self.settings.home).exists():
@@ -220,6 +248,11 @@ def _nothing(contract: type[Table]) -> SliceOutput:
     )
 
 
+def _has_no_ids(path: Path, name: str) -> bool:
+    """Return whether lines of a file are counted one by one, without an id of their own."""
+    return name == ACTIVITIES and "uniq_id" not in _header(path)
+
+
 TYPES_SHOWN = 20
 """More actions than any known report has."""
 
@@ -229,12 +262,6 @@ def with_activities(settings: Settings) -> Settings:
     mapping = settings.events_mapping if "events_mapping" in settings.model_fields_set else ACTIVITIES
     paths = join_paths([str(report_path(settings.home, ACTIVITIES).absolute())])
     return settings.model_copy(update={"events": paths, "events_mapping": mapping})
-
-
-def are_activities(origin: str) -> bool:
-    """Return whether a place of events is the file of a report's activities, in this home or where it was before."""
-    file = report_path(Path(), ACTIVITIES).parts
-    return Path(origin).parts[-len(file) :] == file
 
 
 def has_clickstream(engine: Engine) -> bool:

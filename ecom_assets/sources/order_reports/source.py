@@ -164,7 +164,9 @@ class OrderReader:
         Raises:
             SourceError: The service cannot be reached, returns an error, or returns no report or no complete file.
         """
-        increments = list(fetch_increments(settings, days.dates))
+        path = history_path(settings.home)
+        history = self.files([path]).received_days() if path.exists() else None
+        increments = list(fetch_increments(settings, days.dates, history[1] if history else None))
         files = self._open_landed(settings.home, days)
         landed = {day for day in days.dates if path_of(settings.home, day).exists()}
         with_rows = {day for file in files.file_rows(days) for day in file.by_day if day in days.dates}
