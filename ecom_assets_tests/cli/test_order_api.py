@@ -172,6 +172,8 @@ ACTIVITIES = """id,uniq_id,date_time,action_id,customer_id,quantity
 4,c,2022-11-11T10:00:00,7,77,1
 """
 """Reports repeat lines by their `uniq_id`."""
+LATER = "uniq_id,date_time,action_id,customer_id,quantity\nd,2022-12-05T10:00:00,7,5116,1\n"
+LOGGED = "SELECT uniq_id FROM staging.user_activity_log ORDER BY 1"
 CLICKS = (
     "event_id,user_id,event_type,event_timestamp,product_id,product_category,session_id,page_url,referrer_url,"
     "cart_value\n1,anna,page_view,2022-11-11T09:00:00Z,,,,,,\n"
@@ -189,20 +191,24 @@ def test_activities_are_events_until_a_clickstream_comes(home: Path, service: Or
     assert (loaded.exit_code, loaded.json["checks"]["failed"]) == (0, []), loaded.err
     assert (loaded.json["activity_types"], loaded.json["sessions"]["sessions"]) == (["action_3", "action_7"], 2)
     assert queried(home, SESSIONS) == [("2022-11-10", 2), ("2022-11-11", 1)]
+    assert (loaded.json["sessions"]["bounce_rate"], loaded.json["channels"]) == (None, None)
 
     (tmp_path / "own.yaml").write_text(own_mapping())
     arguments = ("run", *first[2:], "--events-mapping", str(tmp_path / "own.yaml"))
     named = ecom(*arguments, home=home, env=env)
     assert "Events are the order report's activities, as action_3, page_view: a mapping of your own" in named.out
     assert (named.exit_code, queried(home, TYPES)) == (0, [("action_3", 1), ("page_view", 2)]), named.err
+    (tmp_path / "increments" / "2022-12-05").mkdir()
+    (tmp_path / "increments" / "2022-12-05" / "user_activity_log_inc.csv").write_text(LATER)
     night = ecom("run", "--json", "--from", "2022-12-04", "--to", "2022-12-05", home=home, env=env)
-    assert (night.exit_code, queried(home, TYPES)) == (0, [("action_3", 1), ("page_view", 2)]), night.err
+    assert (night.exit_code, queried(home, TYPES)) == (0, [("action_3", 1), ("page_view", 3)]), night.err
+    assert queried(home, LOGGED) == [("a",), ("b",), ("c",), ("d",)]
 
     (tmp_path / "clicks.csv").write_text(CLICKS)
     clicks = ("--events", str(tmp_path / "clicks.csv"), "--from", "2022-11-11", "--to", "2022-11-11")
     failed = ecom("run", *clicks, home=home, env=env | {"ECOM_ORDER_API_KEY": "wrong"})
     assert (failed.exit_code, queried(home, "SELECT event_id FROM raw.events")) == (1, [("1",)])
-    assert "activities of 2022-11-10 to 2022-11-11 are no events any more" in failed.err
+    assert "activities of 2022-11-10 to 2022-12-05 are no events any more" in failed.err
     replaced = ecom("run", *clicks, home=home, env=env)
     assert replaced.exit_code == 0, replaced.err
     assert queried(home, TYPES) == [("page_view", 1)]

@@ -45,7 +45,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     if summary["activity_types"]:
         lines.append(
             f"  Events are the order report's activities, as {', '.join(summary['activity_types'])}: a mapping of your "
-            "own gives them names, with --events-mapping (docs/mappings.md)"
+            "own gives them names, with --events-mapping (docs/mappings.md). They do not say where visits came from"
         )
     if summary["sessions"] is not None:
         lines += _behaviour_lines(summary)
@@ -88,9 +88,12 @@ def _behaviour_lines(summary: Mapping[str, Any]) -> list[str]:
     of_whom = f"of {sessions['visitors']:,} visitors in {sessions['sessions']:,} sessions"
     lines = [f"  {sessions['events']:,} clean events {of_whom}"]
     if sessions["sessions"]:
-        numbers = [
+        of_views = [
             _named(SessionMeasures.bounce_rate, formats.percent(sessions["bounce_rate"])),
-            _named(SessionMeasures.pages_per_session, f"{sessions['pages_per_session']:.1f}"),
+            _named(SessionMeasures.pages_per_session, f"{sessions['pages_per_session'] or 0:.1f}"),
+        ]
+        numbers = [
+            *([] if sessions["bounce_rate"] is None else of_views),
             _named(SessionMeasures.median_duration_s, f"{sessions['median_duration_s']:.0f} s"),
         ]
         lines.append(f"  {', '.join(numbers)}")

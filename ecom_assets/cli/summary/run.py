@@ -87,6 +87,8 @@ COUNTED_FROM: Final[Mapping[str, tuple[str, ...]]] = {
     "stock": ("inventory",),
 }  # fmt: skip
 """The parts of the summary that are null if a source is missing."""
+OF_VIEWS: Final = ("engaged_sessions", "bounce_rate", "pages_per_session")
+"""The numbers of sessions that need views."""
 OF_EVENTS: Final = ("sessions", "funnel", "funnels", "journeys", "search")
 """The parts of the summary that are counted from events of its period only."""
 REFUSED: Final = ("quarantined", "duplicates")
@@ -156,7 +158,22 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     }
     nulls = dict.fromkeys(part for name in missing for part in COUNTED_FROM[name])
     unknown = unknown_sources(engine, known_period, missing)
-    return {**_without_unknown(summary, unknown, source), **nulls, "unknown": unknown, "missing": missing}
+    summary = _without_promises(_without_unknown(summary, unknown, source))
+    return {**summary, **nulls, "unknown": unknown, "missing": missing}
+
+
+def _without_promises(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return the summary without what activities of an order report do not say: bounces, pages, and channels.
+
+    They have no page address and no referrer, so that every visit would be Direct; and no views, unless a mapping names
+    some, so that every visit would be a bounce.
+    """
+    if not summary["activity_types"]:
+        return summary
+    sessions = summary["sessions"]
+    if sessions and not sessions["pages_per_session"]:
+        sessions = sessions | dict.fromkeys(OF_VIEWS)
+    return {**summary, "sessions": sessions, "channels": None}
 
 
 def _without_unknown(
