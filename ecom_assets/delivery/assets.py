@@ -11,6 +11,7 @@ import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.attribution.contracts import Touches
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
 from ecom_assets.customers.customers import MarketSegments
@@ -25,6 +26,7 @@ from ecom_assets.delivery.totals import purchases_by_outcome
 from ecom_assets.delivery.totals import reconciliation_daily as compute_reconciliation_daily
 from ecom_assets.errors import SettingError
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.funnels.contracts import ConversionFunnel, FunnelEntries
 from ecom_assets.identity.contracts import SharedIds
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.serving.history import require_history
@@ -39,7 +41,9 @@ from ecom_assets.warehouse.io_manager import Progress
 from ecom_assets.warehouse.local import connect
 
 OF_EVENTS: tuple[type[Table], ...] = (CleanEvents, SharedIds)
-OF_USERS: tuple[type[Table], ...] = (CustomerSegments, Customers, LifetimeValue, VisitorSegments, Sessions)
+OF_USERS: tuple[type[Table], ...] = (
+    CustomerSegments, Customers, LifetimeValue, VisitorSegments, Sessions, Touches, FunnelEntries, ConversionFunnel,
+)  # fmt: skip
 RECORDS = {
     "events": "The events of people",
     "users": "Segment, tier, value and churn risk of customers, and visitor segments",

@@ -58,6 +58,10 @@ USER_PROPERTIES = {
 digits after them."""
 
 
+LATEST = ("last_session_channel", "funnel_step")
+"""The names, and the columns, of the user properties that `ECOM_DELIVERY_USER_PROPERTIES` adds."""
+LATEST_CHARACTERS = 36
+"""Longer values are left out: GA4 takes no more, and a step is no reason to refuse a user."""
 VISITOR_SEGMENTS = "visitor_segments"
 """The name of the user property in tools."""
 SEGMENT_LIST = (
@@ -188,7 +192,13 @@ def id_length(reason: str, message: str, column: str, most: int) -> Refusal:
 
 def known_properties(segments: str) -> dict[str, str]:
     """Return the SQL of what is known of a user, by the name of the property; `segments` is that of their segments."""
-    return {name: json_value(sql) for name, sql in {**USER_PROPERTIES, VISITOR_SEGMENTS: segments}.items()}
+    return {name: json_value(sql) for name, sql in user_values(segments).items()}
+
+
+def user_values(segments: str) -> dict[str, str]:
+    """Return the same as values in SQL, before they are JSON."""
+    latest = {name: f"CASE WHEN length({name}) <= {LATEST_CHARACTERS} THEN {name} END" for name in LATEST}
+    return {**USER_PROPERTIES, VISITOR_SEGMENTS: segments, **latest}
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +305,7 @@ USER_ROWS = pa.schema(
         ("lifetime_value_amount", pa.decimal128(38, 2)),
         ("churn_risk_rate", pa.float64()),
         ("visitor_segments", pa.string()),
+        *((name, pa.string()) for name in LATEST),
     ]
 )
 USER_COLUMNS = tuple(USER_ROWS.names)
@@ -303,6 +314,7 @@ USER_COLUMNS = tuple(USER_ROWS.names)
 segment: From `mart.customer_segments`. customer_tier: From the current row of `staging.customers`.
 lifetime_value_amount: From `mart.lifetime_value`. churn_risk_rate: 1 minus its alive_probability.
 visitor_segments: The names of visitor segments, one to a line; an empty text for a visitor who is in none.
+last_session_channel, funnel_step: See `totals.latest_of_visitors`.
 All but the first may be null, which means unknown, as a tier of `unknown` does.
 """
 

@@ -11,12 +11,14 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ecom_assets.attribution.contracts import Touches
 from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.ledger.known import KnownRecords
 from ecom_assets.delivery.payloads import EVENT_COLUMNS, USER_COLUMNS
-from ecom_assets.delivery.totals import due_events, user_properties, visitor_segment_names
+from ecom_assets.delivery.totals import due_events, latest_of_visitors, user_properties, visitor_segment_names
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.funnels.contracts import ConversionFunnel, FunnelEntries
 from ecom_assets.identity.contracts import IdentityLinks, SharedIds
 from ecom_assets.identity.links import first_sign_ins, may_link
 from ecom_assets.identity.visitors import visitor_of_user
@@ -124,13 +126,19 @@ def due_at(destination: Destination, engine: Engine, settings: Settings) -> Due:
 def users_due(engine: Engine, settings: Settings) -> Due:
     """Return the properties of every customer with an order, all under their as-of day; earlier days are outdated.
 
-    Where visitor segments are declared, of every known visitor too.
+    Where visitor segments are declared, or further properties chosen, of every known visitor too.
     """
     segments = None
     if settings.visitor_segments is not None:
         segments = visitor_segment_names(engine.readable(VisitorSegments), engine.readable(Sessions))
+    latest = None
+    if settings.delivery_user_properties:
+        of_visits = (engine.readable(table) for table in (Sessions, Touches, FunnelEntries, ConversionFunnel))
+        latest = latest_of_visitors(settings.delivery_user_properties, *of_visits)
     customers = engine.readable(CustomerSegments), engine.readable(Customers), engine.readable(LifetimeValue)
-    return Due(user_properties(*customers, segments), "as_of_date", USER_COLUMNS, order=("customer_id",), is_whole=True)
+    return Due(
+        user_properties(*customers, segments, latest), "as_of_date", USER_COLUMNS, order=("customer_id",), is_whole=True
+    )
 
 
 @dataclass

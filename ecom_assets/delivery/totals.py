@@ -1,10 +1,15 @@
 """Totals of deliveries: the due records, and their outcomes per day and destination."""
 
+from collections.abc import Collection
+
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.delivery.contracts import ReconciliationDaily
+from ecom_assets.delivery.payloads import LATEST
+from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import first_of_each
 
 DAY_AND_PLACE = ["reconciled_date", "destination", "account"]
 PURCHASES = ("purchase", "refund")
@@ -16,7 +21,11 @@ def due_events(events: ir.Table) -> ir.Table:
 
 
 def user_properties(
-    segments: ir.Table, customers: ir.Table, values: ir.Table, visitor_segments: ir.Table | None = None
+    segments: ir.Table,
+    customers: ir.Table,
+    values: ir.Table,
+    visitor_segments: ir.Table | None = None,
+    latest: ir.Table | None = None,
 ) -> ir.Table:
     """Return the user properties for tools, one row per user; null means unknown.
 
@@ -26,6 +35,7 @@ def user_properties(
         values: All rows of `LifetimeValue`.
         visitor_segments: The result of `visitor_segment_names`, whose visitors are users too; None if no visitor
             segment is declared.
+        latest: The result of `latest_of_visitors`, whose visitors are users too; None if none of it is sent.
     """
     current = customers.filter(customers.is_current).select("customer_id", "customer_tier")
     valued = values.select("customer_id", "lifetime_value_amount", churn_risk_rate=1 - values.alive_probability)
@@ -34,6 +44,7 @@ def user_properties(
         rows = rows.mutate(visitor_segments=ibis.null("string"))
     else:
         rows = _with_visitor_segments(rows, visitor_segments)
+    rows = _with_latest(rows, latest)
     rows = rows.left_join(current, "customer_id").drop("customer_id_right")
     return rows.left_join(valued, "customer_id").drop("customer_id_right")
 
@@ -64,6 +75,49 @@ def _with_visitor_segments(customers: ir.Table, visitors: ir.Table) -> ir.Table:
         customer_id=ibis.coalesce(joined.customer_id, joined.customer_id_seen),
         as_of_date=ibis.coalesce(joined.as_of_date, joined.as_of_date_seen),
         visitor_segments=joined.visitor_segments.fill_null(""),
+    )
+    return users.mutate(as_of_date=users.as_of_date.max().over(ibis.window()))
+
+
+def latest_of_visitors(
+    names: Collection[str], sessions: ir.Table, touches: ir.Table, entries: ir.Table, funnel: ir.Table
+) -> ir.Table:
+    """Return what is known of the newest visits of known visitors, one row per `customer_id`; robots are left out.
+
+    Args:
+        names: Which of `LATEST` are sent; the others are null.
+        sessions: All rows of `Sessions`.
+        touches: All rows of `Touches`: `last_session_channel` is the channel of the newest session.
+        entries: All rows of `FunnelEntries`: `funnel_step` is the step that the newest attempt of the default funnel
+            reached; null for who never began one.
+        funnel: All rows of `ConversionFunnel`, which name the steps.
+    """
+    people = sessions.filter(~sessions.is_bot, ~sessions.visitor_id.startswith("anon-"))
+    last = first_of_each(people, "visitor_id", [people.started_at.desc(), people.session_id.desc()])
+    channels = touches.select("session_id", last_session_channel="channel")
+    rows = last.left_join(channels, "session_id").select(
+        "last_session_channel", customer_id="visitor_id", as_of_date="started_date"
+    )
+    attempts = entries.filter(entries.funnel_name == DEFAULT_NAME, entries.unit == "visitor")
+    newest = first_of_each(attempts, "visitor_id", [attempts.cohort_date.desc(), attempts.last_step.desc()])
+    steps = funnel.filter(funnel.funnel_name == DEFAULT_NAME)
+    steps = steps.group_by("step").agg(funnel_step=steps.event_type.max())
+    reached = newest.join(steps, newest.last_step == steps.step).select("funnel_step", reached_by="visitor_id")
+    rows = rows.left_join(reached, rows.customer_id == reached.reached_by).drop("reached_by")
+    return rows.mutate(**{name: ibis.null("string") for name in LATEST if name not in names})
+
+
+def _with_latest(customers: ir.Table, latest: ir.Table | None) -> ir.Table:
+    """Return customers and known visitors with `LATEST`, all as of the newest day of any."""
+    if latest is None:
+        return customers.mutate(**{name: ibis.null("string") for name in LATEST})
+    joined = customers.outer_join(latest, "customer_id", rname="{name}_seen")
+    users = joined.select(
+        "segment",
+        "visitor_segments",
+        *LATEST,
+        customer_id=ibis.coalesce(joined.customer_id, joined.customer_id_seen),
+        as_of_date=ibis.coalesce(joined.as_of_date, joined.as_of_date_seen),
     )
     return users.mutate(as_of_date=users.as_of_date.max().over(ibis.window()))
 

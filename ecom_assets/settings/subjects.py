@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from ecom_assets.errors import did_you_mean
 from ecom_assets.tables.values import (
     LONGEST_EVENT_TYPE,
     MAX_AMOUNT,
@@ -248,6 +249,20 @@ class GateSettings(BaseSettings):
     )
 
 
+USER_PROPERTIES: Final = ("last_session_channel", "funnel_step")
+"""The user properties that a setting adds."""
+
+
+def _are_user_properties(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in USER_PROPERTIES:
+            raise ValueError(f"{name!r} is no user property to add; {did_you_mean(name, USER_PROPERTIES)}")
+    return names
+
+
+UserProperties = Annotated[ByCommas, AfterValidator(_are_user_properties)]
+
+
 class DestinationSettings(BaseSettings):
     """What `Settings` has for the delivery to any tool; what a tool needs besides is in its package."""
 
@@ -256,6 +271,12 @@ class DestinationSettings(BaseSettings):
     )
     delivery_properties: ByCommas = Field(
         (), description="Names of the event properties that are sent to tools, separated by commas; default all"
+    )
+    delivery_user_properties: UserProperties = Field(
+        (),
+        description="Further user properties that are sent to tools, by commas: last_session_channel (the channel of "
+        "the newest session), funnel_step (the last step that the newest attempt of the default funnel reached); "
+        "default none. With any, every known visitor is sent, with or without an order",
     )
     delivery_urls: Literal["whole", "without_query"] = Field(
         "whole", description="Whether page addresses are sent to tools with their query string"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets_tests.cli.test_run_orders import queried
 from ecom_assets_tests.command import HEADER, ecom
 from ecom_assets_tests.warehouse.engines.shop_input import ORDER_HEADER
 
@@ -65,3 +66,21 @@ def test_a_first_day_in_another_year_than_the_data_is_said(shop: Path) -> None:
     assert said in result.out + result.err
     quiet = ecom(*given(shop), "--from", "2026-02-27", "--select", "raw/events", home=shop / "year")
     assert "another year" not in quiet.out + quiet.err
+
+
+def test_the_mean_of_sales_before_a_stock_is_over_the_days_that_are_known(tmp_path: Path) -> None:
+    # Of 28 days up to 28 March, four have no line: 24 lines of 1 are 1 a day, not 24/28.
+    lines = [
+        f"{n},l{n},2026-03-{n:02}T12:00:00Z,1,Ulm,c{n},A,B,i1,Hat,1,20,shipped"
+        for n in range(1, 29)
+        if n not in {3, 10, 17, 24}
+    ]
+    (tmp_path / "orders.csv").write_text("\n".join((ORDER_HEADER, *lines, "")))
+    (tmp_path / "stock.csv").write_text("product_id,stock,lead_time_days\ni1,6,30\n")
+    env = {"ECOM_CATALOGUE": str(tmp_path / "stock.csv"), "ECOM_EMPTY_DAYS": "unknown"}
+    arguments = ("run", "--json", "--orders", tmp_path / "orders.csv", "--select", '+key:"mart/inventory_alerts"')
+    assert ecom(*arguments, home=tmp_path / "home", env=env).json["success"]
+    days = "SELECT sold_item_count, sales_days_count, daily_sold_items, days_of_cover FROM mart.inventory_alerts"
+    assert queried(tmp_path / "home", days) == [(24, 24, 1.0, 6.0)]
+    assert ecom(*arguments, home=tmp_path / "zero", env=env | {"ECOM_EMPTY_DAYS": "zero"}).json["success"]
+    assert queried(tmp_path / "zero", days) == [(24, 28, 24 / 28, 7.0)]

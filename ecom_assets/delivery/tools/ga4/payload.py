@@ -7,8 +7,6 @@ sending-events). GA4's collection limits allow page URLs to be longer than other
 
 from ecom_assets.delivery.event_properties import PropertyRule
 from ecom_assets.delivery.payloads import (
-    USER_PROPERTIES,
-    VISITOR_SEGMENTS,
     PayloadForm,
     Refusal,
     any_longer,
@@ -20,6 +18,7 @@ from ecom_assets.delivery.payloads import (
     segments_joined,
     text_too_long,
     user_texts_too_long,
+    user_values,
 )
 from ecom_assets.warehouse.sql_text import text
 
@@ -174,8 +173,7 @@ EVENTS = PayloadForm(
 )
 """Each payload is a whole request with one event."""
 _USER_PROPERTY_SQL = {
-    name: f"'{{\"value\":' || {json_value(f'({sql})')} || '}}'"
-    for name, sql in {**USER_PROPERTIES, VISITOR_SEGMENTS: "joined_segments"}.items()
+    name: f"'{{\"value\":' || {json_value(f'({sql})')} || '}}'" for name, sql in user_values("joined_segments").items()
 }
 USERS = PayloadForm(
     named={"joined_segments": segments_joined(","), "known": json_object(_USER_PROPERTY_SQL)},
