@@ -76,7 +76,7 @@ def test_the_mean_of_sales_before_a_stock_is_over_the_days_that_are_known(tmp_pa
         if n not in {3, 10, 17, 24}
     ]
     (tmp_path / "orders.csv").write_text("\n".join((ORDER_HEADER, *lines, "")))
-    (tmp_path / "stock.csv").write_text("product_id,stock,lead_time_days\ni1,6,30\n")
+    (tmp_path / "stock.csv").write_text("product_id,category,stock,lead_time_days\ni1,hats,6,30\n")
     env = {"ECOM_CATALOGUE": str(tmp_path / "stock.csv"), "ECOM_EMPTY_DAYS": "unknown"}
     arguments = ("run", "--json", "--orders", tmp_path / "orders.csv", "--select", '+key:"mart/inventory_alerts"')
     assert ecom(*arguments, home=tmp_path / "home", env=env).json["success"]
