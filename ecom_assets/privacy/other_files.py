@@ -31,7 +31,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import event_paths, is_table
 from ecom_assets.sources.files.formats import LANDING_DAY
 from ecom_assets.sources.landing import dead_letter_folder, stream_folders
-from ecom_assets.sources.order_reports.api import FOLDER as ORDER_REPORTS
+from ecom_assets.sources.report_paths import FOLDER as ORDER_REPORTS
 from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.warehouse.sql_text import ident
 
