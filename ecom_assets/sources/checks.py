@@ -193,6 +193,15 @@ class _SourceChecks:
             blocking=True,
             source=source.resource,
         )
+        if "sent_by" in raw.columns:
+            yield TableCheck(
+                contract=raw,
+                name="enough_came_of_public_keys",
+                description=f"No day has far fewer {source.noun} of public keys than is usual.",
+                function=self._check_public_days,
+                tables=(raw, Withdrawals, AbsentDays),
+                warns=True,
+            )
         yield TableCheck(
             contract=raw,
             name="no_day_lost_its_rows",
@@ -265,10 +274,36 @@ class _SourceChecks:
         absent: ir.Table,
         files: RowCountSource | None = None,
     ) -> CheckResult:
-        """Compare each day that has ended with the same weekday of earlier weeks; fail if no day has any rows."""
+        """Compare each day that has ended with the same weekday of earlier weeks; fail if no day has any rows.
+
+        Rows of public keys do not count: more of them than usual would make the days after it look incomplete. Where
+        there are only such rows, nothing is compared here; see `_check_public_days`.
+        """
         if not days or not days.dates:
             return CheckResult(0, 0)
-        counts = self._counts(raw, days)
+        counts = self._counts(_not_public(raw), days)
+        if not counts and "sent_by" in raw.columns and self._counts(_public(raw), days):
+            return CheckResult(0, len(days.dates))
+        return self._compare_days(counts, days, _not_public(raw), withdrawn, absent, files)
+
+    def _check_public_days(
+        self, days: Days | None, raw: ir.Table, withdrawn: ir.Table, absent: ir.Table
+    ) -> CheckResult:
+        """Compare the rows of public keys as `_check_days` compares the others, where there are any."""
+        counts = self._counts(_public(raw), days) if days and days.dates else {}
+        if not days or not counts:
+            return CheckResult(0, 0)
+        return self._compare_days(counts, days, _public(raw), withdrawn, absent, None)
+
+    def _compare_days(  # noqa: PLR0913, PLR0917 (each is a table, the source, days or their counts)
+        self,
+        counts: Mapping[date, int],
+        days: Days,
+        raw: ir.Table,
+        withdrawn: ir.Table,
+        absent: ir.Table,
+        files: RowCountSource | None,
+    ) -> CheckResult:
         # Days whose rows were withdrawn on purpose are not checked, nor those of which the source says it has nothing.
         is_meant = (withdrawn.source_table == self.source.raw.qualified_name()) & withdrawn.withdrawn_at.notnull()
         wanted = Days.from_dates({*days.dates} - _received_dates(withdrawn.filter(is_meant)))
@@ -352,16 +387,48 @@ class _SourceChecks:
         exceeds = self._is_large if warns else self.gate.is_refused
         if later.dates and exceeds(received, count):
             received += sum(_in_files((files and files.file_rows(later)) or (), later).values())
-        limit = int(received * (LARGE_SHARE if warns else share))
+        sender = ""
         if not exceeds(received, count):
-            return CheckResult(0, received, observed=count, limit=limit)
+            worst = None if warns else self._most_refused_sender(raw, refused, days)
+            if worst is None:
+                limit = int(received * (LARGE_SHARE if warns else share))
+                return CheckResult(0, received, observed=count, limit=limit)
+            sent_by, received, count = worst
+            sender, refused = f" sent by {sent_by}", refused.filter(refused.sent_by == sent_by)
+        limit = int(received * (LARGE_SHARE if warns else share))
         allowed = "" if warns else f", more than ECOM_GATE_REFUSED_SHARE={share:g} allows"
         sentence = (
-            f"Of {received:,} rows of {source.noun}, {count:,} ({count / received:.0%}) were refused{allowed}; "
+            f"Of {received:,} rows of {source.noun}{sender}, {count:,} ({count / received:.0%}) were refused{allowed}; "
             f"{quarantine.qualified_name()} has the reasons, {self._most_often(refused, days)}"
         ).replace("  ", " ")
         examples = [{"days": _span(days)}] if days else []
         return CheckResult(1, received, examples, observed=count, limit=limit, metadata={"sentence": sentence})
+
+    def _most_refused_sender(self, raw: ir.Table, refused: ir.Table, days: Days | None) -> tuple[str, int, int] | None:
+        """Return the key or topic of which too many rows were refused, and both counts; None if there is none.
+
+        Good rows of one key do not hide that those of another are refused. One with few rows, such as that of a
+        first attempt, stops nobody.
+        """
+        if not {"sent_by"} <= {*raw.columns} & {*refused.columns}:
+            return None
+        of_senders = refused.filter(refused.sent_by.notnull())
+        counts = self._sender_counts(of_days(of_senders, (self.source.quarantine or self.source.raw).day_column, days))
+        if not counts:
+            return None
+        received = self._sender_counts(self._accounted_rows(raw.filter(raw.sent_by.isin(sorted(counts))), days))
+        broken = [
+            (number / received[sender], sender)
+            for sender, number in counts.items()
+            if received.get(sender, 0) >= self.gate.least_count and self.gate.is_refused(received[sender], number)
+        ]
+        _, worst = max(broken, default=(0, ""))
+        return (worst, received[worst], counts[worst]) if worst else None
+
+    @staticmethod
+    def _sender_counts(rows: ir.Table) -> dict[str, int]:
+        counted = rows.group_by("sent_by").agg(number=rows.count()).to_pyarrow().to_pylist()
+        return {row["sent_by"]: int(row["number"]) for row in counted}
 
     @staticmethod
     def _is_large(received: int, refused: int) -> bool:
@@ -378,6 +445,9 @@ class _SourceChecks:
         if not days or not days.dates:
             return CheckResult(0, 0)
         before = Days.between(days.first - RECENT, days.first)
+        if "sent_by" in raw.columns and self._received_rows(_not_public(raw), days):
+            # Where others send, too, rows of public keys are no reason to look at a source.
+            raw, refused = _not_public(raw), _not_public(refused)
         received, earlier = (self._received_rows(raw, compared_days) for compared_days in (days, before))
         if min(received, earlier) < self.gate.least_count:
             return CheckResult(0, received)
@@ -401,13 +471,15 @@ class _SourceChecks:
 
     def _received_rows(self, raw: ir.Table, days: Days | None) -> int:
         """Return the number of rows that the days account for."""
-        if self.source.quarantine is QuarantinedEvents:
-            near = None if days is None else days.widened(before=1, after=self.late_days)
-            raw = of_days(raw, RawEvents.day_column, near)
-            raw = of_days(raw.select(day=accounted_date(raw, self.late_days)), "day", days)
-        else:
-            raw = of_days(raw, self.source.raw.day_column, days)
-        return int(raw.count().to_pyarrow().as_py())
+        return int(self._accounted_rows(raw, days).count().to_pyarrow().as_py())
+
+    def _accounted_rows(self, raw: ir.Table, days: Days | None) -> ir.Table:
+        """Return the rows that the days account for."""
+        if self.source.quarantine is not QuarantinedEvents:
+            return of_days(raw, self.source.raw.day_column, days)
+        near = None if days is None else days.widened(before=1, after=self.late_days)
+        raw = of_days(raw, RawEvents.day_column, near)
+        return of_days(raw.mutate(day=accounted_date(raw, self.late_days)), "day", days)
 
     def _reasons(self, refused: ir.Table, days: Days | None) -> dict[str, int]:
         rows = of_days(refused, (self.source.quarantine or self.source.raw).day_column, days)
@@ -442,6 +514,11 @@ class _SourceChecks:
 def _not_public(rows: ir.Table) -> ir.Table:
     """Return the rows that no public key sent: whatever strangers send closes no gate."""
     return rows.filter(~is_public(rows)) if "sent_by" in rows.columns else rows
+
+
+def _public(rows: ir.Table) -> ir.Table:
+    """Return the rows that a public key sent."""
+    return rows.filter(is_public(rows))
 
 
 def _split(parts: Days, days: Days) -> tuple[Days, Days]:

@@ -87,7 +87,8 @@ def test_every_source_has_a_gate_that_blocks_and_says_what_it_keeps() -> None:
     assert [source.noun for source in SOURCES] == ["events", "orders", "customers", "stock"]
     checks = source_checks(SourceGate(), late_days=7, ended=ended)
     assert {(check.name, check.blocking) for check in checks} == {
-        ("enough_came", True), ("few_were_refused", True), ("very_few_were_refused", False),
+        ("enough_came", True), ("enough_came_of_public_keys", False), ("few_were_refused", True),
+        ("very_few_were_refused", False),
         ("reasons_are_usual", False), ("no_day_lost_its_rows", False), ("each_day_has_an_increment", False),
     }  # fmt: skip
 
@@ -235,7 +236,7 @@ def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: GatedSourc
 
 
 def test_refused_rows_of_public_keys_close_no_gate_and_hide_no_fault_of_others() -> None:
-    def share(refused_by: dict[str | None, int], received_by: dict[str | None, int]) -> CheckResult:
+    def share(refused_by: Mapping[Any, int], received_by: Mapping[Any, int]) -> CheckResult:
         kinds = {"event_date": "date", "event_at": "timestamp(6)", "sent_by": "string"}
         row = {"received_date": MONDAY, "event_date": MONDAY, "event_at": RECEIVED_AT}
         received_rows = ibis.memtable(
@@ -257,6 +258,82 @@ def test_refused_rows_of_public_keys_close_no_gate_and_hide_no_fault_of_others()
     # Nor do good rows of strangers hide that most of the shop's own are refused.
     result = share({None: 900}, {page: 100_000, None: 1000})
     assert (result.broken_count, result.observed, result.limit) == (1, 900, 500)
+    # Nor does one key's good rows hide another's; a first attempt with a few rows stops nobody.
+    good = {"key:5e6f7a8b": 5000}
+    result = share({"key:0badc0de": 120}, good | {"key:0badc0de": 150})
+    assert (result.broken_count, result.observed, result.limit) == (1, 120, 75)
+    assert result.metadata["sentence"].startswith(
+        "Of 150 rows of events sent by key:0badc0de, 120 (80%) were refused, more than ECOM_GATE_REFUSED_SHARE=0.5"
+    )
+    assert share({"key:0badc0de": 99}, good | {"key:0badc0de": 99}).broken_count == 0
+    assert share({page: 5000}, {page: 5000}).broken_count == 0, "a shop with pages only is warned"
+
+
+EVENTS = SOURCES[0]
+PAGE = "public-key:1a2b3c4d"
+
+
+def came_by(counts: Mapping[Any, Mapping[date, int]], *days: date, check: str = "enough_came") -> CheckResult:
+    rows = [
+        {"received_date": day, "sent_by": sender}
+        for sender, by_day in counts.items()
+        for day, count in by_day.items()
+        for _ in range(count)
+    ]
+    received_rows = ibis.memtable(rows, schema=ibis.schema({"received_date": "date", "sent_by": "string"}))
+    result: CheckResult = check_of(EVENTS, check).evaluate(
+        Days.from_dates(days), received_rows, notes(), absences(EVENTS)
+    )
+    return result
+
+
+def test_a_flood_by_a_public_key_makes_no_normal_day_look_incomplete() -> None:
+    own = weekly(200, 200, 200, 200, 190)
+    day = max(own)
+    flood = weekly(5000, 5000, 5000, 5000, 0)
+    assert came_by({"key:5e6f7a8b": own, PAGE: flood}, day).broken_count == 0
+    # Nor do rows of a stranger hide that most of the shop's own are missing.
+    missing = own | {day: 39}
+    result = came_by({None: missing, PAGE: dict.fromkeys(own, 5000)}, day)
+    assert (result.broken_count, result.observed, result.limit) == (1, 39, 40)
+
+
+def test_a_shop_with_pages_only_is_warned_of_days_with_few_rows_and_not_stopped() -> None:
+    counts = {PAGE: weekly(1000, 1000, 1000, 1000, 100)}
+    day = max(counts[PAGE])
+    assert came_by(counts, day).broken_count == 0
+    assert came_by({PAGE: weekly(1000, 1000, 1000, 1000, 0)}, day).broken_count == 0
+    check = check_of(EVENTS, "enough_came_of_public_keys")
+    assert (check.warns, check.blocking) == (True, False)
+    result = came_by(counts, day, check=check.name)
+    assert (result.broken_count, result.observed, result.limit) == (1, 100, 200)
+    assert came_by({None: counts[PAGE]}, day, check=check.name).broken_count == 0
+    assert came_by({}, day).broken_count == 1, "nothing at all still stops"
+
+
+def test_reasons_of_a_public_key_alone_are_no_news_where_others_send_too() -> None:
+    def risen(refused_rows: Mapping[str | None, int]) -> int:
+        before = MONDAY - ONE_DAY
+        row = {"event_at": RECEIVED_AT}
+        rows = [
+            row | {"received_date": day, "event_date": day, "sent_by": sender}
+            for day in (before, MONDAY)
+            for sender in (None, PAGE)
+            for _ in range(500)
+        ]
+        kinds = {"received_date": "date", "event_date": "date", "event_at": "timestamp(6)", "sent_by": "string"}
+        bad = {"accounted_date": MONDAY, "reject_reason": "too_late"}
+        quarantine = [bad | {"sent_by": sender} for sender, count in refused_rows.items() for _ in range(count)]
+        refused_kinds = {"accounted_date": "date", "reject_reason": "string", "sent_by": "string"}
+        result: CheckResult = check_of(EVENTS, "reasons_are_usual").evaluate(
+            Days((MONDAY,)),
+            ibis.memtable(rows, schema=ibis.schema(kinds)),
+            ibis.memtable(quarantine, schema=ibis.schema(refused_kinds)),
+        )
+        return result.broken_count
+
+    assert risen({PAGE: 500}) == 0
+    assert risen({PAGE: 500, None: 50}) == 1
 
 
 FAR = MONDAY + timedelta(days=200)
