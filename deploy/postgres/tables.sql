@@ -141,6 +141,7 @@ CREATE TABLE "staging"."events" (
   "is_bot" BOOLEAN NOT NULL,
   "received_date" DATE NOT NULL,
   "source_file" text COLLATE "C" NOT NULL,
+  "sent_by" text COLLATE "C",
   PRIMARY KEY ("event_date", "event_id")
 );
 
@@ -156,6 +157,7 @@ CREATE TABLE "staging"."identity_links" (
   "last_event_id" text COLLATE "C" NOT NULL,
   "event_count" BIGINT NOT NULL,
   "identified_at" TIMESTAMP(6),
+  "is_public" BOOLEAN,
   PRIMARY KEY ("event_date", "device_id", "run_number")
 );
 

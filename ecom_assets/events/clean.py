@@ -206,7 +206,12 @@ def with_content(rows: ir.Table) -> ir.Table:
 
 
 def is_public(rows: ir.Table) -> ir.BooleanValue:
-    """Return whether a public key sent a received row: one that stands in pages, where anybody may read it."""
+    """Return whether a public key sent a row: one that stands in pages, where anybody may read it.
+
+    Rows without a column `sent_by` were sent by none.
+    """
+    if "sent_by" not in rows.columns:
+        return NO
     result: ir.BooleanValue = rows.sent_by.startswith(PUBLIC_SENDER).fill_null(NO)
     return result
 

@@ -161,3 +161,4 @@ class CleanEvents(Table):
     is_bot = flag("Whether the user agent calls itself a robot; such events stay, flagged", "Robot")
     received_date = day("The day on which the event arrived")
     source_file = text("The file in which it came")
+    sent_by = text("Who sent it, as in raw.events; null for files that do not say it", nullable=True)

@@ -21,7 +21,10 @@ from ecom_assets.identity.visitors import KnownIds, with_visitors
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.portable import can_be_null, conform, union_all
 
-READ = ("event_date", "event_at", "event_id", "user_id", "device_id", "source_session_id", "visitor_id", "joined_by")
+READ = (
+    "event_date", "event_at", "event_id", "user_id", "device_id", "source_session_id", "sent_by", "visitor_id",
+    "joined_by",
+)  # fmt: skip
 """What is read of stored events to find their visitors by given links."""
 COMPARED = tuple(name for name in IdentityLinks.columns if name != "event_count")
 

@@ -5,14 +5,16 @@ from ecom_assets.tables.contract import Table, count, day, flag, instant, text
 
 ID_KINDS = ("user", "device", "source_session")
 ERASED = "erased"
-SHARED_REASONS = ("placeholder", "device_users", "session_users", "user_devices", "group_users", ERASED)
+PUBLIC_KEY = "public_key"
+SHARED_REASONS = ("placeholder", "device_users", "session_users", "user_devices", "group_users", ERASED, PUBLIC_KEY)
 """Why an id joins nobody."""
 
 
 class IdentityLinks(Table):
     """One row per day, device and run of consecutive events on it by one user, or by nobody who is known.
 
-    A run ends where another user signs in or is no longer known, and where the device is silent for 30 minutes.
+    A run ends where another user signs in or is no longer known, where the device is silent for 30 minutes, and
+    between events that a public key sent and others.
     """
 
     layer = "staging"
@@ -30,6 +32,7 @@ class IdentityLinks(Table):
     last_event_id = text("The id of that event")
     event_count = count("Events of the run")
     identified_at = instant("The first of these events that is of type `identify`; null without one", nullable=True)
+    is_public = flag("Whether a public key sent these events; null in rows of earlier releases", nullable=True)
 
 
 class IdentityAliases(Table):
@@ -47,14 +50,20 @@ class IdentityAliases(Table):
 
 
 class SharedIds(Table):
-    """One row per id that joins nobody, since too many share it or since it is a placeholder."""
+    """One row per id that joins nobody, since too many share it or since it is a placeholder.
+
+    With the reason `public_key` only the events of public keys join nobody to it: it is a source session of others.
+    """
 
     layer = "mart"
     key = ("id_kind", "id_value", "reason")
 
     id_kind = text("What it is an id of", one_of=ID_KINDS)
     id_value = text("The id", pii=True)
-    reason = text("Why it joins nobody: a bound, or an erased person who used it", one_of=SHARED_REASONS)
+    reason = text(
+        "Why it joins nobody: a bound, an erased person who used it, or public keys that sent it too",
+        one_of=SHARED_REASONS,
+    )
     reached_count = count("Users or devices that share it", unit="ids")
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.events.clean import is_public
 from ecom_assets.events.contracts import IDENTITY_TYPES
-from ecom_assets.identity.contracts import ERASED, Identities, IdentityLinks
+from ecom_assets.identity.contracts import ERASED, PUBLIC_KEY, Identities, IdentityLinks
 from ecom_assets.identity.rule import VISIT_TIMEOUT, IdentityRule
 from ecom_assets.tables import placeholders
 from ecom_assets.tables.columns import text_of
@@ -45,14 +46,17 @@ def identity_links(events: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return the rows of `IdentityLinks` for clean events of whole days, whose visitors are not read."""
     events = _linking(events, rule)
     events = events.mutate(
-        link_user=events.link_user.fill_null(""), is_identify=(events.event_type == IDENTIFY).fill_null(NO)
+        link_user=events.link_user.fill_null(""),
+        is_identify=(events.event_type == IDENTIFY).fill_null(NO),
+        is_public=is_public(events).ifelse(1, 0),
     )
     unit = ["event_date", "link_device"]
     in_order = ibis.window(group_by=unit, order_by=["event_at", "event_id"])
     previous_at, previous_user = events.event_at.lag().over(in_order), events.link_user.lag().over(in_order)
     is_first = previous_at.isnull() | (previous_user != events.link_user) | is_gap(previous_at, events.event_at)
+    is_first |= events.is_public.lag().over(in_order) != events.is_public
     events = events.select(
-        *unit, "is_device", "link_user", "is_identify", "event_at", "event_id",
+        *unit, "is_device", "link_user", "is_identify", "is_public", "event_at", "event_id",
         begins=is_first.ifelse(1, 0), place=ibis.row_number().over(in_order),
     )  # fmt: skip
     # By the place, because an order by text takes twice as long as one by numbers.
@@ -71,6 +75,7 @@ def identity_links(events: ir.Table, rule: IdentityRule) -> ir.Table:
         last_event_id=events.event_id.max(where=events.ends),
         event_count=events.count(),
         identified_at=events.event_at.min(where=events.is_identify),
+        is_public=events.is_public.max() == 1,
     )
     return rows.rename(device_id="link_device").select(*IdentityLinks.columns)
 
@@ -104,7 +109,14 @@ def sign_ins(events: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return the events with a user on a device, with what `IdentityLinks` calls `device_id` and `is_device`."""
     events = _linking(events, rule).drop("device_id", "user_id")
     events = events.filter(events.link_user.notnull())
-    return events.select("event_date", "event_at", "is_device", device_id="link_device", user_id="link_user")
+    return events.select(
+        "event_date",
+        "event_at",
+        "is_device",
+        device_id="link_device",
+        user_id="link_user",
+        is_public=is_public(events),
+    )
 
 
 def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue) -> ir.BooleanValue:
@@ -115,7 +127,7 @@ def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue) -> ir.BooleanVa
 def alias_events(events: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return the clean events that can join two users, in order of time, with the columns `ALIAS_EVENT`."""
     named = events.filter(events.event_type == ALIAS, events.user_id.notnull(), events.properties.notnull())
-    named = named.filter(may_link(named, rule), ~is_placeholder(named.user_id))
+    named = named.filter(may_link(named, rule), ~is_placeholder(named.user_id), ~is_public(named))
     return named.order_by(["event_at", "event_id"]).select(*ALIAS_EVENT)
 
 
@@ -165,12 +177,26 @@ def shared_ids(links: ir.Table, rule: IdentityRule) -> ir.Table:
     Groups of users that are too large are found with the aliases; see `merged_users`.
     """
     seen = links.filter(links.user_id.notnull())
-    return union_all(_shared_devices(seen, rule), shared_users(seen, seen, rule))
+    return union_all(shared_devices(links, rule), shared_users(seen, seen, rule))
+
+
+def _of_public_key(links: ir.Table) -> ir.BooleanValue:
+    return links.is_public.fill_null(NO)
 
 
 def users_of_devices(seen: ir.Table) -> ir.Table:
-    """Return each device and source session with the number of its users, of links or events that have a user."""
-    return seen.group_by("device_id", "is_device").agg(reached_count=seen.user_id.nunique())
+    """Return each device and source session with the number of its users, of links or events that have a user.
+
+    Users whom only public keys name there do not count, where other events have a user: else anybody could name so
+    many that the device joins nobody any more.
+    """
+    own_user = (~_of_public_key(seen)).ifelse(seen.user_id, ibis.null("string"))
+    users = seen.mutate(own_user=own_user).group_by("device_id", "is_device")
+    users = users.agg(all_count=seen.user_id.nunique(), own_count=lambda t: t.own_user.nunique())
+    # An id can be a device's in one event, and a source session's in another.
+    has_own = users.own_count.max().over(ibis.window(group_by="device_id")) > 0
+    reached = has_own.ifelse(users.own_count, users.all_count)
+    return users.select("device_id", "is_device", reached_count=reached)
 
 
 UnlinkedIds = Callable[[Iterable[str]], set[str]]
@@ -196,9 +222,9 @@ def erased_devices(
         yield kind, device, ERASED, count
 
 
-def _shared_devices(seen: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the devices and source sessions that join nobody."""
-    users = users_of_devices(seen)
+def shared_devices(links: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return the devices and source sessions that join nobody, of rows of `IdentityLinks`."""
+    users = users_of_devices(links.filter(links.user_id.notnull()))
     bound = users.is_device.ifelse(rule.device_users, rule.session_users)
     kind = users.is_device.ifelse("device", "source_session")
     by_bound = users.is_device.ifelse("device_users", "session_users")
@@ -206,7 +232,19 @@ def _shared_devices(seen: ir.Table, rule: IdentityRule) -> ir.Table:
     return union_all(
         _shared_rows(users.filter(users.reached_count >= bound), kind, "device_id", by_bound),
         _shared_rows(placeholders, kind, "device_id", ibis.literal("placeholder")),
+        _sessions_of_others(links),
     )
+
+
+def _sessions_of_others(links: ir.Table) -> ir.Table:
+    """Return the source sessions of events of no public key that public keys sent, too, as a session or as a device.
+
+    A source session is not a secret of a browser as its device is, and is often a number that anybody can guess.
+    """
+    own = links.filter(~links.is_device, ~_of_public_key(links)).select("device_id").distinct()
+    public = links.filter(_of_public_key(links)).semi_join(own, "device_id")
+    sessions = public.group_by("device_id").agg(reached_count=public.user_id.nunique())
+    return _shared_rows(sessions, ibis.literal("source_session"), "device_id", ibis.literal(PUBLIC_KEY))
 
 
 def _shared_rows(counted: ir.Table, kind: ir.StringValue, value: str, reason: ir.StringValue) -> ir.Table:
@@ -218,7 +256,7 @@ def shared_users(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) -> ir.Tabl
     """Return the users who join nobody.
 
     Args:
-        seen: `device_id`, `is_device`, `user_id` and `event_date` of links or events with a user.
+        seen: `device_id`, `is_device`, `user_id`, `event_date` and `is_public` of links or events with a user.
         pairs: The same without dates, each device and user at least once.
         rule: The identity rule.
     """
@@ -229,11 +267,26 @@ def shared_users(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) -> ir.Tabl
 
 
 def _users_of_many_devices(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the users, without placeholders, who were on too many devices on a day and some days before it."""
-    pairs = pairs.filter(pairs.is_device, ~is_placeholder(pairs.user_id))
-    many = pairs.group_by("user_id").agg(device_count=lambda t: t.device_id.nunique())
-    many = many.filter(many.device_count >= rule.user_devices)
-    counted = devices_within_days(seen.filter(seen.is_device).semi_join(many, "user_id"), rule)
+    """Return the users, without placeholders, who were on too many devices on a day and some days before it.
+
+    Devices that only public keys name do not count, where another event has the user on a device or in a session: else
+    anybody who knows a user's id could name so many that the user joins nobody any more.
+    """
+    pairs = pairs.filter(~is_placeholder(pairs.user_id))
+    nothing = ibis.null("string")
+    devices = pairs.mutate(
+        any_device=pairs.is_device.ifelse(pairs.device_id, nothing),
+        own_device=(pairs.is_device & ~_of_public_key(pairs)).ifelse(pairs.device_id, nothing),
+        own_count=_of_public_key(pairs).ifelse(0, 1),
+    )
+    many = devices.group_by("user_id").agg(
+        any_count=devices.any_device.nunique(), own_count=devices.own_device.nunique(), has_own=devices.own_count.max()
+    )
+    reached = (many.has_own == 1).ifelse(many.own_count, many.any_count)
+    many = many.filter(reached >= rule.user_devices).select("user_id", "has_own")
+    on_devices = seen.filter(seen.is_device).join(many, "user_id")
+    on_devices = on_devices.filter((on_devices.has_own == 0) | ~_of_public_key(on_devices))
+    counted = devices_within_days(on_devices, rule)
     reached = counted.group_by("user_id").agg(reached_count=counted.device_count.max())
     reached = reached.filter(reached.reached_count >= rule.user_devices)
     return _shared_rows(reached, ibis.literal("user"), "user_id", ibis.literal("user_devices"))

@@ -6,6 +6,8 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.events.clean import is_public
+from ecom_assets.identity.contracts import PUBLIC_KEY
 from ecom_assets.identity.links import IDENTIFY, device_of, joining, may_link
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import visitor_of_user
@@ -79,6 +81,9 @@ def _sign_ins(events: ir.Table, shared: ir.Table, rule: IdentityRule) -> ir.Tabl
         seen = seen.filter(seen.event_type == IDENTIFY)
     if rule.has_links:
         seen = seen.anti_join(shared.filter(shared.id_kind == "user").select(user_id="id_value"), "user_id")
+        seen = seen.mutate(public_device=is_public(seen).ifelse(_device(seen, rule), ibis.null("string")))
+        sessions = shared.filter(shared.reason == PUBLIC_KEY).select(public_device="id_value")
+        seen = seen.anti_join(sessions, "public_device")
     return seen.select(
         "user_id",
         seen_device=_device(seen, rule),

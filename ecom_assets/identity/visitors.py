@@ -8,12 +8,14 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from ecom_assets.events.clean import OF_IDENTITY
+from ecom_assets.events.clean import OF_IDENTITY, is_public
+from ecom_assets.identity.contracts import PUBLIC_KEY
 from ecom_assets.identity.links import (
     device_of,
     identity_links,
     is_gap,
     is_placeholder,
+    shared_devices,
     shared_ids,
     shared_users,
     sign_ins,
@@ -172,7 +174,7 @@ def _owned_by_device(events: ir.Table, rule: IdentityRule) -> ir.Table:
     unsure = devices.filter(devices.is_ordered)
     ordered = with_device.semi_join(unsure, with_device.asked_device == unsure.owned_device).select(*events.columns)
     links = identity_links(ordered, rule)
-    known_ids = KnownIds(links, union_all(shared, shared_ids(links, rule)), links)
+    known_ids = KnownIds(links, union_all(shared, shared_devices(links, rule)), links)
     columns = [*events.columns, "visitor_user"]
     return union_all(decided.select(*columns), _owned(ordered, known_ids, rule).select(*columns))
 
@@ -181,12 +183,15 @@ def _devices_with_users(events: ir.Table, rule: IdentityRule) -> tuple[ir.Table,
     """Return the devices that users signed in on, and the users who join nobody.
 
     The owner of a device is null if it joins nobody. `is_ordered` says that the owners of its events depend on their
-    order: it has several users, or was away for so long between sign-ins that they may not reach each other.
+    order: it has several users, was away for so long between sign-ins that they may not reach each other, or is a
+    source session that a public key sent, too.
     """
     seen = sign_ins(events, rule)
     pairs = seen.group_by("device_id", "user_id").agg(
         is_device=seen.is_device.any(),
         is_session=(~seen.is_device).any(),
+        is_public=seen.is_public.all(),
+        has_public=seen.is_public.any(),
         first_at=seen.event_at.min(),
         last_at=seen.event_at.max(),
     )
@@ -196,10 +201,12 @@ def _devices_with_users(events: ir.Table, rule: IdentityRule) -> tuple[ir.Table,
         owner=pairs.user_id.max(),
         user_count=pairs.count(),
         is_both=pairs.is_device.any() & pairs.is_session.any(),
+        has_public=pairs.has_public.any(),
         first_at=pairs.first_at.min(),
         last_at=pairs.last_at.max(),
     )
     devices = devices.left_join(nobody, devices.owner == nobody.shared_user)
+    devices = _with_own_sessions(devices, events)
     back, ahead = ibis.interval(days=rule.days_back), ibis.interval(days=rule.days_ahead)
     joins = devices.shared_user.isnull() & ~is_placeholder(devices.device_id)
     joined = devices.select(
@@ -207,9 +214,22 @@ def _devices_with_users(events: ir.Table, rule: IdentityRule) -> tuple[ir.Table,
         owner=joins.ifelse(devices.owner, ibis.null("string")),
         owned_from=devices.first_at - ahead,
         owned_to=devices.last_at + back,
-        is_ordered=(devices.user_count > 1) | devices.is_both | (devices.last_at > devices.first_at + back),
+        is_ordered=(devices.user_count > 1)
+        | devices.is_both
+        | (devices.last_at > devices.first_at + back)
+        | (devices.has_public & devices.is_own_session),
     )
     return joined, shared
+
+
+def _with_own_sessions(devices: ir.Table, events: ir.Table) -> ir.Table:
+    """Return devices with `is_own_session`: whether it is the source session of an event that no public key sent."""
+    if "sent_by" not in events.columns:
+        return devices.mutate(is_own_session=NO)
+    own = events.filter(events.device_id.isnull(), events.source_session_id.notnull(), ~is_public(events))
+    own = own.select(own_session="source_session_id").distinct()
+    devices = devices.left_join(own, devices.device_id == own.own_session)
+    return devices.mutate(is_own_session=devices.own_session.notnull())
 
 
 def _user_of_device(runs: ir.Table, rule: IdentityRule) -> ir.Table:
@@ -299,7 +319,8 @@ def sign_ins_around(runs: ir.Table) -> ir.Table:
     """Return the runs without a user of devices that a user signed in on, with the sign-ins before and after each.
 
     Args:
-        runs: Rows of `IdentityLinks` with `link_user`, the user whom the run links to the device.
+        runs: Rows of `IdentityLinks` with `link_user`, the user whom the run links to the device, and `is_guest`:
+            whether a public key sent them in a source session of others.
 
     Returns:
         Columns of `IdentityLinks` and `SIGN_INS`: the user of the sign-in before the run, when, and whether it is in
@@ -307,8 +328,9 @@ def sign_ins_around(runs: ir.Table) -> ir.Table:
     """
     runs = runs.semi_join(runs.filter(runs.link_user.notnull()), "device_id")
     order = ["event_date", "run_number"]
-    previous_at = runs.last_seen_at.lag().over(ibis.window(group_by="device_id", order_by=order))
-    begins = previous_at.isnull() | is_gap(previous_at, runs.first_seen_at)
+    # Guests, which public keys sent, neither begin a visit nor prolong one.
+    previous_at = runs.last_seen_at.lag().over(ibis.window(group_by=["device_id", "is_guest"], order_by=order))
+    begins = (previous_at.isnull() | is_gap(previous_at, runs.first_seen_at)) & ~runs.is_guest
     runs = runs.mutate(begins_visit=begins.ifelse(1, 0), sign_in=runs.link_user.notnull().ifelse(1, 0))
     so_far = ibis.cumulative_window(group_by="device_id", order_by=order)
     runs = runs.mutate(visit=runs.begins_visit.sum().over(so_far), sign_ins=runs.sign_in.sum().over(so_far))
@@ -333,15 +355,21 @@ def sign_ins_around(runs: ir.Table) -> ir.Table:
 
 
 def _without_shared(links: ir.Table, shared: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return links with `link_user`: the user, unless the id joins nobody or the rule wants an `identify` event."""
+    """Return links with `link_user`: the user, unless the id joins nobody or the rule wants an `identify` event.
+
+    They have `is_guest`, too: whether a public key sent them in a source session of others, where they join nobody.
+    """
+    of_others = shared.reason == PUBLIC_KEY
     users = shared.filter(shared.id_kind == "user").select(shared_user="id_value").distinct()
-    devices = shared.filter(shared.id_kind != "user").select(shared_device="id_value").distinct()
+    devices = shared.filter(shared.id_kind != "user").group_by(shared_device="id_value")
+    devices = devices.agg(is_closed=of_others.ifelse(0, 1).max())
     links = links.left_join(users, links.user_id == users.shared_user)
     links = links.left_join(devices, links.device_id == devices.shared_device)
-    joins = links.shared_user.isnull() & links.shared_device.isnull()
+    is_guest = links.shared_device.notnull() & links.is_public.fill_null(NO)
+    joins = links.shared_user.isnull() & (links.is_closed.fill_null(0) == 0) & ~is_guest
     if rule.links_by_identify:
         joins &= links.identified_at.notnull()
-    return links.mutate(link_user=joins.ifelse(links.user_id, ibis.null("string")))
+    return links.mutate(link_user=joins.ifelse(links.user_id, ibis.null("string")), is_guest=is_guest)
 
 
 def _decision(events: ir.Table, rule: IdentityRule) -> dict[str, ir.Value]:
@@ -389,7 +417,9 @@ def _with_session_users(events: ir.Table, sightings: ir.Table, late_days: int) -
     """Return clean events with `session_user_id`: the user of the source session of an event without a user.
 
     The user of a session is searched on the same day, then on the day after, then on the day before. If there are
-    several users on that day, the smallest id is used. From the day after, only rows that arrived within `late_days` of
+    several users on that day, the smallest id is used. Users whom public keys name count for events of public keys
+    only: a source session is often a number that anybody can guess. From the day after, only rows that arrived within
+    `late_days` of
     the event's own day count. From the day before, only rows that did not arrive before that day count. So the result
     for a day needs no arrival that the day itself would not accept.
 
@@ -400,6 +430,11 @@ def _with_session_users(events: ir.Table, sightings: ir.Table, late_days: int) -
     """
     users = _session_users(sightings, late_days)
     joined = events.left_join(users, ["source_session_id", "event_date"], rname="{name}_of_session")
+    if "sent_by" in events.columns:
+        own = _session_users(sightings.filter(~is_public(sightings) | sightings.user_id.isnull()), late_days)
+        own = own.rename(own_session="source_session_id", own_date="event_date", own_user_id="session_user_id")
+        joined = joined.left_join(own, [joined.source_session_id == own.own_session, joined.event_date == own.own_date])
+        joined = joined.mutate(session_user_id=is_public(joined).ifelse(joined.session_user_id, joined.own_user_id))
     return joined.select(*events.columns, "session_user_id")
 
 

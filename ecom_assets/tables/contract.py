@@ -203,9 +203,9 @@ def count(
     return Column("int64", description, unit, at_least=0, label=label, counted_as=of, **more)
 
 
-def flag(description: str, label: str = "") -> Column:
-    """Return a column of booleans that is never null."""
-    return Column("boolean", description, label=label)
+def flag(description: str, label: str = "", *, nullable: bool = False) -> Column:
+    """Return a column of booleans."""
+    return Column("boolean", description, label=label, nullable=nullable)
 
 
 def seconds(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)

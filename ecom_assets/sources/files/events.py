@@ -158,8 +158,11 @@ class FileEvents:
 
     @property
     def _least(self) -> tuple[str, ...]:
-        """What it takes to say who did what and when: robots, which the user agent shows, link nobody."""
-        return (*FEW_COLUMNS, "user_agent") if self.identity.has_links else FEW_COLUMNS
+        """What it takes to say who did what and when: robots, which the user agent shows, link nobody.
+
+        Nor do public keys in the sessions of others.
+        """
+        return (*FEW_COLUMNS, "user_agent", "sent_by") if self.identity.has_links else FEW_COLUMNS
 
     def naming(self, columns: Iterable[str]) -> "FileEvents":
         """Return the same files with these columns in addition to visitor, event type and time.
@@ -185,6 +188,8 @@ class FileEvents:
         columns = [name for name in CleanEvents.columns if name in (*events.columns, *clean.OF_IDENTITY)]
         if self.named is not None and "user_agent" not in self.named:
             columns = [name for name in columns if MADE_OF.get(name, name) != "user_agent"]
+        if self.named is not None and "sent_by" not in self.named:
+            columns = [name for name in columns if name != "sent_by"]
         return self._with_visitors(events, columns)
 
     @cached_property
@@ -212,9 +217,13 @@ class FileEvents:
         rule = self.identity
         if rule.keeps_users and not fetched(self.con, nobody.select("user_id")):
             rule = replace(rule, owner="user_or_device")
+        has_senders = "sent_by" in events.columns
+        if has_senders and not fetched(self.con, events.filter(clean.is_public(events)).limit(1).select("user_id")):
+            events = events.rename(stated_sender="sent_by")  # whoever sent them, all may join
         merged = self._merged(events) if rule.joins_aliases else events
         unlinked = self._unlinked(events) if rule.has_links and self._may_hold_erased else None
         rows = with_visitors_of_all(events, merged, rule, names_step=self.names_step, unlinked=unlinked)
+        rows = rows.rename(sent_by="stated_sender") if "stated_sender" in rows.columns else rows
         rows = rows.select(*columns)
         # Questions read events several times, and finding their visitors by links takes longer than most questions.
         return stored(self.con, f"events_of_visitors_{token_hex(4)}", rows) if rule.has_links else rows
