@@ -16,7 +16,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.errors import EcomError, SourceError
+from ecom_assets.errors import EcomError
 from ecom_assets.events import clean
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import CleanEvents, RawEvents
@@ -75,7 +75,8 @@ class LiveEvents:
         self._kept = kept + timedelta(seconds=WRITING_S)
         self._con: Backend | None = None
         self._batches: dict[int, frozenset[FreshFile]] = {}
-        self._currencies: dict[int, frozenset[str]] = {}
+        self._home = ("", False)
+        self._homes: dict[int, str] = {}
         self._numbers = count(1)
         self._statement: tuple[tuple[date, bool] | None, str] = (None, "")
         self._earlier: EarlierLinks | None = None
@@ -86,7 +87,7 @@ class LiveEvents:
             with suppress(duckdb.Error):
                 self._con.disconnect()
         self._con = None
-        self._batches, self._currencies = {}, {}
+        self._batches, self._homes = {}, {}
 
     def refresh(
         self, now: datetime, erased_people: ErasedPeopleFilter | None = None, published: PublishedLinks | None = None
@@ -103,14 +104,15 @@ class LiveEvents:
 
         Raises:
             NotFilesError: Events come from neither files nor a table.
-            SourceError: The place of the files does not exist, or amounts are of several currencies.
+            SourceError: The place of the files does not exist.
         """
         since = now - self._kept
         try:
             files = self._newest(since)
             con = self._engine()
             reading = self._read(con, files, since)
-            self._require_one_currency()
+            if self._forget_other_homes(con):
+                reading = self._read(con, files, since)
             if is_table(self._settings):
                 self._read_table(con, since, now, reading)
             if published is not None and self._earlier is not None:
@@ -169,7 +171,7 @@ class LiveEvents:
             if kept and kept <= present:
                 self._batches[number] = kept
             else:
-                del self._batches[number], self._currencies[number]
+                del self._batches[number], self._homes[number]
                 gone.append(number)
         return gone
 
@@ -180,8 +182,11 @@ class LiveEvents:
         try:
             opened = RecordFiles.open(con.con, [file.path for file in files], mapping, self._settings.timezone)
             currencies = Currencies.from_settings(self._settings)
-            names = currencies.names_of_events(opened)
-            opened = currencies.of_events(opened)
+            home = currencies.home_of_events(opened)
+            # What a public key sent says the shop's currency only as long as nothing else does.
+            if home[0] and (not self._home[0] or (home[1] and not self._home[1])):
+                self._home = home
+            opened = replace(currencies, home=self._home[0]).of_events(opened)
             rows = select(f"*, {number} AS batch", self._rows(opened), f"event_at >= TIMESTAMP '{since}'")
             con.con.execute(f"INSERT INTO {RAW} {rows}")
         except (EcomError, duckdb.Error):
@@ -192,16 +197,16 @@ class LiveEvents:
                     self._insert(con, [file], since, reading)
         else:
             self._batches[number] = frozenset(files)
-            self._currencies[number] = names
+            self._homes[number] = self._home[0]
 
-    def _require_one_currency(self) -> None:
-        """Raise SourceError if files have amounts of several currencies, of which none is set."""
-        names = frozenset[str]().union(*(self._currencies[number] for number in self._batches))
-        if len(names) > 1:
-            raise SourceError(
-                f"The last minutes have amounts in {' and '.join(sorted(names))}, which cannot be added up; set "
-                "ECOM_CURRENCY and ECOM_RATES, a CSV file of date, currency and rate."
-            )
+    def _forget_other_homes(self, con: Backend) -> bool:
+        """Forget what was read while another currency was taken for the shop's; return whether there is any."""
+        other = [number for number, home in self._homes.items() if home not in {"", self._home[0]}]
+        for number in other:
+            del self._batches[number], self._homes[number]
+        if other:
+            con.raw_sql(f"DELETE FROM {RAW} WHERE batch IN ({', '.join(map(str, other))})")  # noqa: S608 (numbers)
+        return bool(other)
 
     def _read_table(self, con: Backend, since: datetime, now: datetime, reading: FilesRead) -> None:
         """Load the rows of the table of events that arrived since yesterday and happened in the kept minutes."""

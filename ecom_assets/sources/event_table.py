@@ -19,12 +19,12 @@ from ecom_assets.errors import SettingError, SourceError, WarehouseError, did_yo
 from ecom_assets.events.assets import EVENT_TABLE
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.mapping import EVENT_FIELDS, OPTIONAL_FIELDS
 from ecom_assets.tables.asset import subject_of
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.received import FileRows
+from ecom_assets.tables.values import PUBLIC_SENDER
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.snowflake.connection import SnowflakeAddress
 from ecom_assets.warehouse.engines.snowflake.engine import PlainBackend, SnowflakeEngine
@@ -121,30 +121,39 @@ class TableSql:
         """Return whether rows can lack an arrival time."""
         return "received_at" not in self.columns or self.columns["received_at"].nullable
 
-    def received(self, first: date, end: date, fallback: date) -> str:
-        """Return the SELECT of the `raw/events` rows that arrived in [first, end)."""
-        return f"SELECT * FROM ({self.events(fallback)}) WHERE {self._days_condition(first, end)}"  # noqa: S608 (quoted here)
+    def received(self, first: date, end: date, fallback: date, home: str = "") -> str:
+        """Return the SELECT of the `raw/events` rows that arrived in [first, end).
 
-    def amounts(self, first: date, end: date, fallback: date) -> str:
-        """Return the SELECT of the sum and the number of the amounts of a currency that arrived in [first, end)."""
-        currency = f"NULLIF(UPPER(TRIM({self._text('currency')})), '')"
-        rows = f"SELECT * FROM ({self.events(fallback, currency)}) WHERE {self._days_condition(first, end)}"  # noqa: S608 (quoted here)
-        money = ident("cart_amount")
-        return f"SELECT currency, SUM({money}), COUNT(*) FROM ({rows}) WHERE {money} IS NOT NULL GROUP BY 1"  # noqa: S608 (as above)
+        Amounts in another currency than `home`, if it is not empty, are not known.
+        """
+        return f"SELECT * FROM ({self.events(fallback, home)}) WHERE {self._days_condition(first, end)}"  # noqa: S608 (quoted here)
 
-    def events(self, fallback: date, currency: str = "") -> str:
-        """Return the SELECT of all rows, with the columns of `raw/events`, and a currency if its SQL is given."""
+    def home(self, fallback: date) -> str:
+        """Return the SELECT of the shop's currency: that of the first amount that no public key sent."""
+        is_public = f"{ident('sent_by')} LIKE {text(PUBLIC_SENDER + '%')}"
+        ranked = f"MIN(CASE WHEN {is_public} THEN 1 ELSE 0 END), MIN({ident('received_date')}), COUNT(*) DESC, currency"
+        is_amount = f"{ident('cart_amount')} IS NOT NULL AND currency IS NOT NULL"
+        rows = f"SELECT * FROM ({self.events(fallback, with_currency=True)}) WHERE {is_amount}"  # noqa: S608 (quoted here)
+        return f"SELECT currency FROM ({rows}) GROUP BY currency ORDER BY {ranked} LIMIT 1"  # noqa: S608 (as above)
+
+    def events(self, fallback: date, home: str = "", *, with_currency: bool = False) -> str:
+        """Return the SELECT of all rows, with the columns of `raw/events`, and perhaps with their currency."""
         columns = [f"{self._text(name)} AS {ident(name)}" for name in EVENT_FIELDS]
         money = amount(f"TRIM({self._text('cart_value')})", "NUMBER(18, 2)", "FLOAT")
+        currency, unrated = f"NULLIF(UPPER(TRIM({self._text('currency')})), '')", "CAST(NULL AS VARCHAR)"
+        if home:
+            is_foreign = f"{currency} <> {text(home)}"
+            unrated = f"CASE WHEN {is_foreign} AND {money} IS NOT NULL THEN {currency} END"
+            money = f"CASE WHEN {is_foreign} THEN NULL ELSE {money} END"
         columns += [f"{self.event_at} AS {ident('event_at')}", f"{self.event_day} AS {ident('event_date')}"]
-        columns += [f"{money} AS {ident('cart_amount')}", f"CAST(NULL AS VARCHAR) AS {ident('unrated_currency')}"]
+        columns += [f"{money} AS {ident('cart_amount')}", f"{unrated} AS {ident('unrated_currency')}"]
         columns += [f"{self.received_at} AS {ident('received_at')}"]
         # The day it was received, else the event's day if not later.
         arrival = f"{self._day_of(self.received_at)}, {self._usable_day}, {date_literal(fallback)}"
         columns += [f"COALESCE({arrival}) AS {ident('received_date')}"]
         columns += [f"{text(self.origin)} AS {ident('source')}", f"{text(self.shown)} AS {ident('source_file')}"]
         columns += [f"CAST(NULL AS VARCHAR) AS {ident('malformed_row')}"]
-        columns += [f"{currency} AS currency"] if currency else []
+        columns += [f"{currency} AS currency"] if with_currency else []
         return f"SELECT {', '.join(columns)} FROM {self.table}"  # noqa: S608 (quoted here)
 
     def fallback(self) -> str:
@@ -298,6 +307,14 @@ class EventTable:
         day: date = row["fallback"]
         return day
 
+    @cached_property
+    def _home(self) -> str:
+        """The shop's currency; empty if no amount has one."""
+        if self._settings.currency:
+            return self._settings.currency
+        rows = self._query(self.sql.home(self.fallback))
+        return str(rows[0]["currency"]) if rows else ""
+
     @property
     def today(self) -> date:
         """Return the current day."""
@@ -311,18 +328,11 @@ class EventTable:
     def rows(self, days: Days) -> ir.Table:
         """Return the rows of `RawEvents` that arrived on `days`, as a lazy table in the account.
 
-        Raises:
-            SourceError: The table has a column `currency`, and amounts of several, or of another one than is set.
+        If the table has a column `currency`, amounts in another one than the shop's are not known: it is the set one,
+        else that of the first amount of the whole table that no public key sent.
         """
-        if "currency" in self.sql.columns:
-            amounts = [
-                tuple(row.values())
-                for first, end in days.runs()
-                for row in self._query(self.sql.amounts(first, end, self.fallback))
-            ]
-            remedy = "convert them in a view of the table, or name one currency only"
-            Currencies(self._settings.currency).require_one(amounts, remedy)
-        runs = [self.sql.received(first, end, self.fallback) for first, end in days.runs()]
+        home = self._home if "currency" in self.sql.columns else ""
+        runs = [self.sql.received(first, end, self.fallback, home) for first, end in days.runs()]
         return self.con.sql(" UNION ALL ".join(runs), schema=ibis.schema(schema_of(RawEvents)))
 
     def received(self, days: Days) -> ir.Table | DayByDay:

@@ -1,6 +1,7 @@
 """Real time from landing files: what happened in the last minutes, recomputed in plain Python."""
 
 import gzip
+import json
 import os
 import random
 from collections.abc import Iterator, Sequence
@@ -442,3 +443,32 @@ def test_who_signed_in_days_ago_is_known_by_what_is_published_and_in_no_kept_sta
         answer = api.get("/analytics/realtime").json()
     assert [window["visitor_count"] for window in answer["windows"]] == [1, 1]
     assert not [sql for sql in STATEMENTS._statements.values() if "laptop-4711" in sql]  # noqa: SLF001 (what is on disk, too)
+
+
+def test_an_amount_in_another_currency_stops_no_number_and_is_not_known(landing: Path) -> None:
+    """A stranger's 500 dollars came first and 900 pounds last, by a key of a page; the shop sold for 20 euros."""
+
+    def send(name: str, event_id: str, amount: str, currency: str, sent_by: str) -> None:
+        happened_at = (NOW - timedelta(minutes=1)).isoformat()
+        row = {
+            "event_id": event_id, "user_id": event_id, "event_type": "purchase", "event_timestamp": happened_at,
+            "cart_value": amount, "currency": currency, "sent_by": sent_by,
+        }  # fmt: skip
+        path = landing / name
+        path.write_text(json.dumps(row) + "\n")
+        changed(path, 0)
+
+    settings = Settings(home=landing.parent / "home", events=str(landing))
+    steps = [{"event_type": event_type} for event_type in FIVE_STEPS]
+    with closing(RealTime(settings, RealTimeRule(), Funnel.from_mapping({"steps": steps}))) as reader:
+
+        def sold() -> tuple[int, float]:
+            window = reader.numbers(NOW)["windows"][0]
+            return window["purchase_count"], window["revenue_amount"]
+
+        send("a.ndjson", "x", "500", "USD", "public-key:1a2b3c4d")
+        assert sold() == (1, 500)
+        send("b.ndjson", "o-1", "20", "EUR", "key:5e6f7a8b")
+        assert sold() == (2, 20)
+        send("c.ndjson", "y", "900", "GBP", "public-key:1a2b3c4d")
+        assert sold() == (3, 20)

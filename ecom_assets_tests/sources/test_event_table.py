@@ -75,20 +75,30 @@ def test_texts_become_the_rows_that_a_file_of_them_gives(
 
 
 @pytest.mark.slow
-def test_amounts_of_several_currencies_in_a_table_are_refused(
+def test_amounts_of_a_table_in_a_currency_without_a_rate_are_not_known(
     account: SnowflakeEngine, snowflake_url: str, home: Path
 ) -> None:
     """20 euros, and twice 100 dollars."""
+
+    def amounts(currency: str = "") -> dict[Any, list[Any]]:
+        settings = settings_of(home, address(snowflake_url), currency=currency)
+        with closing(EventTable(settings, now=lambda: NOON)) as table:
+            rows = table.rows(DAYS).to_pyarrow().to_pylist()
+        assert len(rows) == 6
+        names = sorted({row["unrated_currency"] for row in rows} - {None})
+        unrated = [sum(row["unrated_currency"] == name for row in rows) for name in names]
+        known = sorted(str(row["cart_amount"]) for row in rows if row["cart_amount"] is not None)
+        return {"known": known, **dict(zip(names, unrated, strict=True))}
+
     fill(account, rows_of(TEXTS))
     account.execute("ALTER TABLE sales.ecommerce_events ADD COLUMN currency VARCHAR")
     account.execute("UPDATE sales.ecommerce_events SET currency = CASE event_id WHEN 'e2' THEN 'eur' ELSE 'USD' END")
-    with closing(EventTable(settings_of(home, address(snowflake_url)), now=lambda: NOON)) as table:
-        with pytest.raises(
-            SourceError, match=r"USD 200\.00 in 2 events; EUR 20\.00 in 1 events, which cannot be added up"
-        ):
-            table.rows(DAYS)
-        account.execute("UPDATE sales.ecommerce_events SET currency = 'EUR' WHERE cart_value IS NOT NULL")
-        assert len(table.rows(DAYS).to_pyarrow()) == 6
+    assert amounts("EUR") == {"known": ["20.00"], "USD": 2}
+    assert amounts("USD") == {"known": ["100.00", "100.00"], "EUR": 1}
+    by_itself = amounts()
+    assert by_itself in ({"known": ["20.00"], "USD": 2}, {"known": ["100.00", "100.00"], "EUR": 1})
+    account.execute("UPDATE sales.ecommerce_events SET currency = 'EUR' WHERE cart_value IS NOT NULL")
+    assert amounts() == {"known": ["100.00", "100.00", "20.00"]}
 
 
 def test_the_shipped_table_gives_times_money_and_json(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:

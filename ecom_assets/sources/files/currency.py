@@ -38,6 +38,8 @@ class Currencies:
 
     target: str = ""
     rates: Path | None = None
+    home: str = ""
+    """The shop's currency where none is set and other files than those that are read say it."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Currencies":
@@ -86,16 +88,10 @@ class Currencies:
         parts = [select(columns, f"({priced.received_sql(*ends)})") for ends in ranges]
         if not parts:
             return files
-        rows = select("*", f"({' UNION ALL '.join(parts)})", "cart_amount IS NOT NULL AND currency IS NOT NULL")
+        names = [name for name, _ in self._ranked(files, " UNION ALL ".join(parts))]
         con = files.con.cursor()
-        is_own = f"NOT coalesce(starts_with(sent_by, {text(PUBLIC_SENDER)}), false)"
-        ranked = select(
-            f"currency, bool_or({is_own}) AS own, min(received_date) AS first, count(*) AS n", rows, group_by="currency"
-        )
-        order = "ORDER BY own DESC, first, n DESC, currency"
-        names = [name for name, *_ in con.execute(f"{ranked} {order}").fetchall()]
         # Senders leave the currency out of views and carts: those without one are of the shop's.
-        home = self.target or next(iter(names), "")
+        home = self.target or self.home or next(iter(names), "")
         if {*names} <= {home}:
             return files
         rates = self.rates if self.target else None
@@ -132,27 +128,27 @@ class Currencies:
 
         return converted
 
-    def require_one(self, amounts: Sequence[Amounts], remedy: str) -> None:
-        """Raise SourceError unless amounts of events are of one currency, as those of files must be without rates.
+    def home_of_events(self, files: RecordFiles) -> tuple[str, bool]:
+        """Return the shop's currency by amounts of events, and whether others than public keys have sent such amounts.
 
-        Args:
-            amounts: Currencies, each with a sum and a number of amounts; one may be there several times.
-            remedy: What to do about several.
+        It is empty where no amount has a currency, and where one is set.
         """
-        totals: dict[str | None, tuple[Decimal, int]] = {}
-        for name, total, count in amounts:
-            before, number = totals.get(name, (Decimal(0), 0))
-            totals[name] = before + total, number + count
-        named = [(name, *sums) for name, sums in totals.items()]
-        if not self._is_one([row for row in named if row[0] is not None]):
-            raise SourceError(self._refusal(named, "events", "event", remedy))
-
-    def names_of_events(self, files: RecordFiles) -> frozenset[str]:
-        """Return the currencies of amounts of events of which none is set; one that is set is that of all."""
         if self.target or not _may_have_currency(files):
-            return frozenset()
-        rows = select(f"DISTINCT {CURRENCY}", f"({with_currency(files).received_sql()})", "cart_amount IS NOT NULL")
-        return frozenset(name for (name,) in files.con.cursor().execute(rows).fetchall() if name)
+            return "", False
+        columns = f"cart_amount, {CURRENCY} AS currency, sent_by, received_date"
+        ranked = self._ranked(files, select(columns, f"({with_currency(files).received_sql()})"))
+        return ranked[0] if ranked else ("", False)
+
+    @staticmethod
+    def _ranked(files: RecordFiles, rows: str) -> list[tuple[str, bool]]:
+        """Return the currencies of amounts, each with whether any is of no public key; the shop's own is the first."""
+        rows = select("*", f"({rows})", "cart_amount IS NOT NULL AND currency IS NOT NULL")
+        is_own = f"NOT coalesce(starts_with(sent_by, {text(PUBLIC_SENDER)}), false)"
+        ranked = select(
+            f"currency, bool_or({is_own}) AS own, min(received_date) AS first, count(*) AS n", rows, group_by="currency"
+        )
+        order = "ORDER BY own DESC, first, n DESC, currency"
+        return [(name, own) for name, own, *_ in files.con.cursor().execute(f"{ranked} {order}").fetchall()]
 
     def _is_one(self, amounts: Sequence[Amounts]) -> bool:
         """Return whether amounts are of one currency, that which is set if one is; or no row says one."""
