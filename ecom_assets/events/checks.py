@@ -4,8 +4,9 @@ Each term is counted in the table that holds it, so that no table vouches for it
 """
 
 import re
+from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import ibis.expr.types as ir
 
@@ -95,8 +96,8 @@ LONGEST_NAMED: Final = 60
 """Characters of an id in a sentence: senders may make it as long as they like."""
 
 
-@check(DuplicateEvents, reads=(DuplicateEvents,), warns=True)
-def rows_of_an_id_agree(days: Days | None, duplicates: ir.Table) -> CheckResult:
+@check(CleanEvents, reads=(CleanEvents, DuplicateEvents), warns=True)
+def rows_of_an_id_agree(days: Days | None, clean: ir.Table, duplicates: ir.Table) -> CheckResult:
     """Rows of one event id agree in who, what and amount; others are different events, which all count."""
     rows = of_days(duplicates, "event_date", days)
     events = rows.filter(rows.source_event_id.notnull())
@@ -104,14 +105,29 @@ def rows_of_an_id_agree(days: Days | None, duplicates: ir.Table) -> CheckResult:
     looked_at = count_of(rows)
     if not counts["event_count"]:
         return CheckResult(0, looked_at)
-    examples = rows_of(events.order_by("event_date", "source_event_id", "event_id").limit(EXAMPLES))
-    named = ", ".join(dict.fromkeys(repr(row["source_event_id"][:LONGEST_NAMED]) for row in examples))
+    first = events.order_by("event_date", "source_event_id", "event_id").limit(EXAMPLES)
+    of_event = ("event_type", "cart_amount", "sent_by")
+    shown = first.left_join(of_days(clean, "event_date", days).select("event_date", "event_id", *of_event), KEY)
+    columns = ("event_date", "source_event_id", "event_id", *of_event)
+    examples = rows_of(shown.select(*columns).order_by("event_date", "source_event_id", "event_id"))
+    same_id = [row for row in examples if row["source_event_id"] == examples[0]["source_event_id"]]
     sentence = (
-        f"{counts['event_count']:,} events share {counts['id_count']:,} ids (such as {named}) and "
-        "disagree in who, what or amount; all of them count, the later ones under their id, ~ and a hash. If one is "
-        "not yours, look at who sent it: sent_by in raw.events; else give each event an id of its own."
+        f"{counts['event_count']:,} events share {counts['id_count']:,} ids and disagree in who, what or amount, such "
+        f"as {'; '.join(map(_event_text, same_id))}. All of them count, the later ones under their id, ~ and a hash. "
+        "If one is not yours, look at who sent it; else give each event an id of its own."
     )
     return CheckResult(counts["event_count"], looked_at, examples, metadata={"sentence": sentence})
+
+
+KEY: Final = ("event_date", "event_id")
+
+
+def _event_text(row: Mapping[str, Any]) -> str:
+    """Return an event as a sentence names it, without its user."""
+    amount = "" if row["cart_amount"] is None else f" of {row['cart_amount']}"
+    sender = f" by {row['sent_by'][:LONGEST_NAMED]}" if row["sent_by"] else ""
+    what = (row["event_type"] or "a copy of another day")[:LONGEST_NAMED]
+    return f"{row['event_id'][:LONGEST_NAMED]!r} ({what}{amount} on {row['event_date']}{sender})"
 
 
 @check(RawEvents, reads=(RawEvents,), warns=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 from ecom_assets.events.checks import (
     no_event_type_is_new,
     purchases_have_amounts,
+    rows_of_an_id_agree,
     standard_type,
     standard_types_are_spelled_so,
 )
-from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents
+from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents, DuplicateEvents
 from ecom_assets.tables.days import Days
-from ecom_assets_tests.builders import DAY_ONE, Step, journeys
+from ecom_assets_tests.builders import DAY_ONE, Step, at, journeys, received
 from ecom_assets_tests.platform import Platform
 
 ALL_DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=3))
@@ -111,3 +113,31 @@ def test_every_standard_type_is_known_in_any_case(event_type: str, data: st.Data
     spelled = "".join(c.upper() if is_upper else c for c, is_upper in zip(event_type, upper, strict=True))
     spelled = spelled.replace("_", data.draw(st.sampled_from(("_", " ", "-"))))
     assert standard_type(spelled) == (None if spelled == event_type else event_type)
+
+
+def test_a_conflict_of_an_id_is_shown_with_both_rows_and_without_their_users() -> None:
+    """A stranger sent the id of the shop's order, and a cent, an hour before the shop did."""
+    platform = Platform()
+    rows = [
+        received(
+            "o-5001", at(clock), event_type="purchase", user_id=user, cart_amount=amount, cart_value=str(amount),
+            received_at=at(clock), sent_by=sender,
+        )
+        for clock, user, amount, sender in (
+            ("08:00", "eve", Decimal("0.01"), "public-key:1a2b3c4d"),
+            ("09:00", "anna", Decimal("59.90"), "key:5e6f7a8b"),
+        )
+    ]  # fmt: skip
+    platform.receive(rows, ALL_DAYS)
+    platform.run(ALL_DAYS, only=("duplicate_events", "events"))
+    tables = [platform.table(contract) for contract in (CleanEvents, DuplicateEvents)]
+    result = rows_of_an_id_agree.evaluate(ALL_DAYS, *tables)
+    (shop_id,) = (row["event_id"] for row in platform.rows(CleanEvents) if row["user_id"] == "anna")
+    assert (result.broken_count, rows_of_an_id_agree.warns) == (2, True)
+    assert result.metadata["sentence"].startswith(
+        "2 events share 1 ids and disagree in who, what or amount, such as 'o-5001' (purchase of 0.01 on "
+        f"{DAY_ONE} by public-key:1a2b3c4d); {shop_id!r} (purchase of 59.90 on {DAY_ONE} by key:5e6f7a8b). All of "
+    )
+    assert [row["cart_amount"] for row in result.examples] == [Decimal("0.01"), Decimal("59.90")]
+    assert "user_id" not in result.examples[0]
+    platform.close()
