@@ -18,9 +18,9 @@ from ecom_assets.sources.files.records import refused_warning, rows_line
 from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import EXTENDS, definition_in, is_path, shipped_content, shipped_in, shipped_text
 from ecom_assets.sources.proposal.fields import MappingKind
-from ecom_assets.sources.proposal.proposal import MappingSearch, Reading, read_by
-from ecom_assets.sources.proposal.questions import LABELS, ROWS, ZONE, OpenQuestion, shown
-from ecom_assets.sources.reading import CustomerFileReading, FileReading
+from ecom_assets.sources.proposal.proposal import MappingSearch, Reading, open_questions, read_by
+from ecom_assets.sources.proposal.questions import ROWS, STATES, ZONE, OpenQuestion, shown
+from ecom_assets.sources.reading import CustomerFileReading, FileReading, money_lines
 
 FOLDERS: Final = {
     MappingKind.EVENTS: EVENT.folder,
@@ -94,6 +94,7 @@ def reading_lines(reading: Reading) -> list[str]:
     for why in reading.not_clean:
         lines.append(f"  {why.reason} {why.row_count:,}{': ' if why.meaning else ''}{why.meaning}")
         lines += [f"    such as {_row_text(why.example)}"] if why.example else []
+    lines += money_lines(reading)
     if reading.event_types:
         lines += ["", "Event types:"]
         width = max(len(source_type) for source_type, _, _ in reading.event_types)
@@ -166,7 +167,7 @@ def init(
     for reason in proposal.why:
         typer.echo(shown(reason))
     _print_preview(search, answers)
-    still_open = [question for question in proposal.questions if question.key not in answers]
+    still_open = open_questions(proposal, answers)
     _print_next_step(files, path, still_open, proposal.kind)
 
 
@@ -174,6 +175,7 @@ def _answered(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
     """Return the answers of the person at the terminal; elsewhere those that are there."""
     while still_open := [question for question in search.proposal(answers).questions if question.key not in answers]:
         if not sys.stdin.isatty():
+            # What is asked only where somebody can answer stays as the file would be read without.
             if any(question.key == ROWS for question in still_open):
                 raise UsageError(
                     "The file does not say whether its rows are events, order lines or customers; add --events, "
@@ -186,19 +188,30 @@ def _answered(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
 
 def _answer(question: OpenQuestion) -> str:
     typer.echo(f"{question.sentence[:1].upper()}{question.sentence[1:]}.", err=True)
-    if question.choices:
-        typer.echo(f"One of: {', '.join(map(shown, question.choices))}", err=True)
+    for number, choice in enumerate(question.choices, start=1):
+        typer.echo(f"  {number} {shown(choice)}", err=True)
+    default = question.guess if question.is_optional else None
     while True:
-        answer: str = typer.prompt(LABELS[question.key], err=True)
+        answer: str = typer.prompt(question.label, default=default, err=True)
         try:
-            return question.checked(answer)
+            return question.checked(_chosen(question, answer))
         except UsageError as error:
             typer.echo(str(error), err=True)
 
 
+def _chosen(question: OpenQuestion, answer: str) -> str:
+    """Return the choice that a number stands for, unless a choice is called so."""
+    is_number = answer.isdecimal() and answer not in question.choices
+    position = int(answer) if is_number else 0
+    return question.choices[position - 1] if 0 < position <= len(question.choices) else answer
+
+
 def _print_preview(search: MappingSearch, answers: dict[str, str]) -> None:
     guesses = search.guesses(answers)
-    if guessed := [f"{LABELS[key].lower()} {shown(value)}" for key, value in guesses.items() if key not in answers]:
+    labels = {question.key: question.label for question in search.proposal(guesses).questions}
+    needed = {question.key for question in open_questions(search.proposal(answers), answers)}
+    guessed = [f"{labels[key].lower()} {shown(value)}" for key, value in guesses.items() if key in needed]
+    if guessed:
         typer.echo(f"As it would be read with {', '.join(guessed)}, which is a guess for this preview only:")
     try:
         with read_by(search, search.proposal(guesses)) as reading:
@@ -211,5 +224,7 @@ def _print_next_step(files: list[str], path: Path, still_open: list[OpenQuestion
     typer.echo("")
     for question in still_open:
         typer.echo(f"OPEN in {path}: {question.sentence}.")
+    if still_open and all(question.key in STATES for question in still_open):
+        typer.echo("Until then their rows are refused, and each run says how much money that is.")
     command = f"ecom run --{kind} {files[0]} --{kind}-mapping {path}"
     typer.echo(f"Written to {path}. {'Complete the marked lines, then: ' if still_open else 'Next: '}{command}")

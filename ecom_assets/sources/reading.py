@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
@@ -23,7 +24,7 @@ from ecom_assets.sources.customer_api.records import (
 )
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.formats import join_paths
-from ecom_assets.sources.files.mapping import RecordMapping
+from ecom_assets.sources.files.mapping import LEFT_OUT, RecordMapping
 from ecom_assets.sources.files.question_source import FileOrders
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.sources.mapping_file import shipped_in
@@ -49,6 +50,18 @@ class NotClean:
     row_count: int
     meaning: str
     example: dict[str, Any]
+
+
+COUNTED, REFUSED = "counted", "refused"
+
+
+@dataclass(frozen=True)
+class MoneyRead:
+    """Rows of order lines, their orders (None if they have no numbers), and their money (None if not known)."""
+
+    row_count: int
+    order_count: int | None
+    amount: Decimal | None
 
 
 @dataclass(frozen=True)
@@ -98,6 +111,32 @@ class FileReading:
     def _example(self, reason: str) -> dict[str, Any]:
         (row,) = self._fetched(self._read.filter(self._read.reject_reason == reason).limit(1)) or ({},)
         return {name: value for name, value in row.items() if value is not None and name != "reject_reason"}
+
+    @cached_property
+    def money(self) -> dict[str, MoneyRead]:
+        """Return the orders and the money of order lines that count, are refused and left out; empty for events.
+
+        The money of rows that count is what was sold less what was paid back; a copy of a line counts once.
+        """
+        if not isinstance(self.files, FileOrders):
+            return {}
+        lines = self.files.classified()
+        reason = lines.reject_reason
+        fate = reason.isnull().ifelse(COUNTED, (reason == LEFT_OUT).ifelse(LEFT_OUT, REFUSED))
+        sign = (lines.status == "refunded").ifelse(-1, 1)
+        amount = lines.payment_amount.cast("decimal(24, 2)")
+        of_rows = lines.select("uniq_id", "order_id", fate=fate, amount=reason.isnull().ifelse(amount * sign, amount))
+        one_each = of_rows.filter(of_rows.fate != COUNTED).union(
+            of_rows.filter(of_rows.fate == COUNTED).distinct(on="uniq_id")
+        )
+        orders = one_each.order_id.nunique()
+        grouped = one_each.group_by("fate").agg(
+            order_count=orders, row_count=one_each.count(), amount=one_each.amount.sum()
+        )
+        return {
+            row["fate"]: MoneyRead(row["row_count"], row["order_count"] or None, row["amount"])
+            for row in self.files.con.to_pyarrow(grouped).to_pylist()
+        }
 
     @cached_property
     def _read(self) -> ir.Table:
@@ -224,3 +263,21 @@ class CustomerFileReading:
         if record.customer is None:
             return {"reject_reason": record.reason}
         return record.customer.model_dump(mode="json", exclude=HIDDEN, exclude_none=True)
+
+
+MONEY_LABELS: Final = {COUNTED: "would count", REFUSED: "would be refused", LEFT_OUT: "would be left out"}
+
+
+def money_lines(reading: object) -> list[str]:
+    """Return how much money and how many orders would count, be refused and be left out; nothing for other rows."""
+    if not isinstance(reading, FileReading) or not reading.money:
+        return []
+    lines = []
+    for name, label in MONEY_LABELS.items():
+        if (read := reading.money.get(name)) is None:
+            continue
+        orders = f" of {read.order_count:,} orders" if read.order_count else ""
+        amount = "an amount that is not known" if read.amount is None else f"{read.amount:,}"
+        net = ", sold less paid back" if name == COUNTED else ""
+        lines.append(f"  {label}: {amount}{net}, {read.row_count:,} rows{orders}")
+    return ["Money:", *lines]

@@ -27,8 +27,9 @@ from ecom_assets.dashboard.sessions import token_of
 from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.sources.files.damage import copies_in
 from ecom_assets.sources.proposal.fields import MappingKind
-from ecom_assets.sources.proposal.proposal import OWN, MappingProposal, MappingSearch, Reading, read_by
+from ecom_assets.sources.proposal.proposal import OWN, MappingProposal, MappingSearch, Reading, open_questions, read_by
 from ecom_assets.sources.proposal.questions import KEYS, LABELS, ROWS, OpenQuestion, shown
+from ecom_assets.sources.reading import money_lines
 
 PATH: Final = "mapping"
 ZONES: Final = tuple(sorted(name for name in available_timezones() if name == "UTC" or "/" in name))
@@ -109,7 +110,7 @@ def _blocks(view: View, path: Path) -> Sequence[Block]:
         return [form, Notice(str(error), "bad")]
     questions = [_field(question, answers, problems) for question in proposal.questions if question.key != ROWS]
     fields = [_mapping_field(search, mapping), _rows_field(kind or proposal.kind), *questions]
-    still_open = [question for question in proposal.questions if question.key not in accepted]
+    still_open = open_questions(proposal, accepted)
     form = Custom("sample_form.html", {**values, "why": proposal.why, "fields": fields, "still_open": still_open})
     read = _reading_blocks(search, search.proposal(guesses, mapping), guesses.keys() - accepted.keys())
     return [form, *read, _yaml(proposal, path)]
@@ -144,8 +145,9 @@ def _field(question: OpenQuestion, answers: Mapping[str, str], problems: Mapping
     options = tuple((choice, shown(choice)) for choice in question.choices)
     sentence = f"{question.sentence[:1].upper()}{question.sentence[1:]}"
     value, problem = answers.get(question.key, ""), problems.get(question.key, "")
-    open_option = (("", "Please choose"),) if options else ()
-    return FormField(question.key, LABELS[question.key], sentence, value, (*open_option, *options), problem)
+    first = f"As a run reads it: {shown(question.guess)}" if question.is_optional else "Please choose"
+    open_option = (("", first),) if options else ()
+    return FormField(question.key, question.label, sentence, value, (*open_option, *options), problem)
 
 
 def _reading_blocks(search: MappingSearch, proposal: MappingProposal, guessed: set[str]) -> list[Block]:
@@ -168,6 +170,8 @@ def _shown(reading: Reading) -> list[Block]:
         Heading("Rows"),
         Notice(f"{rows['counted']:,} of {rows['read']:,} rows would be counted.", "good" if rows["counted"] else "bad"),
     ]
+    if lines := money_lines(reading):
+        blocks.append(Notice(f"Of the money {'; '.join(line.strip() for line in lines[1:])}.", "info"))
     if reading.not_clean:
         reasons = [
             {

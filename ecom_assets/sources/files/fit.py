@@ -36,8 +36,11 @@ def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, us
     """Raise MappingError unless the engine accepts every expression over text columns."""
     values = {name: field_sql(mapping, name) for name, field in mapping.mapped() if not getattr(field, "hash_of", None)}
     values |= {f"{LEFT_OUT}.{name}": condition.sql for name, condition in mapping.leave_out.items()}
+    all_used = {column for columns in used.values() for column in columns}
     for name, value in values.items():
-        columns = [f"NULL::VARCHAR AS {ident(column)}" for column in {*used[name], *ADDED}]
+        # What a line below zero is, its amount and its quantity say, whatever the field.
+        of_field = all_used if mapping.below_zero != "refuse" else used[name]
+        columns = [f"NULL::VARCHAR AS {ident(column)}" for column in {*of_field, *ADDED}]
         columns += [f"NULL::VARCHAR AS {column}" for column in ("__other", "__malformed", "__file")]
         try:
             con.execute(select([value, "__malformed"], select(columns, "(VALUES (0))")))
@@ -80,7 +83,7 @@ class _Fit:
     def unknown(self) -> list[str]:
         mapping, expected = self.mapping, {column for columns in self.used.values() for column in columns}
         expected |= {*mapping.ignore_columns, *mapping.group_by, *mapping.carry_down, *mapping.first_line}
-        expected.add(mapping.explode or "")
+        expected |= {*mapping.fill_down, mapping.explode or ""}
         return [name for name in self.found.columns if name not in expected]
 
     def check_missing(self) -> None:
@@ -89,6 +92,7 @@ class _Fit:
         if self.mapping.explode:
             self._check_exploded(self.mapping.explode)
         shared = dict.fromkeys(self.mapping.group_by, "group_by")
+        shared |= dict.fromkeys(self.mapping.fill_down, "fill_down")
         shared |= {name: "carry_down" for name in self.mapping.carry_down if bracketed_guess(name, self.unknown)}
         for column, key in shared.items():
             if column not in self.found.columns:

@@ -19,7 +19,7 @@ from pydantic import (
 
 from ecom_assets.clock import is_zone
 from ecom_assets.orders.orders import CHARGES
-from ecom_assets.sources.files.mapping_content import completed, with_currency_of_amount
+from ecom_assets.sources.files.mapping_content import completed, with_currency_of_amount, without_open_states
 from ecom_assets.sources.files.plain import MappingPart, Numerals, Operations, RowCondition, Text
 from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, RowShape
 from ecom_assets.sources.files.table_heads import TableKeys
@@ -27,7 +27,7 @@ from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in, usual_event_types
 from ecom_assets.warehouse.sql_text import amount
 
-LEFT_OUT = "left_out"
+LEFT_OUT, DISCOUNT = "left_out", "discount"
 ORDER_RECORD = "order"
 OF_VERSIONS = {
     "record_id": "VARCHAR", "placed_at": "TIMESTAMP", "changed_at": "TIMESTAMP", "record_number": "BIGINT",
@@ -262,12 +262,16 @@ class RecordMapping(MappingPart):
     carry_down: tuple[str, ...] = ()
     first_line: tuple[str, ...] = ()
     record: Literal["order", "line"] | None = None
+    # Columns that only the first line of an order has, of files that number no other line; CSV only.
+    fill_down: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
     aliases: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     leading_apostrophe: Literal["keep", "remove"] = "keep"
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ".", ",", " ", "'", "\u00a0", "\u2009", "\u202f", "\u2019"] = ""
     currency_signs: Literal["keep", "remove"] = "keep"
+    # What a line is whose quantity or amount is below zero.
+    below_zero: Literal["refuse", "refund", "discount"] = "refuse"
     delimiter: Literal[",", ";", "\t", "|"] = ","
     quote: Literal['"', ""] = '"'
     encoding: Annotated[str, AfterValidator(known_encoding)] | None = None
@@ -292,10 +296,9 @@ class RecordMapping(MappingPart):
     def _consistent(self) -> "RecordMapping":
         if self.explode and (self.rows or self.records):
             raise ValueError("give `rows` with the path of the list in place of `explode`, or leave out `records`")
-        if self.first_line and not self.group_by:
-            raise ValueError("`first_line` needs `group_by`: the column that the lines of one order have in common")
-        if self.carry_down and not self.group_by:
-            raise ValueError("`carry_down` needs `group_by`: the column that the lines of one order have in common")
+        for key in ("first_line", "carry_down", "fill_down"):
+            if getattr(self, key) and not self.group_by:
+                raise ValueError(f"`{key}` needs `group_by`: the column that the lines of one order have in common")
         if self.decimal == self.thousands:
             raise ValueError("`decimal` and `thousands` cannot be the same sign")
         if self.leave_out and not self.kind.is_filtered:
@@ -304,6 +307,12 @@ class RecordMapping(MappingPart):
             raise ValueError("`record` is for order lines")
         if self.record == ORDER_RECORD and not getattr(self.fields, self.kind.whole):
             raise ValueError(f"`record: order` needs {self.kind.whole}, by which an order is recognised")
+        if self.below_zero != "refuse" and not self.kind.is_filtered:
+            raise ValueError("`below_zero` is for order lines")
+        if self.below_zero == "discount" and not self.shape:
+            raise ValueError(
+                "`below_zero: discount` needs `rows` or `group_by`: a discount is of the lines of its order"
+            )
         return self
 
     def in_zone(self, zone: str) -> Self:
@@ -317,7 +326,8 @@ class RecordMapping(MappingPart):
             return None
         rows = [RowKind(n, k.list, k.if_any, (*k.where.items(),), k.first_has_list) for n, k in self.rows.items()]
         default = RowKind("", LINES if self.group_by else WHOLE)
-        return RowShape(self.records, tuple(rows) or (default,), self.group_by, self.carry_down, self.first_line)
+        of_lines = self.group_by, self.carry_down, self.first_line, self.fill_down
+        return RowShape(self.records, tuple(rows) or (default,), *of_lines)
 
     @property
     def is_of_orders(self) -> bool:
@@ -549,6 +559,12 @@ class OrderMapping(RecordMapping):
     statuses: dict[str, str] = Field(default_factory=dict)
     sales_channels: dict[str, str] = Field(default_factory=dict)
     other_columns: Literal["refuse", "ignore"] = "refuse"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_answered_states(cls, value: object) -> object:
+        """Leave a state that nobody has answered as it is, so that its rows are quarantined under its name."""
+        return without_open_states(value)
 
     def translations(self) -> dict[str, dict[str, str]]:
         """Return the platform's names of the source's values, by field."""

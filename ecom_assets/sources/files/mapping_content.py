@@ -52,3 +52,33 @@ def _with_parts(expression: object, parts: Mapping[str, str]) -> object:
         # Braces around anything else are SQL, such as a struct.
         expression = expression.replace(f"{{{name}}}", f"({part})")
     return expression
+
+
+OPEN: Final = "?"
+"""What stands in a mapping for an answer that nobody has given."""
+
+
+def without_open_states(content: object) -> object:
+    """Return a mapping of orders without the states whose meaning is open: they stay as they are in the file."""
+    if not isinstance(content, dict):
+        return content
+    result = dict(content)
+    if isinstance(statuses := content.get("statuses"), dict):
+        result["statuses"] = _answered(statuses)
+    fields = content.get("fields")
+    if isinstance(fields, dict) and isinstance(fields.get("status"), dict):
+        result["fields"] = {**fields, "status": _with_answered_lookups(fields["status"])}
+    return result
+
+
+def _with_answered_lookups(origin: object) -> object:
+    if not isinstance(origin, dict):
+        return origin
+    return {
+        key: _answered(value) if key == "lookup" and isinstance(value, dict) else _with_answered_lookups(value)
+        for key, value in origin.items()
+    }
+
+
+def _answered(meanings: Mapping[object, object]) -> dict[object, object]:
+    return {state: meaning for state, meaning in meanings.items() if meaning != OPEN}

@@ -64,6 +64,7 @@ class RowShape:
             and any other path all lines.
         group_by: The columns that the lines of one group have in common, and that follow each other; CSV only.
         carry_down: The columns whose text only the first line of a group has.
+        fill_down: The columns that are empty on all lines of a group but its first, also those of `group_by`.
     """
 
     records: tuple[str, ...] = ()
@@ -71,6 +72,7 @@ class RowShape:
     group_by: tuple[str, ...] = ()
     carry_down: tuple[str, ...] = ()
     first_line: tuple[str, ...] = ()
+    fill_down: tuple[str, ...] = ()
 
     @property
     def columns(self) -> set[str]:
@@ -79,6 +81,7 @@ class RowShape:
             *self.group_by,
             *self.carry_down,
             *self.first_line,
+            *self.fill_down,
             *(name for kind in self.rows for name in kind.columns),
         }
 
@@ -171,9 +174,20 @@ def _flat(value: Mapping[str, Any], prefix: str, without: str | None = None) -> 
     return result
 
 
+def _filled_down(lines: Iterable[dict[str, str]], columns: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Yield lines, those in which all of some columns are empty with the texts of the last line that has any."""
+    above: dict[str, str] = {}
+    for line in lines:
+        own = {name: line[name] for name in columns}
+        if any(own.values()):
+            above = own
+        yield {**line, **above}
+
+
 def grouped(lines: Iterable[dict[str, str]], shape: RowShape) -> Iterator[FlatRow]:
     """Yield CSV lines, each with the texts that stand on an earlier line of its group only."""
-    numbered = ((tuple(line[name] for name in shape.group_by), at, line) for at, line in enumerate(lines))
+    filled = _filled_down(lines, shape.fill_down)
+    numbered = ((tuple(line[name] for name in shape.group_by), at, line) for at, line in enumerate(filled))
     # Lines that do not say which group they belong to are groups of their own.
     for group, (_, run) in enumerate(groupby(numbered, key=lambda entry: entry[0] if any(entry[0]) else entry[1]), 1):
         carried = dict.fromkeys(shape.carry_down, "")

@@ -10,9 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
+from ecom_assets.orders.orders import CHARGES
 from ecom_assets.sources.files.columns import FileColumn
 from ecom_assets.sources.files.footers import Footer
 from ecom_assets.sources.files.mapping import (
+    DISCOUNT,
     LEFT_OUT,
     OF_VERSIONS,
     IdField,
@@ -449,6 +451,13 @@ def _values(file: FileDays, late_days: int) -> dict[str, str]:
 
 def field_sql(mapping: RecordMapping, name: str) -> str:
     """Return the SQL of a field as text, from the columns of a row."""
+    value = _translated_sql(mapping, name)
+    if mapping.below_zero != "refuse" and (meaning := _BELOW_ZERO.get(name)):
+        return meaning(mapping, value)
+    return value
+
+
+def _translated_sql(mapping: RecordMapping, name: str) -> str:
     field: SourceField | None = getattr(mapping.fields, name)
     value = _value_sql(field, mapping.numerals, is_number=name in mapping.kind.numbers)
     if translations := mapping.translations().get(name):
@@ -459,9 +468,78 @@ def field_sql(mapping: RecordMapping, name: str) -> str:
     return value
 
 
+def _number_of(mapping: RecordMapping, name: str) -> str:
+    """Return the SQL of an amount or a quantity as a number, with the sign that it has in the file."""
+    return f"TRY_CAST({_translated_sql(mapping, name)} AS {NUMBER})"
+
+
+def _is_refund(mapping: RecordMapping) -> str:
+    """Return the SQL that says whether a line is a refund, as its quantity or amount is below zero.
+
+    Where amounts below zero are discounts, a line of one piece or more is none if its order has goods.
+    """
+    is_below = f"(coalesce({_number_of(mapping, 'payment_amount')} < 0, false) OR {_is_returned(mapping)})"
+    return f"({is_below} AND NOT {_is_discount(mapping)})" if mapping.below_zero == "discount" else is_below
+
+
+def _is_returned(mapping: RecordMapping) -> str:
+    return f"coalesce({_number_of(mapping, 'quantity')} < 0, false)"
+
+
+def _has_goods(mapping: RecordMapping) -> str:
+    """Return the SQL that says whether any line of the order is above zero."""
+    return f"coalesce(max({_sold_amount(mapping)}) OVER (PARTITION BY {_OF_ORDER}) > 0, false)"
+
+
+def _sold_amount(mapping: RecordMapping) -> str:
+    """Return the SQL of the amount of a line that did not go back."""
+    return f"CASE WHEN NOT {_is_returned(mapping)} THEN {_number_of(mapping, 'payment_amount')} END"
+
+
+def _is_discount(mapping: RecordMapping) -> str:
+    return f"(coalesce({_sold_amount(mapping)} < 0, false) AND {_has_goods(mapping)})"
+
+
+def _status_below_zero(mapping: RecordMapping, status: str) -> str:
+    return f"CASE WHEN {_is_refund(mapping)} THEN 'refunded' ELSE {status} END"
+
+
+def _without_sign(_mapping: RecordMapping, number: str) -> str:
+    return f"CASE WHEN TRY_CAST({number} AS {NUMBER}) < 0 THEN abs({number}::{NUMBER})::VARCHAR ELSE {number} END"
+
+
+def _amount_below_zero(mapping: RecordMapping, amount: str) -> str:
+    """Return the SQL of an amount without its sign, or of what the discounts of its order leave of it."""
+    if mapping.below_zero == "refund":
+        return _without_sign(mapping, amount)
+    own = f"({_sold_amount(mapping)})"
+    goods = f"greatest(coalesce({own}, 0), 0)"
+    total = f"sum({own}) OVER (PARTITION BY {_OF_ORDER})"
+    all_ = f"sum({goods}) OVER (PARTITION BY {_OF_ORDER})"
+    until = f"sum({goods}) OVER (PARTITION BY {_OF_ORDER} ORDER BY {ident(POSITION)}::BIGINT)"
+    has_discount = f"min({own}) OVER (PARTITION BY {_OF_ORDER}) < 0"
+    return (
+        f"CASE WHEN {_is_returned(mapping)} OR NOT {_has_goods(mapping)} THEN {_without_sign(mapping, amount)}"
+        f" WHEN {has_discount} THEN ({_parts_sql(total, until, goods, all_)})::VARCHAR ELSE {amount} END"
+    )
+
+
+_OF_ORDER = f"__file, {ident(GROUP)}, {ident(KIND)}"
+"""The rows of one order within a file."""
+_BELOW_ZERO = {
+    **dict.fromkeys(("quantity", *CHARGES), _without_sign),
+    "payment_amount": _amount_below_zero,
+    "status": _status_below_zero,
+}
+"""What becomes of fields of a line below zero, where the mapping says what such lines are."""
+
+
 def left_out_sql(mapping: RecordMapping) -> str:
     """Return the SQL of the name of the first condition that leaves a row out; NULL for rows that stay."""
-    cases = " ".join(f"WHEN {condition.sql} THEN {text(name)}" for name, condition in mapping.leave_out.items())
+    conditions = {name: condition.sql for name, condition in mapping.leave_out.items()}
+    if mapping.below_zero == "discount":  # its money is in the other lines of its order
+        conditions[DISCOUNT] = _is_discount(mapping)
+    cases = " ".join(f"WHEN {condition} THEN {text(name)}" for name, condition in conditions.items())
     own = f"CASE WHEN __malformed IS NOT NULL THEN NULL {cases} END" if cases else _NOTHING
     return f"coalesce({ident(mapping.left_out_column)}, {own})" if mapping.left_out_column else own
 
@@ -484,13 +562,18 @@ def _value_sql(field: SourceField | None, numerals: Numerals, *, is_number: bool
 
 def _share_sql(whole: str, weight: str) -> str:
     """Return the SQL of a line's part of an order's number, exact to the cent: the parts add up to the whole."""
-    order = f"__file, {ident(GROUP)}, {ident(KIND)}"
+    order = _OF_ORDER
     total, own = f"max(TRY_CAST({whole} AS {NUMBER})) OVER (PARTITION BY {order})", f"TRY_CAST({weight} AS {NUMBER})"
     until = f"sum({own}) OVER (PARTITION BY {order} ORDER BY {ident(POSITION)}::BIGINT)"
     all_ = f"sum({own}) OVER (PARTITION BY {order})"
     first = f"CASE WHEN {ident(POSITION)} = '1' THEN {total} ELSE 0 END"
-    parts = f"round({total} * ({until} / {all_}), 2) - round({total} * (({until} - {own}) / {all_}), 2)"
+    parts = _parts_sql(total, until, own, all_)
     return f"TRY_CAST(CASE WHEN {all_} = 0 THEN {first} ELSE {parts} END AS {NUMBER})::VARCHAR"
+
+
+def _parts_sql(total: str, until: str, own: str, all_: str) -> str:
+    """Return the SQL of a line's part of a total, by the sum of numbers up to its own, exact to the cent."""
+    return f"round({total} * ({until} / {all_}), 2) - round({total} * (({until} - {own}) / {all_}), 2)"
 
 
 def _origin_sql(field: SourceField) -> str:

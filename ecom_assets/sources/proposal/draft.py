@@ -4,32 +4,41 @@ Of the states of orders it says which are sales, which were paid back, and which
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ecom_assets.errors import DefinitionError
+from ecom_assets.funnels.definition import FIVE_STEPS
 from ecom_assets.sources.files.mapping import EventMapping, OrderMapping, RecordMapping
+from ecom_assets.sources.files.mapping_content import OPEN
 from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.text_blocks import UTF_8
 from ecom_assets.sources.proposal.fields import (
+    HELPERS,
     NUMBERS_OF,
+    ORDER_TOTAL,
+    REFUNDED_AMOUNT,
+    REFUNDED_AT,
+    STANDARD_TYPES,
     TIMES,
     UNIT_PRICE,
-    Found,
     FoundField,
     MappingKind,
     bare,
     candidates,
     found_fields,
     known_event_type,
+    likely_event_type,
     named_values,
+    rounded_number,
 )
 from ecom_assets.sources.proposal.questions import (
+    AMOUNT_OF,
     COLUMNS,
     DECIMAL,
+    EVENT_TYPES,
     FORMAT,
-    OPEN,
     ZONE,
     ZONES,
     OpenQuestion,
@@ -37,63 +46,10 @@ from ecom_assets.sources.proposal.questions import (
     quoted_list,
     shown,
 )
+from ecom_assets.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
+from ecom_assets.sources.proposal.state_words import Meaning
+from ecom_assets.sources.proposal.states import OrderStates, order_states, state_questions
 from ecom_assets.sources.proposal.values import NUMBERS, WHOLE, FileValues, Value
-from ecom_assets.warehouse.sql_text import texts
-
-REFUNDED: Final = ("refund", "return", "retour", "erstattet", "gutschrift", "rembours", "devuel", "reembols")
-NO_SALE: Final = (
-    "cancel", "storn", "annul", "abgebrochen", "fail", "fehlgeschlagen", "pending", "unpaid", "draft", "entwurf",
-    "checkout-draft", "trash", "voided", "expired", "declined", "abgelehnt", "échou", "impay",
-)  # fmt: skip
-"""Parts of words for what was paid back, and for what never was a sale, as shops' own reports leave it out."""
-
-
-@dataclass(frozen=True)
-class OrderStates:
-    """The column of the state and its values with their rows, by what they mean.
-
-    `are_final` if a line that was paid back has one row, whose state was that of a sale before: it is a sale and a
-    refund then. Otherwise the refund is a row of its own.
-    """
-
-    column: str
-    group: str
-    spread: str
-    refunded: dict[str, int]
-    no_sale: dict[str, int]
-    sold: dict[str, int]
-    are_final: bool
-    is_text: bool
-
-    @property
-    def shape_lines(self) -> list[str]:
-        """Return the lines about the kinds of rows, and about those that are left out."""
-        lines = []
-        if self.are_final:
-            rows = self.spread or ("lines" if self.is_text else ".")
-            states = quoted_list(list(self.refunded))
-            lines += [f"group_by: {quoted_list([self.group])}"] if self.is_text else []
-            lines += [
-                "rows:",
-                f"  sale: {quoted(rows)}",
-                f"  refund: {{list: {quoted(rows)}, where: {{{quoted(self.column)}: {states}}}}}  # check this",
-            ]
-        else:
-            lines += rows_lines(self.spread)
-        if self.no_sale:
-            states = quoted_list(list(self.no_sale))
-            condition = f"{{column: {quoted(self.column)}, in: {states}, optional: true}}"
-            lines += ["leave_out:", f"  not_a_sale: {condition}  # {sum(self.no_sale.values()):,} rows; check this"]
-        return lines
-
-    @property
-    def field_lines(self) -> list[str]:
-        """Return the lines of the state, which follow those of the other fields."""
-        if self.are_final:
-            return ["  status: {by_row: {sale: {constant: shipped}, refund: {constant: refunded}}}"]
-        lines = [f"  {quoted(name)}: refunded  # {count:,} rows; check this" for name, count in self.refunded.items()]
-        lines += [f"  {quoted(name)}: shipped  # {count:,} rows" for name, count in (self.sold | self.no_sale).items()]
-        return ["statuses:", *lines]
 
 
 def rows_lines(spread: str) -> list[str]:
@@ -101,55 +57,16 @@ def rows_lines(spread: str) -> list[str]:
     return ["rows:", f"  line: {quoted(spread)}"] if spread else []
 
 
-def order_states(values: FileValues, matches: Found) -> OrderStates | None:
-    """Return the states of orders; None if no column has them."""
-    if "status" not in matches:
-        return None
-    status = matches["status"].value
-    counts = dict(values.counts(status, 50))
-    refunded = {name: count for name, count in counts.items() if _has(name, REFUNDED)}
-    no_sale = {name: count for name, count in counts.items() if name not in refunded and _has(name, NO_SALE)}
-    sold = {name: count for name, count in counts.items() if name not in refunded | no_sale}
-    order = matches.get("order_id") or matches[next(iter(matches))]
-    can_shape = values.format != "parquet" and status.is_column and order.value.is_column
-    return OrderStates(
-        status.path[0],
-        order.value.path[0],
-        values.spread,
-        refunded,
-        no_sale,
-        sold,
-        are_final=can_shape and bool(refunded) and not _has_rows_of_refunds(values, matches, list(refunded)),
-        is_text=values.format == "csv",
-    )
-
-
-def _has(name: str, parts: tuple[str, ...]) -> bool:
-    return any(part in name.casefold() for part in parts)
-
-
-def _has_rows_of_refunds(values: FileValues, matches: Found, refunded: list[str]) -> bool:
-    """Return whether refunds are rows of their own: their amounts are below zero, or stand beside those of sales."""
-    is_refund = f"list_contains({texts(refunded)}, {matches['status'].value.column})"
-    amount = matches.get("payment_amount") or matches.get("unit_price")
-    is_below = f"{amount.value.column} LIKE '-%'" if amount else "false"
-    line = [matches[name].value.column for name in ("order_id", "item_id") if name in matches]
-    if values.scalar(f"count(*) FILTER ({is_refund} AND {is_below})"):
-        return True
-    if not line:
-        return False
-    lines = f"count(DISTINCT ({', '.join(line)}))"
-    refunds = f"{lines} FILTER ({is_refund})"
-    sales = f"{lines} FILTER (NOT coalesce({is_refund}, false))"
-    # Some lines can be twice in an order; refunds are rows of their own if most of them have a sale beside them.
-    return bool(values.scalar(f"2 * ({refunds} + {sales} - {lines}) >= {refunds}"))
-
-
 MAPPINGS: Final[Mapping[MappingKind, type[RecordMapping]]] = {
     MappingKind.EVENTS: EventMapping, MappingKind.ORDERS: OrderMapping
 }  # fmt: skip
 NO_AMOUNT: Final = "none"
 """The answer that events have no amount."""
+STAYS: Final = "as it is"
+"""The answer that an event type keeps its name."""
+FEWEST_STEPS: Final = 2
+OF_ORDER, OF_ROW = "order", "row"
+"""The answers what an amount is of that is the same on each row of an order."""
 OTHER_SEPARATOR = {".": ",", ",": "."}
 ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 """What stands in a list of orders that has one row per order and no lines."""
@@ -176,11 +93,27 @@ class Draft:
     answers: Mapping[str, str]
     questions: list[OpenQuestion] = field(default_factory=list)
     found: dict[str, FoundField] = field(init=False)
+    notes: list[str] = field(default_factory=list)
+    """What was found out about the rows, in sentences."""
+    continued: list[str] = field(default_factory=list)
+    """Columns that a further line of an order does not have."""
+    order_rows: str = ""
+    """The SQL of the rows that repeat an order before those of its lines."""
+    is_shared: bool = False
+    """Whether the amount is that of the order, shared among its lines."""
+    carried: list[str] = field(default_factory=list)
+    """Columns that only one line of an order has."""
+    refund: str = ""
+    """The condition of rows that are a sale and a refund."""
+    sign: str = ""
+    """What a line below zero is; empty where there is none."""
 
     def __post_init__(self) -> None:
         """Find the fields."""
         columns = {name: self.answers[name] for name in COLUMNS if name in self.answers}
         self.found = dict(found_fields(self.values, self.kind, columns))
+        if self.kind is MappingKind.ORDERS:
+            self._find_rows()
         if not self._has_row_per_order():  # a charge of a whole order would be counted once per line
             self.found = {name: match for name, match in self.found.items() if name not in CHARGES_FOUND}
 
@@ -195,21 +128,206 @@ class Draft:
         if is_events:
             self._ask_for_amount()
         asked = [question.key for question in self.questions if question.key == "cart_value"]
-        names += [name for name in (*self.found, *asked) if name not in {*names, kind.id, UNIT_PRICE}]
-        states = None if is_events else order_states(self.values, self.found)
-        if states and states.are_final:
+        names += [name for name in (*self.found, *asked) if name not in {*names, kind.id, *HELPERS}]
+        states = None if is_events else self._states()
+        self.refund = "" if is_events else self._refund_rows(states)
+        states = replace(states, is_final=bool(self.refund)) if states else None
+        if states and states.is_final:
             names.remove("status")
-        fields = [self._id(kind.id, states), *(self._field(name) for name in names), *self._currency_beside()]
+        below_zero = [] if is_events else self._below_zero()
+        fields = [self._id(kind.id), *(self._field(name) for name in names), *self._currency_beside()]
         return [
             *file_lines(self.values),
-            *(states.shape_lines if states else rows_lines(self.values.spread)),
+            *self._shape(states),
             *self._numerals(),
+            *below_zero,
             "fields:",
             *fields,
-            *(states.field_lines if states else []),
+            *self._status_lines(states),
             *(self._event_types() if is_events else []),
             "other_columns: properties" if is_events else "other_columns: ignore",
         ]
+
+    def _states(self) -> OrderStates | None:
+        """Return the states of orders, and ask what those are that are not known."""
+        questions = state_questions(self.values, self.found)
+        self.questions += questions
+        states = order_states(self.values, self.found, questions, self.answers)
+        if states and states.of(Meaning.PART_REFUND) and REFUNDED_AMOUNT not in self.found:
+            choices = (*candidates(self.values, REFUNDED_AMOUNT, self.found), NO_AMOUNT)
+            sentence = f"the column of what was paid back, or {NO_AMOUNT}: then such orders count as a whole"
+            self.ask(REFUNDED_AMOUNT, sentence, choices, NO_AMOUNT)
+        return states
+
+    @property
+    def _path(self) -> str:
+        """Return the path of the rows of a record, as `rows` has it."""
+        return self.values.spread or ("lines" if self.values.format == "csv" else ".")
+
+    def _shape(self, states: OrderStates | None) -> list[str]:
+        """Return the lines about the kinds of rows, and about those that are left out."""
+        lines = []
+        is_grouped = self.values.format == "csv" and "order_id" in self.found
+        if self.continued and is_grouped:
+            lines += [f"group_by: {quoted_list([self._column('order_id')])}"]
+            lines += [f"fill_down: {quoted_list(self.continued)}  # a further line of an order has none of them"]
+        elif is_grouped and (self.refund or self.is_shared or self.carried or self.sign == DISCOUNT_LINES):
+            lines += [f"group_by: {quoted_list([self._column('order_id')])}"]
+            lines += [f"carry_down: {quoted_list(self.carried)}"] if self.carried else []
+        if self.refund:
+            lines += [
+                "rows:",
+                f"  sale: {quoted(self._path)}",
+                f"  refund: {{list: {quoted(self._path)}, {self.refund}}}  # check this",
+            ]
+        else:
+            lines += rows_lines(self.values.spread)
+        left_out = states.leave_out_lines if states else []
+        if self.order_rows:
+            left_out.append(
+                f"  row_of_the_order: {{expression: {quoted(self.order_rows)}, optional: true}}"
+                "  # its lines are rows, too"
+            )
+        return [*lines, *(["leave_out:", *left_out] if left_out else [])]
+
+    def _status_lines(self, states: OrderStates | None) -> list[str]:
+        """Return the lines of the state, which follow those of the other fields."""
+        if states is None:
+            return (
+                ["  status: {by_row: {sale: {constant: shipped}, refund: {constant: refunded}}}"] if self.refund else []
+            )
+        if states.is_final:
+            return ["  status:", "    by_row:", *states.sale_field(), "      refund: {constant: refunded}"]
+        return ["statuses:", *states.lines("  ")]
+
+    def _column(self, name: str) -> str:
+        return self.found[name].value.path[0]
+
+    def _find_rows(self) -> None:
+        """Find what the rows are, and take the amounts of lines, not of orders that stand beside them."""
+        payments = named_values(self.values, self.kind, "payment_amount", {})
+        payments = [value for value in payments if value.is_column and self.values.number_forms(value)]
+        rows = OrderRows(self.values, self.found)
+        self.continued = rows.continued() if self.values.format == "csv" else []
+        of_orders = [value for value in payments if value.path[0] in self.continued]
+        lines = [value for value in payments if value not in of_orders and self._varies(value)]
+        for value in payments:
+            if value in of_orders or self.values.spread or self._has_row_per_order():
+                continue
+            is_of_order = rows.is_of_order(value, [line for line in lines if line != value])
+            if is_of_order is None:
+                is_of_order = self._answered_of_order(value)
+            of_orders += [value] if is_of_order else []
+        self._take_line_amount(payments, of_orders)
+        rows = OrderRows(self.values, self.found, self._payment())
+        self.order_rows = rows.rows_of_orders()
+        self.carried = rows.carried() if self.values.format == "csv" and not self.continued else []
+        self.notes += (
+            [f"rows of an order itself, beside those of its lines: {self.order_rows}"] if self.order_rows else []
+        )
+        self.notes += [f"further lines of an order have no {', '.join(self.continued)}"] if self.continued else []
+        self.notes += [f"only one line of an order has {', '.join(self.carried)}"] if self.carried else []
+        if rounded := rounded_number(self.values):
+            self.notes.append(
+                f"{rounded} is no order number: a spreadsheet has rounded it, so that several orders have the same"
+            )
+        self.notes += [note] if not self.is_shared and (note := rows.adds_up()) else []
+
+    def _varies(self, value: Value) -> bool:
+        """Return whether lines of one order have different amounts."""
+        order = self.found.get("order_id")
+        if order is None:
+            return True
+        return self.values.different_pairs(order.value, value) > self.values.different(order.value)
+
+    def _answered_of_order(self, value: Value) -> bool:
+        sentence = (
+            f"whether {value.name}, which is the same on each row of an order, is the amount of the order or of the row"
+        )
+        self.ask(AMOUNT_OF, sentence, (OF_ORDER, OF_ROW), OF_ORDER)
+        return self.answers.get(AMOUNT_OF, OF_ORDER) == OF_ORDER
+
+    def _take_line_amount(self, payments: Sequence[Value], of_orders: Sequence[Value]) -> None:
+        for value in of_orders:
+            self.found.setdefault(ORDER_TOTAL, FoundField(ORDER_TOTAL, value, f"named {value.name}"))
+        found = self.found.get("payment_amount")
+        if found is None or found.value not in of_orders or "payment_amount" in self.answers:
+            return
+        of_lines = [value for value in payments if value not in of_orders]
+        total = found.value
+        del self.found["payment_amount"]
+        if of_lines:
+            why = f"named {of_lines[0].name}; {total.name} is that of the order"
+            self.found["payment_amount"] = FoundField("payment_amount", of_lines[0], why)
+        elif UNIT_PRICE not in self.found:
+            self.is_shared = True
+            why = f"named {total.name}, that of the order, shared among its lines"
+            self.found["payment_amount"] = FoundField("payment_amount", total, why)
+
+    def _payment(self) -> Value | None:
+        match = self.found.get("payment_amount")
+        return match.value if match else None
+
+    def _below_zero(self) -> list[str]:
+        """Return the line that says what lines below zero are; none where no line is."""
+        self.sign = OrderRows(self.values, self.found, self._payment()).below_zero()
+        if not self.sign:
+            return []
+        why = {
+            REFUND_LINES: "lines below zero went back",
+            DISCOUNT_LINES: "amounts below zero beside goods lower what these cost",
+        }
+        return [f"below_zero: {self.sign}  # {why[self.sign]}; check this"]
+
+    def _refund_rows(self, states: OrderStates | None) -> str:
+        """Return the condition of rows that are a sale and a refund; empty if no row is both."""
+        order = self.found.get("order_id")
+        if self.values.format == "parquet" or (order and not order.value.is_column):
+            return ""
+        self._leave_amounts_of_orders()
+        if states and (states.of(Meaning.REFUND) or states.of(Meaning.PART_REFUND)):
+            return states.refund_kind if states.is_final else ""
+        columns = [self.found[name].value for name in (REFUNDED_AMOUNT, REFUNDED_AT) if name in self.found]
+        named = [value for value in columns if value.is_column and not value.joined]
+        return f"if_any: {quoted_list([named[0].path[0]])}" if named else ""
+
+    def _leave_amounts_of_orders(self) -> None:
+        """Leave out what was paid back of a whole order, where its rows are lines."""
+        refunded = self.found.get(REFUNDED_AMOUNT)
+        if refunded and not (self._has_row_per_order() or self._is_of_lines(refunded.value)):
+            del self.found[REFUNDED_AMOUNT]
+            self.notes.append(f"{refunded.value.name} is of whole orders, and is not used: rows are lines")
+
+    def _is_of_lines(self, value: Value) -> bool:
+        if self.values.spread:
+            return value.name.startswith(f"{self.values.spread}.")
+        return "order_id" not in self.found or self._varies(value)
+
+    def _refund_of_amount(self, value: Value) -> str:
+        """Return the line of an amount that rows of refunds have from another column; empty without such."""
+        refunded = self.found.get(REFUNDED_AMOUNT)
+        if not self.refund or not refunded or not value.is_column or not refunded.value.is_column:
+            return ""
+        charges = self._charges_in("payment_amount", value)
+        less = f", less: {quoted_list(charges)}" if charges else ""
+        amount, back = quoted(value.path[0]), quoted(refunded.value.path[0])
+        sale = f"{{column: {amount}{less}}}"
+        refund = f"{{first_of: [{back}, {amount}]}}"
+        return f"  payment_amount: {{by_row: {{sale: {sale}, refund: {refund}}}}}  # check this"
+
+    def _time_of_refund(self, value: Value) -> str:
+        """Return the origin of a time that rows of refunds have from another column; empty without such."""
+        match = self.found.get(REFUNDED_AT)
+        if not self.refund or match is None or not (value.is_column and match.value.is_column):
+            return ""
+        if value.joined or match.value.joined or not self._are_written_alike(value, match.value):
+            return ""
+        time, back = quoted(value.path[0]), quoted(match.value.path[0])
+        return f"by_row: {{sale: {time}, refund: {{first_of: [{back}, {time}]}}}}"
+
+    def _are_written_alike(self, value: Value, other: Value) -> bool:
+        forms = self.values.time_formats(value)
+        return bool(set(forms) & set(self.values.time_formats(other)))
 
     def complete(self, names: list[str]) -> None:
         """Ask for the columns that are needed and were not found."""
@@ -218,6 +336,7 @@ class Draft:
             if name in self.found or (name == "payment_amount" and (has_price or self._is_price_of_one())):
                 continue
             if name in ONE_PER_ORDER and not self.values.spread:
+                self._ask_for_item(name)
                 continue
             choices = candidates(self.values, name, self.found)
             unreadable = self._unreadable(name)
@@ -226,6 +345,13 @@ class Draft:
                     f"No column of the file can be {NEEDED.get(name, name)}{unreadable}; give a file that has one."
                 )
             self.ask(name, f"the column that says {NEEDED.get(name, name)}{unreadable}", choices)
+
+    def _ask_for_item(self, name: str) -> None:
+        """Ask what was bought where orders have several rows; without an answer it is the order."""
+        if name == "item_id" and "order_id" in self.found and not self._has_row_per_order():
+            choices = (*candidates(self.values, name, self.found), NO_AMOUNT)
+            sentence = f"the column of what was bought, or {NO_AMOUNT}: then lines are of the product 'order'"
+            self.ask(name, sentence, choices, NO_AMOUNT, is_optional=True)
 
     def _ask_for_amount(self) -> None:
         """Ask for the amount of events where the column that is named as one cannot be read."""
@@ -255,10 +381,13 @@ class Draft:
         column = quoted(amounts[0].value.path[0])
         return [f"  currency: {{column: {column}, currency_code: true, optional: true}}  # {rows}"]
 
-    def ask(self, key: str, sentence: str, choices: tuple[str, ...] = (), guess: str = "") -> str:
+    def ask(
+        self, key: str, sentence: str, choices: tuple[str, ...] = (), guess: str = "", *, is_optional: bool = False
+    ) -> str:
         """Return the answer to a question as a scalar, and keep the question."""
         if key not in {question.key for question in self.questions}:
-            self.questions.append(OpenQuestion(key, sentence, choices, guess or (*choices, "UTC")[0]))
+            expected = guess or (*choices, "UTC")[0]
+            self.questions.append(OpenQuestion(key, sentence, choices, expected, is_optional))
         return quoted(self.answers.get(key, OPEN))
 
     def marked(self, line: str, *keys: str) -> str:
@@ -280,8 +409,8 @@ class Draft:
         """Return whether rows have a price and no quantity: one item each."""
         return UNIT_PRICE in self.found and "quantity" not in self.found and "payment_amount" not in self.found
 
-    def _id(self, name: str, states: OrderStates | None) -> str:
-        kinds = ["_row"] if states and states.are_final else []  # the sale and the refund of a line
+    def _id(self, name: str) -> str:
+        kinds = ["_row"] if self.refund else []  # the sale and the refund of a line
         if name in self.found and not kinds:
             return self._field(name)
         if self.values.spread and "order_id" in self.found:
@@ -306,13 +435,27 @@ class Draft:
         value = self.found[name].value
         if name == MAPPINGS[self.kind].kind.time:
             return self._time(name)
+        if name == "payment_amount" and (line := self._amount_of_kinds(value)):
+            return line
         if charges := self._charges_in(name, value):
             return f"  {name}: {{column: {quoted(value.path[0])}, less: {quoted_list(charges)}}}  # check this"
         is_email = name in {"user_id", "customer_id"} and self.values.are_emails(value)
         if value.is_column:
-            return f"  {name}: {self._origin(name, value, self._operations(name, value, is_email=is_email))}"
+            return f"  {name}: {self._origin(name, value, 'trim: true, lower: true' if is_email else '')}"
         sql = f"lower(trim({value.sql}))" if is_email else value.sql
         return f"  {name}: {{expression: {quoted(sql)}, optional: true}}"
+
+    def _amount_of_kinds(self, value: Value) -> str:
+        """Return the line of an amount that is shared among lines, or is another one in refunds; else empty."""
+        return self._shared_amount(value) if self.is_shared else self._refund_of_amount(value)
+
+    def _shared_amount(self, value: Value) -> str:
+        """Return the line of an amount that is that of the order, and stands on each of its rows."""
+        quantity = self.found.get("quantity")
+        by = quoted(quantity.value.path[0]) if quantity and quantity.value.is_column else "{constant: 1}"
+        if any(question.key == AMOUNT_OF for question in self.questions) and AMOUNT_OF not in self.answers:
+            return self.marked(f'  payment_amount: "{OPEN}"', AMOUNT_OF)
+        return f"  payment_amount: {{column: {quoted(value.path[0])}, shared_by: {by}}}"
 
     def _field_without_column(self, name: str) -> str:
         if name == "payment_amount" and UNIT_PRICE in self.found:
@@ -322,13 +465,6 @@ class Draft:
         if name in ONE_PER_ORDER and not self.values.spread:
             return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
         return self.marked(f'  {name}: "{OPEN}"', name)
-
-    def _operations(self, name: str, value: Value, *, is_email: bool) -> str:
-        if is_email:
-            return "trim: true, lower: true"
-        is_of_order = self.kind is MappingKind.ORDERS and name in NUMBERS_OF
-        # Refunds are below zero in the file; here their state says it.
-        return "absolute: true" if is_of_order and self.values.matching(value, "-.*") else ""
 
     def _charges_in(self, name: str, value: Value) -> list[str]:
         """Return the columns of charges that an amount holds, by its name: the total of an order."""
@@ -346,7 +482,9 @@ class Draft:
     def _time(self, name: str) -> str:
         value = self.found[name].value
         parts = [f"column: {quoted(value.path[0])}"]
-        if value.joined:
+        if refund := self._time_of_refund(value):
+            parts = [refund]
+        elif value.joined:
             parts = [f"join: {quoted_list([value.path[0], value.joined])}"]
         elif not value.is_column:
             parts = [f"expression: {quoted(value.sql)}"]
@@ -403,18 +541,38 @@ class Draft:
         if "event_type" not in self.found:
             return []
         counts = self.values.counts(self.found["event_type"].value)
-        event_types = [(source_name, known_event_type(source_name), count) for source_name, count in counts]
-        lines = [
-            f"  {quoted(source_name)}: {event_type}  # {count:,} rows"
-            for source_name, event_type, count in event_types
-            if event_type and event_type != source_name
-        ]
-        stay = [
-            f"  # {shown(source_name)}: {count:,} rows, stays as it is"
-            for source_name, event_type, count in event_types
-            if not event_type
-        ]
-        return ["event_types:" if lines else "# event_types:", *lines, *stay] if lines or stay else []
+        unknown = [(name, count) for name, count in counts if known_event_type(name) is None]
+        answered: dict[str, str] = {}
+        for key, (name, count) in zip(EVENT_TYPES, unknown, strict=False):
+            near = likely_event_type(name)
+            hint = f"; probably {near}" if near else ""
+            sentence = f"what {shown(name)!r} is ({count:,} rows), or {STAYS}{hint}"
+            self.questions.append(
+                OpenQuestion(key, sentence, (*STANDARD_TYPES, STAYS), near or STAYS, is_optional=True, subject=name)
+            )
+            answered[name] = self.answers.get(key, STAYS)
+        lines, stay, types = [], [], []
+        for name, count in counts:
+            event_type = known_event_type(name) or answered.get(name, STAYS)
+            is_same = event_type in {name, STAYS}
+            types.append(name if is_same else event_type)
+            near = likely_event_type(name) if event_type == STAYS else ""
+            if not is_same:
+                lines.append(f"  {quoted(name)}: {event_type}  # {count:,} rows")
+            elif event_type == STAYS:
+                hint = f"; did you mean {near}?" if near else ""
+                stay.append(f"  # {shown(name)}: {count:,} rows, stays as it is{hint}")
+        head = ["event_types:" if lines else "# event_types:"] if lines or stay else []
+        return [*head, *lines, *stay, *self._funnel_steps(types)]
+
+    def _funnel_steps(self, types: Sequence[str]) -> list[str]:
+        """Return the line of the steps of the default funnel that the file has, if it has two; else what is missing."""
+        steps = [step for step in FIVE_STEPS if step in types]
+        missing = [step for step in FIVE_STEPS if step not in types]
+        if len(steps) < FEWEST_STEPS:
+            return [f"# no funnel: the file has {' and '.join(steps) or 'none'} of {', '.join(FIVE_STEPS)}"]
+        note = f"  # the file has no {', '.join(missing)}" if missing else ""
+        return [f"funnel_steps: [{', '.join(steps)}]{note}"]
 
 
 def file_lines(values: FileValues) -> list[str]:

@@ -10,6 +10,8 @@ from typing import Final
 import yaml
 
 from ecom_assets.sources.mapping_file import shipped_file, usual_event_types
+from ecom_assets.sources.proposal.questions import MOST_STATES
+from ecom_assets.sources.proposal.state_words import LOOKS_LIKE, NO, YES, flag_meaning, is_state_word
 from ecom_assets.sources.proposal.values import EMAIL, FIRST, FileValues, Value
 
 MOST_EVENT_TYPES = 500
@@ -20,15 +22,35 @@ OTHER_WORDS = {
     "kauf": "purchase", "bestellung": "purchase", "buy": "purchase", "transaction": "purchase", "achat": "purchase",
     "compra": "purchase", "visita": "page_view", "anadircarrito": "add_to_cart", "agregarcarrito": "add_to_cart",
     "ajoutpanier": "add_to_cart", "suche": "search", "recherche": "search", "seite": "page_view", "page": "page_view",
+    "produktansicht": "product_view", "artikelansicht": "product_view", "produktangesehen": "product_view",
+    "produktdetailseite": "product_view", "seitenaufruf": "page_view", "seitenansicht": "page_view",
+    "indenwarenkorb": "add_to_cart", "indenwarenkorbgelegt": "add_to_cart", "zumwarenkorbhinzugefugt": "add_to_cart",
+    "warenkorbhinzugefugt": "add_to_cart", "ausdemwarenkorbentfernt": "remove_from_cart",
+    "zurkasse": "checkout_start", "kassegestartet": "checkout_start", "bezahlvorgangbegonnen": "checkout_start",
+    "bestellungabgeschlossen": "purchase", "gekauft": "purchase", "bestellt": "purchase",
+    "vueproduit": "product_view", "produitvu": "product_view", "ajoutaupanier": "add_to_cart",
+    "ajouteaupanier": "add_to_cart", "commandevalidee": "purchase", "pagevue": "page_view",
+    "vistadeproducto": "product_view", "productovisto": "product_view", "anadiralcarrito": "add_to_cart",
+    "anadidoalcarrito": "add_to_cart", "compracompletada": "purchase", "vistadepagina": "page_view",
+    "aggiuntoalcarrello": "add_to_cart", "acquisto": "purchase", "prodottovisto": "product_view",
+    "inwinkelwagen": "add_to_cart", "aankoop": "purchase", "productbekeken": "product_view",
     "clicks": "product_view", "carts": "add_to_cart", "orders": "purchase", "addtocart": "add_to_cart",
 }  # fmt: skip
 """Short names of event types that logs use, in several languages."""
 
 
 UNIT_PRICE: Final = "unit_price"
-NUMBERS_OF: Final = frozenset({"cart_value", "quantity", "payment_amount", UNIT_PRICE, "shipping_amount", "tax_amount"})
+REFUNDED_AMOUNT, REFUNDED_AT, ORDER_TOTAL = "refunded_amount", "refunded_at", "order_total"
+HELPERS: Final = frozenset({UNIT_PRICE, REFUNDED_AMOUNT, REFUNDED_AT, ORDER_TOTAL})
+"""What a file says about other fields, and no field of a mapping itself."""
+NUMBERS_OF: Final = frozenset({
+    "cart_value", "quantity", "payment_amount", UNIT_PRICE, "shipping_amount", "tax_amount", REFUNDED_AMOUNT,
+    ORDER_TOTAL,
+})  # fmt: skip
 OF_ITEMS: Final = frozenset({"quantity", "payment_amount", UNIT_PRICE, "item_id", "item_name", "item_category"})
-TIMES: Final = frozenset({"event_timestamp", "date_time", "created_at", "updated_at", "last_login_at"})
+TIMES: Final = frozenset({"event_timestamp", "date_time", "created_at", "updated_at", "last_login_at", REFUNDED_AT})
+ROUNDED: Final = r"\d([.,]\d+)?[Ee]\+\d+"
+"""What a spreadsheet makes of a long number: 5.62101E+12."""
 NO_TIMES: Final = ("version", "birth", "geburt", "naissance", "nacimiento", "expir", "ablauf")
 """Parts of the names of columns that have other days than that of what happened."""
 ONE_EACH: Final = 0.8
@@ -45,7 +67,7 @@ class MappingKind(StrEnum):
 
 _BY_VALUES: Final = {
     MappingKind.EVENTS: ("event_timestamp", "event_type", "user_id"),
-    MappingKind.ORDERS: ("date_time", "customer_id"),
+    MappingKind.ORDERS: ("date_time", "customer_id", "status"),
     MappingKind.CUSTOMERS: ("email",),
 }
 """Fields that are known by values, where no name is."""
@@ -134,6 +156,40 @@ def known_event_type(name: str) -> str | None:
     return _event_type_words().get(bare(name))
 
 
+STANDARD_TYPES: Final = (
+    "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart", "checkout_start",
+    "purchase", "refund",
+)  # fmt: skip
+"""The event types that funnels, carts and revenue are about."""
+_LIKELY: Final = (
+    ("remove_from_cart", ("remove", "entfern", "retir", "supprim", "elimin", "quitar", "rimoss",
+                          "verwijder", "leer", "clear", "empty", "vider", "vaci", "svuot", "loeschen", "losch"), True),
+    ("add_to_cart", ("warenkorb", "einkaufswagen", "basket", "cart", "bag", "panier", "carrito", "carrello",
+                     "winkelwagen", "кошик", "trolley"), False),
+    ("refund", ("refund", "erstatt", "rembours", "reembols", "rimbors", "retour", "return"), False),
+    ("checkout_start", ("checkout", "kasse", "caisse", "paiement", "pago", "begincheckout", "zahlung"), False),
+    ("purchase", ("purchas", "order", "bestell", "kauf", "commande", "achat", "compra", "pedido", "acquist", "ordine",
+                  "transaction", "bought", "conversion", "замовл", "покуп"), False),
+    ("search", ("search", "such", "recherch", "busqueda", "buscar", "ricerca", "zoek", "пошук"), False),
+    ("category_view", ("category", "kategorie", "listing", "collection", "categorie", "categoria"), False),
+    ("product_view", ("product", "produkt", "artikel", "item", "produit", "producto", "prodotto", "товар",
+                      "pdp"), False),
+    ("page_view", ("page", "seite", "screen", "visit", "besuch", "pagina"), False),
+)  # fmt: skip
+"""Parts of names by which an event type may be a standard one, the most certain first; whether it is of a cart."""
+
+
+def likely_event_type(name: str) -> str:
+    """Return the platform's event type that a name may stand for, by its words; empty if it is like none."""
+    letters = bare(name)
+    cart = _LIKELY[1][1]
+    for event_type, parts, is_of_cart in _LIKELY:
+        has_cart = any(bare(part) in letters for part in cart)
+        if any(bare(part) in letters for part in parts) and (has_cart or not is_of_cart):
+            return event_type
+    return ""
+
+
 def bare(name: str) -> str:
     """Return a name without case, accents, blanks and punctuation."""
     letters = unicodedata.normalize("NFKD", name.casefold())
@@ -185,9 +241,57 @@ def _is_number(values: FileValues, value: Value) -> bool:
     return FIRST not in value.path and bool(values.number_forms(value))
 
 
+def _is_amount(values: FileValues, value: Value) -> bool:
+    # A column of 0 and 1 says whether it was paid back, not how much.
+    return _is_number(values, value) and not _is_flag(values, value)
+
+
+def _is_flag(values: FileValues, value: Value) -> bool:
+    found = {name.casefold() for name, _ in values.counts(value, 3)}
+    return bool(found) and found <= YES | NO
+
+
+def _are_states(values: FileValues, value: Value) -> bool:
+    """Return whether values are the states of orders: a few, with words of states, unless only one thing is so named.
+
+    `state` and `fulfillment` are places and services in other files.
+    """
+    different = values.different(value)
+    if not 0 < different <= MOST_STATES or values.matching(value, EMAIL):
+        return False
+    if bare(value.last_name) not in _AMBIGUOUS_STATES and not value.joined:
+        return not values.time_formats(value)
+    return _look_like_states(values, value)
+
+
+def _look_like_states(values: FileValues, value: Value) -> bool:
+    names = [name for name, _ in values.counts(value, MOST_STATES)]
+    if flag_meaning(value.last_name) and _is_flag(values, value):
+        return True
+    return sum(map(is_state_word, names)) >= LOOKS_LIKE * len(names) > 0
+
+
+def _is_order_number(values: FileValues, value: Value) -> bool:
+    """Return whether values can be numbers of orders: a spreadsheet that rounds them makes one of many."""
+    return not values.matching(value, ROUNDED)
+
+
+def rounded_number(values: FileValues) -> str:
+    """Return the column that is named as the number of an order and was rounded by a spreadsheet; empty if none is."""
+    named = named_values(values, MappingKind.ORDERS, "order_id", {})
+    rounded = [value for value in named if values.matching(value, ROUNDED)]
+    return f"{rounded[0].name}, such as {values.counts(rounded[0], 1)[0][0]}," if rounded else ""
+
+
+_AMBIGUOUS_STATES: Final = frozenset({
+    "state", "fulfillment", "fulfilment", "estado", "etat", "stato", "statut", "zustand", "стан"
+})  # fmt: skip
 _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
     **dict.fromkeys(TIMES, lambda values, value: bool(values.time_formats(value))),
     **dict.fromkeys(NUMBERS_OF, _is_number),
+    REFUNDED_AMOUNT: _is_amount,
+    "status": _are_states,
+    "order_id": _is_order_number,
     **dict.fromkeys(("event_id", "uniq_id"), lambda values, value: values.different(value) == values.row_count),
     "event_type": lambda values, value: values.different(value) <= MOST_EVENT_TYPES and not values.time_formats(value),
     "currency": lambda values, value: values.matching(value, "[A-Za-z]{3}") == values.filled(value),
@@ -208,6 +312,8 @@ def _by_values(values: FileValues, field: str, matches: Found) -> FoundField | N
             event_types = [text for text, _ in values.counts(value) if known_event_type(text)]
             if event_types:
                 return FoundField(field, value, f"it has event types such as {event_types[0]}")
+        if field == "status" and _are_states(values, value) and _look_like_states(values, value):
+            return FoundField(field, value, f"it has states such as {values.counts(value, 1)[0][0]}")
         if field in {"user_id", "customer_id", "email"} and values.are_emails(value):
             return FoundField(field, value, "its values are e-mail addresses")
     return None

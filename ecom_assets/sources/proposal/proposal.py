@@ -17,6 +17,7 @@ from ecom_assets.sources.files.columns import columns_of
 from ecom_assets.sources.files.fit import columns_used, has_needed_columns
 from ecom_assets.sources.files.formats import find_files
 from ecom_assets.sources.files.mapping import load, shipped
+from ecom_assets.sources.files.mapping_content import OPEN
 from ecom_assets.sources.files.records import DUPLICATE
 from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.table_heads import delimiter_of
@@ -26,7 +27,6 @@ from ecom_assets.sources.proposal.fields import MappingKind, item_field_count, k
 from ecom_assets.sources.proposal.questions import (
     ENCODING,
     LIST,
-    OPEN,
     ROWS,
     ZONE,
     OpenQuestion,
@@ -161,6 +161,11 @@ class MappingProposal:
         return "\n".join([*(f"# {shown(reason)}" for reason in self.why), *self.lines, ""])
 
 
+def open_questions(proposal: MappingProposal, answers: Mapping[str, str]) -> list[OpenQuestion]:
+    """Return the questions that are marked in the mapping, as nobody has answered them."""
+    return [q for q in proposal.questions if q.key not in answers and not q.is_optional]
+
+
 @dataclass(frozen=True)
 class MappingSearch:
     """Files for which a mapping is looked for: answers lead to a proposal, which can have further questions."""
@@ -242,13 +247,16 @@ class MappingSearch:
         ]
         why += [f"  each element of {values.spread} is an order line"] if values.spread else []
         why += [f"  {match.field}: {match.why}" for match in draft.found.values()]
+        why += [f"  {note}" for note in draft.notes]
         return MappingProposal(kind, tuple(why), questions, tuple(lines))
 
     def guesses(self, answers: Mapping[str, str], mapping: str = "") -> dict[str, str]:
         """Return answers for a preview only: those that are there, and a guess for each question that is open."""
         result = dict(answers)
         while still_open := [
-            question for question in self.proposal(result, mapping).questions if question.key not in result
+            question
+            for question in self.proposal(result, mapping).questions
+            if question.key not in result and question.guess and not question.is_optional
         ]:
             result |= {question.key: question.guess for question in still_open}
         return result

@@ -16,15 +16,21 @@ from ecom_assets.errors import UsageError
 from ecom_assets.sources.files.formats import InputFile, head_of
 from ecom_assets.sources.files.text_blocks import is_utf_8, lines_of, marked_encoding
 
-OPEN: Final = "?"
-"""What stands in a mapping for an answer that nobody has given: it is refused until it is replaced."""
 ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = "rows", "encoding", "list", "timezone", "date_format", "decimal"
+BELOW_ZERO, AMOUNT_OF = "below_zero", "amount_of"
 COLUMNS: Final = (
     "date_time", "event_timestamp", "event_type", "user_id", "customer_id", "item_id", "payment_amount",
-    "cart_value", "id",
+    "cart_value", "id", "status", "refunded_amount",
 )  # fmt: skip
 """Fields of which a person can say the column."""
-KEYS: Final = (ROWS, ENCODING, LIST, FORMAT, ZONE, DECIMAL, *COLUMNS)
+MOST_STATES, MOST_EVENT_TYPES_ASKED = 50, 20
+"""Values of a column of states that are read, and event types that are asked."""
+STATES: Final = tuple(f"state_{number}" for number in range(1, MOST_STATES + 1))
+EVENT_TYPES: Final = tuple(f"event_type_{number}" for number in range(1, MOST_EVENT_TYPES_ASKED + 1))
+"""The keys of questions about values of the file."""
+KEYS: Final = (
+    ROWS, ENCODING, LIST, FORMAT, ZONE, DECIMAL, BELOW_ZERO, AMOUNT_OF, *COLUMNS, *STATES, *EVENT_TYPES
+)  # fmt: skip
 LABELS: Final = {
     ROWS: "What a row is",
     ENCODING: "Encoding",
@@ -39,6 +45,12 @@ LABELS: Final = {
     "item_id": "Column of the item",
     **dict.fromkeys(("payment_amount", "cart_value"), "Column of the amount"),
     "id": "Column of the customer's id",
+    BELOW_ZERO: "Lines below zero",
+    AMOUNT_OF: "Amount on each row",
+    "status": "Column of the state",
+    "refunded_amount": "Column of what was paid back",
+    **dict.fromkeys(STATES, "State"),
+    **dict.fromkeys(EVENT_TYPES, "Event type"),
 }
 ZONES: Final = "a name such as Europe/Berlin or UTC"
 MOST_SHOWN: Final = 120
@@ -49,13 +61,22 @@ MOST_SHOWN: Final = 120
 class OpenQuestion:
     """What the files do not say: its key, a sentence, the answers that are possible, and a guess for a preview.
 
-    Without `choices` the answer is a time zone.
+    Without `choices` the answer is a time zone. A question without a guess is left open in a preview, which then shows
+    what becomes of it. `is_optional` if the file is read as a person would expect where nobody answers. `subject` is
+    the value of the file that the question is about, if it is about one.
     """
 
     key: str
     sentence: str
     choices: tuple[str, ...] = ()
     guess: str = "UTC"
+    is_optional: bool = False
+    subject: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return what is asked, in a few words."""
+        return f"{LABELS[self.key]} {shown(self.subject)}" if self.subject else LABELS[self.key]
 
     def checked(self, answer: str) -> str:
         """Return an answer that is possible.

@@ -137,6 +137,8 @@ WHOLE = "."
 HALF = r"[\s\pZ]?[AaPp]\.?[\s\pZ]?[Mm]\.?"
 CLOCK = rf"\d{{1,2}}:\d\d(:\d\d(\.\d+)?)?({HALF})?"
 EMAIL = r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"
+BELOW_ZERO = r"^[\s\pZ]*[^\d]{0,5}[-\x{2212}(][^\d]{0,5}[\d.,]|\d[^\d]{0,5}[-\x{2212}][^\d]{0,5}$"
+"""What a number below zero looks like: -12.00, $-12.00, 12.00-, ($12.00)."""
 ZONED = r"(Z|UTC|[+-]\d\d(:?\d\d)?)$"
 
 
@@ -162,7 +164,7 @@ class Value:
     @property
     def last_name(self) -> str:
         """Return the last part of its path, within a name with dots too."""
-        return self.path[-1].strip(".").rsplit(".", 1)[-1]
+        return re.split(r"[./:>]", self.path[-1].strip("./:> "))[-1].strip()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -262,10 +264,10 @@ class FileValues:
 
     def scalar(self, expression: str) -> Any:  # noqa: ANN401 (whatever the expression is)
         """Return the value of an aggregate."""
-        ((result,),) = self._rows(select(expression, TABLE))
+        ((result,),) = self.rows(select(expression, TABLE))
         return result
 
-    def _rows(self, statement: str) -> list[Any]:
+    def rows(self, statement: str) -> list[Any]:
         """Return the rows of a statement; the same is asked again for each field and each answer."""
         if statement not in self._counted:
             self._counted[statement] = self.con.execute(statement).fetchall()
@@ -279,6 +281,12 @@ class FileValues:
         """Return how many different values there are."""
         return int(self.scalar(f"count(DISTINCT {value.column})"))
 
+    def different_pairs(self, first: Value, second: Value) -> int:
+        """Return how many different pairs two values have."""
+        return int(
+            self.scalar(f"count(DISTINCT ({first.column}, {second.column})) FILTER ({first.column} IS NOT NULL)")
+        )
+
     def are_unique(self, values: Sequence[Value]) -> bool:
         """Return whether no two rows have the same values, and every row has them."""
         return bool(self.scalar(f"count(DISTINCT ({', '.join(value.column for value in values)}))") == self.row_count)
@@ -286,7 +294,7 @@ class FileValues:
     def counts(self, value: Value, most: int = 200) -> list[tuple[str, int]]:
         """Return values with their number of rows, the most frequent first."""
         grouped = select(f"{value.column}, count(*)", TABLE, f"{value.column} IS NOT NULL", value.column)
-        return list(self._rows(f"{grouped} ORDER BY 2 DESC, 1 LIMIT {most}"))
+        return list(self.rows(f"{grouped} ORDER BY 2 DESC, 1 LIMIT {most}"))
 
     def matching(self, value: Value, pattern: str) -> int:
         """Return how many values are as a whole of a pattern."""
@@ -317,15 +325,15 @@ class FileValues:
         """Return how many values each format reads as a plausible time."""
         if not forms:
             return ()
-        counts: Sequence[int] = self._rows(select([_reading(value, form) for form in forms], TABLE))[0]
+        counts: Sequence[int] = self.rows(select([_reading(value, form) for form in forms], TABLE))[0]
         return counts
 
     def _possible_forms(self, value: Value) -> list[str]:
         """Return the formats that read most of a few values, as trying all on a whole column takes long."""
         few = f"{select(value.column, TABLE, f'{value.column} IS NOT NULL')} LIMIT {FEW}"
-        examples = [cell for (cell,) in self._rows(few)]
+        examples = [cell for (cell,) in self.rows(few)]
         forms = ["iso", *_forms_like(examples)]
-        counts = self._rows(select(["count(*)", *(_reading(value, form) for form in forms)], few))[0]
+        counts = self.rows(select(["count(*)", *(_reading(value, form) for form in forms)], few))[0]
         return [form for form, count in zip(forms, counts[1:], strict=True) if count > counts[0] / 2]
 
     def has_zone(self, value: Value) -> bool:
@@ -341,12 +349,29 @@ class FileValues:
             return [WHOLE]  # a cell is a number whatever the texts beside it look like
         counted = [f"count({form.number_sql(value.column)})" for form in NUMBERS.values()]
         counted.append(f"count(*) FILTER (regexp_full_match({value.column}, '-?\\d+'))")
-        *read, whole = self._rows(select(counted, TABLE))[0]
+        *read, whole = self.rows(select(counted, TABLE))[0]
         if not filled or max(read) < least_read(filled):
             return []
         if whole == max(read):
             return [WHOLE]
         return [form for form, count in zip(NUMBERS, read, strict=True) if count == max(read)]
+
+    def is_below_zero(self, value: Value) -> str:
+        """Return the SQL that says whether a number is below zero, however it is written."""
+        return f"coalesce(regexp_matches({value.column}, {text(BELOW_ZERO)}), false)"
+
+    def number_sql(self, value: Value) -> str:
+        """Return the SQL of a number as the engine calculates with it, by the first form that reads the column."""
+        form = next(iter(self.number_forms(value)), WHOLE)
+        return f"TRY_CAST({NUMBERS[form].number_sql(value.column)} AS DECIMAL(24, 6))"
+
+    def sums(self, amount: Value, group: Value) -> dict[str, str]:
+        """Return the sum of amounts by the texts of another value."""
+        total = f"sum({self.number_sql(amount)})::DECIMAL(24, 2)"
+        return {name: f"{money:,}" for name, money in self._grouped(group, total) if money is not None}
+
+    def _grouped(self, group: Value, aggregate: str) -> list[Any]:
+        return self.rows(select(f"{group.column}, {aggregate}", TABLE, f"{group.column} IS NOT NULL", group.column))
 
     def has_signs(self, value: Value) -> bool:
         """Return whether any amount has a currency beside it, or a minus as accounts write it."""
@@ -357,7 +382,7 @@ class FileValues:
         """Return the currencies that stand beside amounts, each with its number of rows."""
         beside = select(f"{currency_sql(value.column)} AS currency", TABLE)
         grouped = select("currency, count(*)", beside, "currency IS NOT NULL", "currency")
-        return dict(self._rows(f"{grouped} ORDER BY 2 DESC, 1"))
+        return dict(self.rows(f"{grouped} ORDER BY 2 DESC, 1"))
 
 
 def _stored(

@@ -1,0 +1,206 @@
+"""What the states of orders mean by their words, in seven languages; a word that is not known is a question."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+
+class Meaning(StrEnum):
+    """What an order in a state is."""
+
+    SALE = "sale"
+    NO_SALE = "no sale"
+    REFUND = "refund"
+    PART_REFUND = "part of a refund"
+
+
+MEANINGS: Final = tuple(Meaning)
+_SALE: Final = (
+    "ship", "deliver", "complet", "paid", "fulfil", "dispatch", "sale", "sold", "success", "captur", "settle",
+    "invoic", "picked", "closed", "processed", "processing", "confirm", "finish", "done", "approv", "accept", "sent",
+    "bezahlt", "versandt", "versendet", "verschickt", "geliefert", "ausgeliefert", "zugestellt", "abgeschlossen",
+    "erledigt", "verkauf", "bestatigt", "fakturiert", "abgeholt", "erfolgreich",
+    "paye", "payee", "expedie", "livre", "termine", "vente", "confirme", "reussi", "factur", "envoye", "honore",
+    "pagad", "pagat", "enviad", "entregad", "complet", "venta", "vendid", "confirmad", "finalizad",
+    "spedit", "consegnat", "evas", "vendit", "confermat", "conclus", "fatturat",
+    "betaald", "verzonden", "geleverd", "afgerond", "bezorgd", "voltooid", "verkocht", "bevestigd",
+    "оплачен", "сплачен", "відправлен", "доставлен", "виконан", "завершен", "продан", "підтверджен",
+)  # fmt: skip
+_NO_SALE: Final = (
+    "cancel", "fail", "void", "declin", "trash", "abandon", "fraud", "expired", "delet", "test", "rejected",
+    "storn", "abgebrochen", "fehlgeschlagen", "abgelehnt", "geloscht", "widerrufen",
+    "annul", "echou", "refus", "abandonn", "expire", "supprim",
+    "cancelad", "anulad", "fallid", "rechazad", "caducad",
+    "annullat", "fallit", "rifiutat", "scadut",
+    "geannuleerd", "mislukt", "geweigerd", "verlopen",
+    "скасован", "відмін", "відхилен", "невдал",
+)  # fmt: skip
+_REFUND: Final = (
+    "refund", "return", "chargeback", "chargedback", "reversed",
+    "retour", "erstattet", "ruckerstatt", "zuruckerstattet", "zuruckgegeben", "zuruckgesendet", "gutschrift",
+    "gutgeschrieben", "ruckgabe", "rembours", "retourn", "devuel", "devolu", "reembols", "rimbors", "reso",
+    "restituit", "terugbetaal", "geretourneerd", "повернен", "відшкодован",
+)  # fmt: skip
+_PART: Final = (
+    "partial", "partly", "part", "teil", "partiel", "parcial", "parzial", "deel", "gedeeltelijk", "частков",
+)  # fmt: skip
+_GOODS: Final = (
+    "ship", "deliver", "fulfil", "dispatch", "versandt", "versendet", "verschickt", "geliefert", "ausgeliefert",
+    "zugestellt", "expedie", "livre", "enviad", "entregad", "spedit", "consegnat", "verzonden", "geleverd",
+    "відправлен", "доставлен",
+)  # fmt: skip
+"""Words of a sale about its goods: an order of which a part is shipped is paid as a whole, as shops see it."""
+_ASKED: Final = (
+    "pending", "await", "incomplet", "unpaid", "unfulfil", "hold", "draft", "open", "new", "authori", "request",
+    "progress", "waiting", "review", "dispute", "disput", "backorder", "unshipped", "undelivered", "created",
+    "received", "placed", "offen", "neu", "wart", "ausstehend", "unvollstandig", "unbezahlt", "entwurf",
+    "bearbeitung", "beantragt", "angefragt", "zuruckgestellt", "storno", "attente", "cours", "impay", "brouillon",
+    "pendient", "espera", "abiert", "impagad", "borrador", "solicitad", "nuev", "attesa", "apert", "bozza", "nuov",
+    "wacht", "openstaand", "onbetaald", "behandeling", "concept", "nieuw", "очіку", "нов", "чернетк", "обробц",
+)  # fmt: skip
+"""Words of states that are a sale in one shop and none in another."""
+_FILLERS: Final = frozenset(
+    [
+        "order",
+        "orders",
+        "payment",
+        "the",
+        "and",
+        "by",
+        "to",
+        "of",
+        "has",
+        "been",
+        "was",
+        "is",
+        "item",
+        "items",
+        "line",
+        "lines",
+        "customer",
+        "fully",
+        "manually",
+        "automatically",
+        "bestellung",
+        "zahlung",
+        "und",
+        "ist",
+        "wurde",
+        "vom",
+        "kunde",
+        "kunden",
+        "artikel",
+        "voll",
+        "vollstandig",
+        "komplett",
+        "commande",
+        "paiement",
+        "et",
+        "est",
+        "la",
+        "le",
+        "de",
+        "du",
+        "par",
+        "client",
+        "pedido",
+        "pago",
+        "y",
+        "por",
+        "el",
+        "cliente",
+        "ordine",
+        "pagamento",
+        "e",
+        "da",
+        "il",
+        "bestelling",
+        "betaling",
+        "en",
+        "volledig",
+        "wc",
+        "wcs",
+        "amazon",
+        "merchant",
+        "total",
+        "totally",
+        "pickup",
+        "buyer",
+        "seller",
+        "full",
+        "entirely",
+        "замовлення",
+    ]
+)
+YES: Final = frozenset({"true", "yes", "y", "1", "ja", "j", "oui", "si", "vrai", "wahr", "x", "так"})
+NO: Final = frozenset({"false", "no", "n", "0", "nein", "non", "faux", "falsch", "nee", "ні", "нет"})
+_KINDS: Final = {Meaning.SALE: _SALE, Meaning.NO_SALE: _NO_SALE, Meaning.REFUND: _REFUND}
+_LEAST: Final = 4
+"""Letters of a part of a word that may be found within a longer word: `ausgeliefert`, `unshipped` is another."""
+LOOKS_LIKE: Final = 0.5
+"""Share of different values with a word of states in them by which a column is one of states."""
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a name in small letters without accents; `PartiallyRefunded` has two."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    letters = unicodedata.normalize("NFKD", parted.casefold())
+    plain = "".join(sign for sign in letters if not unicodedata.combining(sign))
+    return re.findall(r"[^\W\d_]+", plain)
+
+
+def _begins(word: str, stems: Sequence[str]) -> bool:
+    return any(word.startswith(stem) if len(stem) >= _LEAST else word == stem for stem in stems)
+
+
+def state_meaning(state: str) -> Meaning | None:
+    """Return what a state means, if each of its words is known and they say the same; None if it must be asked.
+
+    A refund of a part is always asked, as the state does not say how much went back.
+    """
+    kinds: set[Meaning] = set()
+    is_part, is_of_goods = False, False
+    for word in words_of(state):
+        if word in _FILLERS:
+            continue
+        if _begins(word, _PART):
+            is_part = True
+        elif kind := _kind_of_word(word):
+            kinds.add(kind)
+            is_of_goods = _begins(word, _GOODS)
+        else:
+            return None
+    if len(kinds) != 1 or (is_part and not (kinds == {Meaning.SALE} and is_of_goods)):
+        return None
+    return kinds.pop()
+
+
+def _kind_of_word(word: str) -> Meaning | None:
+    if _begins(word, _ASKED) and not _begins(word, _NO_SALE):
+        return None
+    found = {kind for kind, stems in _KINDS.items() if _begins(word, stems)}
+    return found.pop() if len(found) == 1 else None
+
+
+def guessed_meaning(state: str) -> Meaning | None:
+    """Return what a state that must be asked may well mean; None where nothing speaks for a meaning."""
+    words = words_of(state)
+    if any(_begins(word, _PART) for word in words) and any(_begins(word, _REFUND) for word in words):
+        return Meaning.PART_REFUND
+    return None
+
+
+def is_state_word(state: str) -> bool:
+    """Return whether a text has a word of the states of orders, whatever it means."""
+    known = (*_SALE, *_NO_SALE, *_REFUND, *_ASKED)
+    return any(_begins(word, known) for word in words_of(state))
+
+
+def flag_meaning(name: str) -> Meaning | None:
+    """Return what a column of yes and no says where it is yes, by its name: `is_refunded`, `cancelled`, `storniert`."""
+    words = [word for word in words_of(name) if word not in {"is", "was", "ist", "est", "flag", "has"} | _FILLERS]
+    kinds = {_kind_of_word(word) for word in words}
+    kind = kinds.pop() if len(kinds) == 1 else None
+    return kind if kind in {Meaning.REFUND, Meaning.NO_SALE} else None
