@@ -1,5 +1,7 @@
 """Cases in which `ecom mapping init` must ask, or find out what the rows of a file are, before money is counted."""
 
+from typing import Any
+
 import pytest
 
 from ecom_assets_tests.cases.case import Case
@@ -10,9 +12,9 @@ def by_init(case: Case, file: str, zone: str, *arguments: str) -> str:
     return case.ecom("mapping", "init", file, "--timezone", zone, "--out", "m.yaml", *arguments).out
 
 
-def net(case: Case, file: str) -> dict[str, str]:
+def net(case: Case, file: str) -> dict[str, Any]:
     """Return what a run by the mapping says of sales."""
-    sales: dict[str, str] = case.run("--orders", file, "--orders-mapping", "m.yaml")["sales"]
+    sales: dict[str, Any] = case.run("--orders", file, "--orders-mapping", "m.yaml")["sales"]
     return sales
 
 
@@ -59,21 +61,22 @@ def test_customers_beside_orders_are_read_too(case: Case) -> None:
     said = by_init(case, "api_dump.json", "Europe/Berlin", "--customers")
     assert "ecom run --customers api_dump.json" in said
     read = case.ecom("mapping", "check", "api_dump.json", "--mapping", "m.yaml", "--customers", "--json").json
-    assert (read["rows"]["read"], read["preview"][0]["id"]) == (100, "10000")
+    assert (read["rows"]["read"], read["preview"][0]["id"]) == (80, "10000")
 
 
 @pytest.mark.parametrize("case", ["61"], indirect=True)
 def test_a_discount_below_zero_lowers_revenue(case: Case) -> None:
     by_init(case, "orders.json", "Europe/Berlin", "--orders")
     sales = net(case, "orders.json")
-    assert (sales["revenue_amount"], sales["order_count"]) == ("1440.00", 30), "30 x 50.00 less 12 x 5.00"
-    assert sales.get("refund_amount") in {None, "0.00", "0"}
+    assert (sales["revenue_amount"], sales["orders"]) == ("1440.00", 30), "30 x 50.00 less 12 x 5.00"
+    assert sales["shipped_amount"] == "1440.00", "nobody sent anything back"
 
 
 @pytest.mark.parametrize("case", ["62"], indirect=True)
 def test_further_lines_have_the_order_of_the_line_above(case: Case) -> None:
     by_init(case, "sale_order.csv", "Europe/Vienna", "--orders")
-    assert net(case, "sale_order.csv")["revenue_amount"] == "1408.00"
+    sales = net(case, "sale_order.csv")
+    assert (sales["revenue_amount"], float(sales["items_sold"])) == ("1408.00", 64)
 
 
 @pytest.mark.parametrize("case", ["63"], indirect=True)
@@ -107,8 +110,8 @@ def test_fourteen_digits_are_a_time(case: Case) -> None:
     by_init(case, "clevertap_events.csv", "Asia/Kolkata", "--events")
     options = ["--series", "*", "--period", "day", "--timezone", "Asia/Kolkata", "--json"]
     answer = case.ecom("trend", "--events", "clevertap_events.csv", "--mapping", "m.yaml", *options).json
-    points = {point["period_start"][:10]: point["value"] for point in answer["series"][0]["points"]}
-    assert points == {"2022-03-02": 20, "2022-03-03": 40} or list(points.values()) == [20, 40]
+    days = dict(zip(answer["periods"], answer["series"][0]["values"], strict=True))
+    assert [(day[5:10], count) for day, count in days.items()] == [("03-02", 20), ("03-03", 40)]
 
 
 @pytest.mark.parametrize("case", ["55"], indirect=True)
@@ -123,9 +126,8 @@ def test_a_narrow_space_before_am_is_white_space(case: Case) -> None:
     by_init(case, "events.csv", "America/New_York", "--events")
     options = ["--series", "*", "--period", "hour", "--timezone", "America/New_York", "--json"]
     answer = case.ecom("trend", "--events", "events.csv", "--mapping", "m.yaml", *options).json
-    counts = [point["value"] for point in answer["series"][0]["points"]]
-    assert [hour for hour, count in enumerate(counts) if count] in ([0, 12, 18], [0, 12, 18])
-    assert [count for count in counts if count] == [20, 20, 20]
+    counts = dict(zip(answer["periods"], answer["series"][0]["values"], strict=True))
+    assert {hour[11:13]: count for hour, count in counts.items() if count} == {"00": 20, "12": 20, "18": 20}
 
 
 @pytest.mark.parametrize("case", ["57"], indirect=True)
