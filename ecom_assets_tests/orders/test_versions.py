@@ -132,7 +132,7 @@ def test_a_row_from_before_there_were_records_is_replaced_by_its_line(shop: Orde
 
 def random_versions(dice: random.Random) -> list[list[Row]]:
     """Return versions of a few orders, each with a time of change of its own, in any order of arrival."""
-    result = []
+    result: list[list[Row]] = []
     for number in range(dice.randint(1, 5)):
         for change in range(dice.randint(1, 4)):
             lines = [f"i{n}:{dice.randint(1, 99)}" for n in range(4) if dice.random() < 0.6] or ["i0:7"]
