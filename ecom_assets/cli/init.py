@@ -8,6 +8,7 @@ import typer
 
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.shop_words import currency_code, weekday_name, zone_name
 from ecom_assets.errors import UsageError
 from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import SHOP_FILE, Settings, in_shop_file, load_settings
@@ -32,6 +33,7 @@ def init(
 
     Variables of the environment and the .env file go before this file. A setting that it has stays unless it is given.
     """
+    currency, timezone, week_start = currency_code(currency), zone_name(timezone), weekday_name(week_start)
     answers = {"currency": currency, "timezone": timezone, "week_start": week_start, "shop_name": shop_name}
     stored = in_shop_file()
     values = {**stored, **{name: value for name, value in answers.items() if value is not None}}
@@ -56,10 +58,16 @@ def init(
 def _asked(name: str) -> str:
     default = str(Settings.model_fields[name].default) if name == "week_start" else ""
     while True:
-        answer: str = typer.prompt(ASKED[name], default=default, show_default=bool(default), err=True)
+        answer = _as_setting(name, typer.prompt(ASKED[name], default=default, show_default=bool(default), err=True))
         try:
             load_settings(**{name: answer or None})
         except UsageError as error:
             typer.echo(str(error), err=True)
         else:
             return answer
+
+
+def _as_setting(name: str, answer: str) -> str:
+    """Return an answer in the words of people as a setting has it."""
+    read = {"currency": currency_code, "timezone": zone_name, "week_start": weekday_name}.get(name)
+    return (read(answer) if read else answer) or answer

@@ -248,30 +248,47 @@ def _filled(query: _Query, counted: Sequence[Lines], groups: Groups) -> list[Lin
 def _lines(query: _Query, events: ir.Table, series: TrendSeries) -> Lines:
     """Return the line of each value of the breakdown that has events of the series."""
     rows = rows_of(values(events, series, by_period=True, first_only=query.trend.cumulative))
-    result: dict[str | None, dict[date, float]] = {}
+    result: dict[str | None, dict[date, float | None]] = {}
     for row in rows:
         result.setdefault(row["breakdown"], {})[row["period_date"]] = _rounded_value(row["value"], series)
     return {name: _line(query, by_period, series) for name, by_period in result.items()}
 
 
-def _line(query: _Query, by_period: Mapping[date, float], series: TrendSeries) -> Line:
+def _line(query: _Query, by_period: Mapping[date, float | None], series: TrendSeries) -> Line:
     days, trend, nothing = query.days, query.trend, 0 if series.measure in ZERO else None
-    line = [by_period.get(start, nothing) if days.is_known(start, trend) else None for start in days.starts(trend)]
-    if trend.cumulative:
-        line = list(accumulate(line, lambda before, now: None if now is None else (before or 0) + now))
-    return line
+    starts = days.starts(trend)
+    are_known = [days.is_known(start, trend) for start in starts]
+    line = [
+        by_period.get(start, nothing) if is_known else None for start, is_known in zip(starts, are_known, strict=True)
+    ]
+    return _running(line, [start in by_period for start in starts], are_known) if trend.cumulative else line
 
 
-def _rounded_value(value: float, series: TrendSeries) -> float:
-    return int(value) if series.measure in {*COUNTS, DISTINCT} else value
+def _running(line: Line, have_events: Sequence[bool], are_known: Sequence[bool]) -> Line:
+    """Return the running sum of a line; null as long as there are events, and none of them has a number."""
+    result: Line = []
+    running: float = 0
+    has_events, has_number = False, False
+    for value, of_events, is_known in zip(line, have_events, are_known, strict=True):
+        if not is_known:
+            running, has_events, has_number = 0, False, False
+        has_events = has_events or of_events
+        has_number = has_number or (of_events and value is not None)
+        running += value or 0
+        result.append(None if not is_known or (has_events and not has_number) else running)
+    return result
 
 
-def _totals(query: _Query, events: ir.Table, counted: Sequence[Lines]) -> list[dict[str | None, float]]:
+def _rounded_value(value: float | None, series: TrendSeries) -> float | None:
+    return value if value is None or series.measure not in {*COUNTS, DISTINCT} else int(value)
+
+
+def _totals(query: _Query, events: ir.Table, counted: Sequence[Lines]) -> list[dict[str | None, float | None]]:
     """Return the value of each series over the whole range, in which each visitor counts once.
 
     Of active visitors it is the value of the last period.
     """
-    totals: list[dict[str | None, float]] = []
+    totals: list[dict[str | None, float | None]] = []
     for series, lines in zip(query.trend.series, counted, strict=True):
         if series.measure in ACTIVE:
             totals.append({group: line[-1] for group, line in lines.items() if line[-1] is not None})
@@ -296,7 +313,7 @@ def _series(
     groups: Groups,
     lines: Sequence[Lines],
     before: Sequence[Lines] | None,
-    totals: Sequence[Mapping[str | None, float]],
+    totals: Sequence[Mapping[str | None, float | None]],
 ) -> list[dict[str, Any]]:
     entries, length = [], query.trend.moving_average
     for number, (name, series) in enumerate(query.named_series):

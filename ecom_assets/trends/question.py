@@ -41,8 +41,10 @@ EACH: Final = ("sum", "mean", "min", "max")
 """How a measure of `PER_VISITOR` makes one number of the values of a visitor."""
 DISTINCT: Final = "distinct"
 """The measure that counts different values of a column, such as products or the source's sessions."""
-MEASURES: Final = (*COUNTS, *ACTIVE, DISTINCT, "sum", *STATISTICS, *PER_VISITOR)
-ADDITIVE: Final = (*COUNTS, "sum")
+SUM: Final = "sum"
+"""The measure that adds up a column; of events without any value of it, the sum is not known."""
+MEASURES: Final = (*COUNTS, *ACTIVE, DISTINCT, SUM, *STATISTICS, *PER_VISITOR)
+ADDITIVE: Final = (*COUNTS, SUM)
 """Measures that can be cumulative."""
 ZERO: Final = (*ADDITIVE, *ACTIVE, DISTINCT)
 """Measures that are 0, not unknown, without events."""

@@ -26,7 +26,16 @@ from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import CLOCK_S, Days, hour_number, hour_start, period_number, period_start
 from ecom_assets.tables.portable import ratio, rows_of, union_all
 from ecom_assets.tables.values import in_order
-from ecom_assets.trends.question import ACTIVE, COUNTS, DISTINCT, PER_VISITOR, PERCENTILES, TrendQuestion, TrendSeries
+from ecom_assets.trends.question import (
+    ACTIVE,
+    COUNTS,
+    DISTINCT,
+    PER_VISITOR,
+    PERCENTILES,
+    SUM,
+    TrendQuestion,
+    TrendSeries,
+)
 
 NONE, OTHER = "(none)", "(other)"
 
@@ -165,7 +174,9 @@ def values(events: ir.Table, series: TrendSeries, *, by_period: bool, first_only
     if series.measure in PER_VISITOR:
         return _statistic(_per_visitor(rows, series, units), units, PER_VISITOR[series.measure])
     numbers = rows.select(*units, number=exact_number_of(rows, str(series.of)))
-    return _statistic(numbers.filter(numbers.number.notnull()), units, series.measure)
+    if series.measure != SUM:  # of events without any number the sum is not known; without events it is 0
+        numbers = numbers.filter(numbers.number.notnull())
+    return _statistic(numbers, units, series.measure)
 
 
 def _per_visitor(rows: ir.Table, series: TrendSeries, units: Sequence[str]) -> ir.Table:

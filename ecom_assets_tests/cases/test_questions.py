@@ -1,10 +1,12 @@
 """Cases in which `ecom mapping init` must ask, or find out what the rows of a file are, before money is counted."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ecom_assets_tests.cases.case import Case
+from ecom_assets_tests.command import HEADER, ecom
 
 
 def by_init(case: Case, file: str, zone: str, *arguments: str) -> str:
@@ -134,3 +136,16 @@ def test_a_narrow_space_before_am_is_white_space(case: Case) -> None:
 def test_objects_after_each_other_are_events(case: Case) -> None:
     asked = ("--series", "purchase", "--series", "purchase:sum(cart_amount)", "--period", "day")
     assert case.series("--events", "in", *asked) == [30, 600]
+
+
+def test_the_sum_of_purchases_without_an_amount_is_not_known(home: Path, tmp_path: Path) -> None:
+    """Two days: a purchase without an amount on the first, one of 5.00 on the second, and no refund at all."""
+    file = tmp_path / "events.csv"
+    rows = ["e1,u1,purchase,2026-03-01T10:00:00Z,p,,s1,,,", "e2,u1,purchase,2026-03-02T10:00:00Z,p,,s1,,,5.00"]
+    file.write_text("\n".join([HEADER, *rows, ""]))
+    asked = ("--series", "purchase:sum(cart_amount)", "--series", "refund:sum(cart_amount)", "--period", "day")
+    series = ecom("trend", "--events", file, *asked, "--json", home=home).json["series"]
+    assert [(line["values"], line["total"]) for line in series] == [([None, 5.0], 5.0), ([0, 0], 0)]
+    file.write_text("\n".join([HEADER, rows[0], ""]))
+    (line, _) = ecom("trend", "--events", file, *asked, "--json", home=home).json["series"]
+    assert (line["values"], line["total"]) == ([None], None)

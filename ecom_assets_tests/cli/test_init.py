@@ -37,12 +37,20 @@ def test_what_is_there_stays_and_the_name_may_be_any_text(tmp_path: Path, home: 
     assert ecom("init", "--json", home=home, cwd=tmp_path).json == again
 
 
+@pytest.mark.parametrize("currency", ["euro", "€", "EUR", "Euros"])
+@pytest.mark.parametrize(("zone", "day"), [("Berlin", "Montag"), ("Europe/Berlin", "lundi"), ("München", "mon")])
+def test_words_of_people_are_taken(tmp_path: Path, home: Path, currency: str, zone: str, day: str) -> None:
+    words = ("--currency", currency, "--timezone", zone, "--week-start", day)
+    settings = ecom("init", *words, "--json", home=home, cwd=tmp_path).json["settings"]
+    assert settings == {"currency": "EUR", "timezone": "Europe/Berlin", "week_start": "monday"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--currency", "euro"), "--currency 'euro' is wrong: is not an ISO 4217 code"),
-        (("--timezone", "Berlin"), "--timezone 'Berlin' is wrong: is not an IANA time zone"),
-        (("--week-start", "montag"), "--week-start 'montag' is wrong"),
+        (("--currency", "eurodollar"), "--currency 'eurodollar' is wrong: is not an ISO 4217 code"),
+        (("--timezone", "Nowhere"), "--timezone 'Nowhere' is wrong: is not an IANA time zone"),
+        (("--week-start", "restday"), "--week-start 'restday' is wrong"),
     ],
 )
 def test_a_wrong_answer_is_refused_and_nothing_is_written(
@@ -73,7 +81,7 @@ def test_a_wrong_file_is_refused_with_its_name(tmp_path: Path, home: Path, text:
 def test_a_terminal_is_asked_until_the_answer_is_one(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = io.StringIO("euro\nEUR\nEurope/Berlin\n\nLampen\n")
+    answers = io.StringIO("eurodollar\nEUR\nEurope/Berlin\n\nLampen\n")
     answers.isatty = lambda: True  # type: ignore[method-assign]  # a terminal
     monkeypatch.setattr("sys.stdin", answers)
     result = ecom("init", home=home, cwd=tmp_path)

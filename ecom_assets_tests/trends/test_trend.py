@@ -260,7 +260,8 @@ def test_clickhouse_says_the_same(seed: int) -> None:
         ours = [line(actual, name)[index] for name in "ABCD"]
         row = theirs.get(week, {"n": 0, "who": 0, "least": None, "paid": 0})
         assert ours[:2] == [int(row["n"]), int(row["who"])]
-        assert ours[2:] == near([None if ours[2] is None else float(row["least"]), float(row["paid"] or 0)])
+        least, paid = (None if row[name] is None else float(row[name]) for name in ("least", "paid"))
+        assert ours[2:] == near([least, paid])
 
 
 @pytest.mark.slow

@@ -128,7 +128,10 @@ def _value(deeds: Sequence[Deed], series: TrendSeries) -> float | None:
     if series.measure in PER_VISITOR:
         numbers = [_of_visitor(deeds, who, series) for who in {deed.visitor_id for deed in deeds}]
         return _statistic([number for number in numbers if number is not None], PER_VISITOR[series.measure])
-    return _statistic([deed.cart_amount for deed in deeds if deed.cart_amount is not None], series.measure)
+    amounts = [deed.cart_amount for deed in deeds if deed.cart_amount is not None]
+    if deeds and not amounts:  # of things without any amount the sum is not known
+        return None
+    return _statistic(amounts, series.measure)
 
 
 def _of_visitor(deeds: Sequence[Deed], who: str, series: TrendSeries) -> Decimal | None:
