@@ -268,7 +268,7 @@ def _origins(mapping: RecordMapping, name: str, field: SourceField) -> Iterator[
         yield from _references(mapping, name, field.expression)
     elif isinstance(field, IdField) and field.hash_of:
         yield from field.hash_of
-        yield from [field.unless] if field.unless else []
+        yield from _origins(mapping, name, field.unless) if field.unless else []
 
 
 def _references(mapping: RecordMapping, name: str, expression: str) -> list[str]:

@@ -144,6 +144,7 @@ class KindOfRow(MappingPart):
     if_any: tuple[str, ...] = ()
     where: dict[str, tuple[Text, ...]] = Field(default_factory=dict)
     first_has_list: bool = False
+    unless: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -177,13 +178,13 @@ class IdField(SourceField):
     """The id: a column, an expression, or a stable hash of columns if the file has no id.
 
     With `equal_rows: keep`, the hash includes the number of each row among equal rows of its file, so equal rows stay
-    separate records. With `merge` they get the same id, and are counted as duplicates later. A value of the column
-    `unless` is the id in place of the hash; files may lack that column.
+    separate records. With `merge` they get the same id, and are counted as duplicates later. A value of `unless`, a
+    column or an expression, is the id in place of the hash; files may lack that column.
     """
 
     hash_of: tuple[str, ...] | None = Field(default=None, min_length=1)
     equal_rows: Literal["keep", "merge"] = "keep"
-    unless: str | None = Field(default=None, min_length=1)
+    unless: SourceField | None = None
 
     @property
     def other_origins(self) -> dict[str, object]:
@@ -193,7 +194,7 @@ class IdField(SourceField):
     @model_validator(mode="after")
     def _of_a_hash(self) -> "IdField":
         if self.unless and not self.hash_of:
-            raise ValueError("`unless` names the column that goes before a hash; give hash_of, too")
+            raise ValueError("`unless` is what goes before a hash; give hash_of, too")
         return self
 
 
@@ -250,6 +251,7 @@ class RecordMapping(MappingPart):
     name: str
     description: str = ""
     parts: dict[str, str] = Field(default_factory=dict)
+    any_case: tuple[str, ...] = ()
     fields: Any
     explode: str | None = None
     ignore_columns: tuple[str, ...] = ()
@@ -279,12 +281,9 @@ class RecordMapping(MappingPart):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_parts(cls, value: object) -> object:
-        """Replace `{name}` in expressions by the part of that name."""
-        parts = value.get("parts") if isinstance(value, dict) else None
-        if not isinstance(value, dict) or not isinstance(parts, dict) or not isinstance(value.get("fields"), dict):
-            return value
-        return value | {"fields": completed(value["fields"], parts)}
+    def _completed(cls, value: object) -> object:
+        """Complete the expressions: parts in place of `{name}`, filled alternatives, members in any case."""
+        return completed(value)
 
     @model_validator(mode="before")
     @classmethod
@@ -324,7 +323,10 @@ class RecordMapping(MappingPart):
         """Return how rows follow from the content of files; None if they are its lines."""
         if not (self.records or self.rows or self.group_by):
             return None
-        rows = [RowKind(n, k.list, k.if_any, (*k.where.items(),), k.first_has_list) for n, k in self.rows.items()]
+        rows = [
+            RowKind(name, kind.list, kind.if_any, (*kind.where.items(),), kind.first_has_list, kind.unless)
+            for name, kind in self.rows.items()
+        ]
         default = RowKind("", LINES if self.group_by else WHOLE)
         of_lines = self.group_by, self.carry_down, self.first_line, self.fill_down
         return RowShape(self.records, tuple(rows) or (default,), *of_lines)
@@ -391,7 +393,8 @@ class RecordMapping(MappingPart):
         if name.startswith(f"{LEFT_OUT}."):
             return self.leave_out[name.removeprefix(f"{LEFT_OUT}.")].optional
         source_field: SourceField = getattr(self.fields, name)
-        if isinstance(source_field, IdField) and source_field.unless == column:
+        unless = source_field.unless if isinstance(source_field, IdField) else None
+        if unless and unless.column == column:
             return True
         if isinstance(source_field, IdField) and source_field.hash_of and source_field.optional is None:
             return any(

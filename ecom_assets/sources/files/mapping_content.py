@@ -1,7 +1,9 @@
 """What a mapping's text says before it is checked: parts of expressions, and the currency beside an amount."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
+
+from ecom_assets.sources.files.alternatives import OF_PLACES, with_filled_alternatives
 
 CURRENCY_BESIDE: Final = {"event_id": "cart_value", "uniq_id": "payment_amount"}
 """The amount that may have a currency beside it, by the id of its kind of record."""
@@ -34,20 +36,39 @@ def _currency_beside(amount: object) -> dict[str, object] | None:
     return {keys[0]: origin[keys[0]], "currency_code": True, "optional": True} if keys else None
 
 
-def completed(origin: object, parts: Mapping[str, str]) -> object:
-    """Return the fields of a mapping, with the parts in place of their names in expressions."""
-    if isinstance(origin, dict):
-        return {
-            key: _with_parts(value, parts) if key == "expression" else completed(value, parts)
-            for key, value in origin.items()
-        }
-    return origin
+def completed(content: object) -> object:
+    """Return a mapping with its expressions completed.
+
+    Parts are in place of their names, `coalesce` takes the first alternative that is filled, and members of objects
+    are found in any case, where the mapping says so. A mapping that is not one stays, and is refused later.
+    """
+    if not isinstance(content, dict) or not isinstance(content.get("fields"), dict):
+        return content
+    parts, any_case = content.get("parts") or {}, content.get("any_case") or ()
+    if not isinstance(parts, dict) or not isinstance(any_case, list | tuple):
+        return content
+    origins = {name: _completed(entry, parts, any_case, name) for name, entry in content["fields"].items()}
+    conditions = content.get("leave_out")
+    if not isinstance(conditions, dict):
+        return content | {"fields": origins}
+    conditions = {name: _completed(entry, parts, any_case, name) for name, entry in conditions.items()}
+    return content | {"fields": origins, "leave_out": conditions}
 
 
-def _with_parts(expression: object, parts: Mapping[str, str]) -> object:
+def _completed(origin: object, parts: Mapping[str, str], any_case: Sequence[str], name: str) -> object:
+    """Return the entry of a field with its expressions completed."""
+    if not isinstance(origin, dict):
+        return origin
+    result = {key: _completed(value, parts, any_case, name) for key, value in origin.items()}
+    if isinstance(expression := origin.get("expression"), str):
+        result["expression"] = with_filled_alternatives(
+            _with_parts(expression, parts), any_case=any_case, is_place=name in OF_PLACES
+        )
+    return result
+
+
+def _with_parts(expression: str, parts: Mapping[str, str]) -> str:
     """Return an expression with the parts in place of their names; a part may use those before it."""
-    if not isinstance(expression, str):
-        return expression
     for name, part in reversed(list(parts.items())):
         # Braces around anything else are SQL, such as a struct.
         expression = expression.replace(f"{{{name}}}", f"({part})")

@@ -32,8 +32,9 @@ FlatRow = dict[str, Any]
 class RowKind:
     """One kind of rows of a record: the path of their list, and the records or elements that have such a row.
 
-    One of the columns in `if_any` is neither empty nor zero, and each column in `where` has one of its values. With
-    `first_has_list`, the first row also has the list that the rows are elements of, for sums over it.
+    One of the columns in `if_any` is neither empty nor zero, and each column in `where` has one of its values. The
+    record has no rows of the kinds in `unless`, which are listed before it. With `first_has_list`, the first row also
+    has the list that the rows are elements of, for sums over it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class RowKind:
     if_any: tuple[str, ...] = ()
     where: tuple[tuple[str, tuple[str, ...]], ...] = ()
     first_has_list: bool = False
+    unless: tuple[str, ...] = ()
 
     def exists(self, row: Mapping[str, Any]) -> bool:
         """Return whether a record has a row of this kind."""
@@ -132,17 +134,19 @@ def rows_of(record: Mapping[str, Any], shape: RowShape, number: int) -> Iterator
 
     A record without any row is one of the first kind, so that it is counted and explained.
     """
-    has_rows = False
+    kinds: set[str] = set()
     for kind in shape.rows:
+        if kinds.intersection(kind.unless):
+            continue
         elements = [{}] if kind.path == WHOLE else _elements(record, kind.path.split("."), "")
         own = _flat(record, "", without=kind.path.split(".")[0])
         rows = ({**own, **element} for element in elements)
         for position, row in enumerate(filter(kind.exists, rows), start=1):
-            has_rows = True
+            kinds.add(kind.name)
             if kind.first_has_list and position == 1:
                 row = {**_flat(record, ""), **row}  # noqa: PLW2901 (of the first only, or a long list would be squared)
             yield {**row, KIND: kind.name, GROUP: number, POSITION: position}
-    if not has_rows:
+    if not kinds:
         yield {**_flat(record, ""), KIND: shape.rows[0].name, GROUP: number, POSITION: 1}
 
 
@@ -195,9 +199,13 @@ def grouped(lines: Iterable[dict[str, str]], shape: RowShape) -> Iterator[FlatRo
         for _, _, line in run:
             carried = {name: line.get(name) or text for name, text in carried.items()}
             lines_of_group.append({**line, **carried})
+        kinds: set[str] = set()
         for kind in shape.rows:
             of_kind = lines_of_group[:1] if kind.path == WHOLE else lines_of_group
+            if kinds.intersection(kind.unless):
+                continue
             for position, row in enumerate(filter(kind.exists, of_kind), start=1):
+                kinds.add(kind.name)
                 yield {**row, KIND: kind.name, GROUP: group, POSITION: position}
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from ecom_assets.orders.orders import CHARGES
+from ecom_assets.sources.files.alternatives import OF_PLACES, first_filled
 from ecom_assets.sources.files.columns import FileColumn
 from ecom_assets.sources.files.footers import Footer
 from ecom_assets.sources.files.mapping import (
@@ -459,7 +460,8 @@ def field_sql(mapping: RecordMapping, name: str) -> str:
 
 def _translated_sql(mapping: RecordMapping, name: str) -> str:
     field: SourceField | None = getattr(mapping.fields, name)
-    value = _value_sql(field, mapping.numerals, is_number=name in mapping.kind.numbers)
+    is_number, is_place = name in mapping.kind.numbers, name in OF_PLACES
+    value = _value_sql(field, mapping.numerals, is_number=is_number, is_place=is_place)
     if translations := mapping.translations().get(name):
         pairs = " ".join(f"WHEN {text(old)} THEN {text(new)}" for old, new in translations.items())
         return f"CASE {value} {pairs} ELSE {value} END"
@@ -544,16 +546,19 @@ def left_out_sql(mapping: RecordMapping) -> str:
     return f"coalesce({ident(mapping.left_out_column)}, {own})" if mapping.left_out_column else own
 
 
-def _value_sql(field: SourceField | None, numerals: Numerals, *, is_number: bool) -> str:
+def _value_sql(field: SourceField | None, numerals: Numerals, *, is_number: bool, is_place: bool = False) -> str:
     """Return the SQL of a field's value, as text, after what its mapping does with it."""
     if field is None:
         return _NOTHING
     if field.by_row:
-        kinds = field.by_row.items()
-        cases = " ".join(f"WHEN {text(k)} THEN {_value_sql(f, numerals, is_number=is_number)}" for k, f in kinds)
+        values = {
+            kind: _value_sql(origin, numerals, is_number=is_number, is_place=is_place)
+            for kind, origin in field.by_row.items()
+        }
+        cases = " ".join(f"WHEN {text(kind)} THEN {value}" for kind, value in values.items())
         value = f"CASE {ident(KIND)} {cases} END"
     else:
-        value = _origin_sql(field)
+        value = _origin_sql(field, is_place=is_place)
     result = field.applied(value, numerals, is_number=is_number and not field.expression and not field.by_row)
     if field.shared_by:
         return _share_sql(result, _value_sql(field.shared_by, numerals, is_number=True))
@@ -576,11 +581,11 @@ def _parts_sql(total: str, until: str, own: str, all_: str) -> str:
     return f"round({total} * ({until} / {all_}), 2) - round({total} * (({until} - {own}) / {all_}), 2)"
 
 
-def _origin_sql(field: SourceField) -> str:
+def _origin_sql(field: SourceField, *, is_place: bool) -> str:
     if field.column:
         return ident(field.column)
     if field.first_of:
-        return f"coalesce({', '.join(map(ident, field.first_of))})"
+        return first_filled([*map(ident, field.first_of)], is_place=is_place)
     if field.join:
         return f"nullif(concat_ws(' ', {', '.join(map(ident, field.join))}), '')"
     # A malformed row has no values, so it must not get a constant of the mapping either.
@@ -613,7 +618,8 @@ def _id_sql(field: IdField, columns: Sequence[str]) -> str:
     if not field.hash_of:
         return _value_sql(field, Numerals(), is_number=False)
     hashed = _hash_sql(field, field.hash_of, columns)
-    return f"coalesce({ident(field.unless)}, {hashed})" if field.unless else hashed
+    own = _value_sql(field.unless, Numerals(), is_number=False) if field.unless else None
+    return f"coalesce({own}, {hashed})" if own else hashed
 
 
 def _hash_sql(field: IdField, hash_of: Sequence[str], columns: Sequence[str]) -> str:

@@ -1,0 +1,50 @@
+"""Cases of amounts that an export has elsewhere, and of vendors' own rules; each says the value of its README."""
+
+import pytest
+
+from ecom_assets_tests.cases.case import Case
+
+PURCHASES = ("--series", "purchase", "--series", "purchase:sum(cart_amount)", "--period", "day")
+
+
+@pytest.mark.parametrize("case", ["20"], indirect=True)
+def test_an_empty_revenue_does_not_hide_the_total(case: Case) -> None:
+    """Five purchases have a revenue of 30, five an empty one and a total of 36."""
+    totals = case.series("--events", "events.jsonl", "--mapping", "segment", *PURCHASES)
+    assert totals == [10, 5 * 30 + 5 * 36]
+
+
+@pytest.mark.parametrize("case", ["59"], indirect=True)
+def test_a_capital_letter_does_not_hide_the_revenue(case: Case) -> None:
+    """The app sends `Revenue` 25.5, the web `revenue` 30, ten times each."""
+    totals = case.series("--events", "events.jsonl", "--mapping", "segment", *PURCHASES)
+    assert totals == [20, 555]
+
+
+@pytest.mark.parametrize("case", ["07"], indirect=True)
+def test_a_transaction_of_a_user_counts_once_in_ga4(case: Case) -> None:
+    """Six users buy for 50; one loads the last page twice again."""
+    totals = case.series("--events", "events_20260302.json", "--mapping", "ga4_export", *PURCHASES)
+    assert totals == [6, 300]
+
+
+@pytest.mark.parametrize("case", ["06"], indirect=True)
+def test_a_voided_order_goes_back_whole(case: Case) -> None:
+    """Thirty orders of 10; one of 500 was voided and cancelled, without a record of a refund."""
+    summary = case.run("--orders", "orders.json", "--orders-mapping", "shopify_admin")
+    assert float(summary["sales"]["revenue_amount"]) == 300
+
+
+@pytest.mark.parametrize("case", ["12"], indirect=True)
+def test_what_is_cancelled_of_an_order_is_not_sold(case: Case) -> None:
+    """Thirty orders of 10; of five pieces for 500, three were cancelled."""
+    summary = case.run("--orders", "orders.json", "--orders-mapping", "magento")
+    sales = summary["sales"]
+    assert (sales["items_sold"], float(sales["revenue_amount"])) == (32, 500)
+
+
+@pytest.mark.parametrize("case", ["64"], indirect=True)
+def test_orders_of_the_test_gateway_are_left_out(case: Case) -> None:
+    """Forty orders of 20; three of 999 were paid by "(for testing) Bogus Gateway"."""
+    summary = case.run("--orders", "orders_export.csv", "--orders-mapping", "shopify")
+    assert (summary["sales"]["orders"], float(summary["sales"]["revenue_amount"])) == (40, 800)
