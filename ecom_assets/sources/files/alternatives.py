@@ -136,7 +136,8 @@ def _next_call(sql: str, start: int) -> re.Match[str] | None:
 
 def _arguments(sql: str, start: int) -> tuple[int, list[str]]:
     """Return where the arguments of a call end, which begin at `start`, and each of them."""
-    arguments, begin, closing = [], start, []
+    arguments: list[str] = []
+    begin, closing = start, list[str]()
     for position, sign in _outside_of_quotes(sql, start):
         if not closing and sign in ",)":
             arguments.append(sql[begin:position])
