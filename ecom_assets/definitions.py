@@ -44,7 +44,7 @@ from ecom_assets.events.checks import (
     rows_of_an_id_agree,
     standard_types_are_spelled_so,
 )
-from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.funnels.assets import FUNNEL_ASSETS
 from ecom_assets.funnels.checks import FUNNEL_CHECKS
 from ecom_assets.gc_tuning import collect_rarely
@@ -135,9 +135,9 @@ def build_definitions(
         warnings.simplefilter("ignore", dg.BetaWarning)
         assets = [
             *(asset.build(daily, business_rules, pool, kinds_of(settings, asset)) for asset in table_assets(settings)),
-            *publications(settings, progress, pool),
+            *publications(settings, daily, progress, pool),
             *tool_exports(daily, progress, pool),
-            customers_json(settings, business_rules["market_segments"], progress, pool),
+            customers_json(settings, business_rules["market_segments"], daily, progress, pool),
         ]
         observed = [*sources(settings, daily), *([compaction_asset(settings)] if _lands_files(settings) else [])]
     idle = without_source(settings)
@@ -194,7 +194,7 @@ def widened_by_identity(assets: Sequence[TableAsset]) -> list[TableAsset]:
         if asset.key in dependent or upstream & dependent:
             dependent.add(asset.key)
             widened_by, only_visitors = FOLLOWING[asset.follows]
-            result.append(replace(asset, widened_by=widened_by, only_visitors=only_visitors))
+            result.append(replace(asset, late=RawEvents, widened_by=widened_by, only_visitors=only_visitors))
         else:
             result.append(asset)
     return result
@@ -210,7 +210,7 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     late_days = settings.late_days
     staging = [*staging_assets(late_days), *identity_assets(late_days), *accounting_assets(late_days)]
     computed = widened_by_identity([*staging, *behaviour, *built_on])
-    return [raw, *(replace(asset, raw=raw.contract) for asset in computed)]
+    return [raw, *(replace(asset, raw=raw.contract, late=raw.contract) for asset in computed)]
 
 
 def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
@@ -329,11 +329,13 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
     return [event_table(settings, daily)]
 
 
-def publications(settings: Settings, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
+def publications(
+    settings: Settings, daily: dg.PartitionsDefinition, progress: Progress, pool: str | None
+) -> list[dg.AssetsDefinition]:
     """Return the assets that publish the marts: to Postgres if it is configured, and to a file if the API reads one."""
     without, rule = unpublished(settings), order_rule(settings)
-    marts = [] if PUBLICATION in without else [postgres_marts(settings, MARTS, rule, progress, pool)]
-    return marts + ([] if SNAPSHOT in without else [serving_marts(settings, rule, progress, pool)])
+    postgres = [] if PUBLICATION in without else [postgres_marts(settings, MARTS, rule, daily, progress, pool)]
+    return postgres + ([] if SNAPSHOT in without else [serving_marts(settings, rule, daily, progress, pool)])
 
 
 def unpublished(settings: Settings) -> set[dg.AssetKey]:

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Final
 
 from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.day_notes import AbsentDays, EmptyDays, ErasedRows, Withdrawals
+from ecom_assets.warehouse.day_notes import AbsentDays, EmptyDays, ErasedRows, LateDays, Withdrawals
 from ecom_assets.warehouse.owner import WarehouseOwner
 from ecom_assets.warehouse.raw_losses import StoredRows
 
@@ -41,7 +41,7 @@ ALL: Final[tuple[type[Table], ...]] = tuple(contract for contract in _TABLES if 
 """The tables that assets write."""
 NOTES: Final[tuple[type[Table], ...]] = (
     *(contract for contract in _TABLES if contract.written_by == "run"),
-    *(Withdrawals, ErasedRows, EmptyDays, AbsentDays, WarehouseOwner, StoredRows),
+    *(Withdrawals, ErasedRows, EmptyDays, AbsentDays, LateDays, WarehouseOwner, StoredRows),
 )
 """Tables that runs write in addition to the assets' tables; they are copied, cleared and migrated together."""
 RAW: Final[tuple[type[Table], ...]] = tuple(contract for contract in ALL if contract.layer == "raw")

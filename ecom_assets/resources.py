@@ -12,6 +12,7 @@ from ecom_assets.customers.assets import CustomerSource
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.tools.all import TOOLS, tool_resources
 from ecom_assets.events.assets import RawEventSource
+from ecom_assets.events.late_rows import late_row_hooks
 from ecom_assets.orders.assets import OrderSource
 from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.products.assets import StockSource
@@ -137,6 +138,7 @@ def _writer(
         partial(plot_of, timezone=settings.timezone, currency=settings.known_currency),
         without_source,
         partial(claim_warehouse, settings),
+        partial(late_row_hooks, settings.late_days),
     )
 
 

@@ -111,7 +111,7 @@ class Platform:
 
     def output(self, asset: TableAsset, days: Days) -> SliceOutput:
         """Return what an asset computes in a run over a range of days, and the days that it replaces."""
-        whole = asset.widened_by is not None
+        whole = asset.is_widened or asset.widened_by is not None
         tables = {name: self._slice(reads, days, whole=whole) for name, reads in asset.reads.items()}
         actual = asset.output(days, {**self.rules, **tables, "warehouse": self._engine}, self._engine)
         return actual if isinstance(actual, SliceOutput) else SliceOutput(actual, days)

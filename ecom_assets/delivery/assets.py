@@ -25,7 +25,7 @@ from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS
 from ecom_assets.delivery.totals import purchases_by_outcome
 from ecom_assets.delivery.totals import reconciliation_daily as compute_reconciliation_daily
 from ecom_assets.errors import SettingError
-from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.funnels.contracts import ConversionFunnel, FunnelEntries
 from ecom_assets.identity.contracts import SharedIds
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
@@ -71,7 +71,8 @@ def key_of(name: str) -> dg.AssetKey:
 def tool_exports(daily: dg.PartitionsDefinition, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
     """Return the assets that deliver events and users to each tool."""
     events = [_tool_export(tool, "events", OF_EVENTS, daily, progress, pool) for tool in SETTING_OF]
-    return [*events, *(_tool_export(tool, "users", OF_USERS, None, progress, pool) for tool in SETTING_OF)]
+    users = [_tool_export(tool, "users", OF_USERS, daily, progress, pool) for tool in SETTING_OF]
+    return [*events, *users]
 
 
 def deliver_also(parts: Iterable[Days]) -> dict[str, str]:
@@ -80,17 +81,17 @@ def deliver_also(parts: Iterable[Days]) -> dict[str, str]:
     return {DELIVER_ALSO: spans} if spans else {}
 
 
-def _delivered_days(context: dg.AssetExecutionContext) -> Days:
-    """Return the days of the step, and those that its run delivers besides."""
-    also = days_of_spans(context.run.tags.get(DELIVER_ALSO, ""))
-    return Days.from_dates([*days_of(context).dates, *also.dates])
+def _delivered_days(context: dg.AssetExecutionContext, engine: Engine) -> Days:
+    """Return the days of the step, those whose late rows arrived on them, and those that its run delivers besides."""
+    run, also = days_of(context), days_of_spans(context.run.tags.get(DELIVER_ALSO, ""))
+    return Days.from_dates([*run.dates, *engine.late_days(RawEvents, run).dates, *also.dates])
 
 
 def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
     tool: str,
     kind: str,
     sources: tuple[type[Table], ...],
-    daily: dg.PartitionsDefinition | None,
+    daily: dg.PartitionsDefinition,
     progress: Progress,
     pool: str | None,
 ) -> dg.AssetsDefinition:
@@ -119,7 +120,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         delivery_context.refuse_emptier(engine)
         require_history(context.run.tags, engine, delivery_context.settings, consequence=f"nothing was sent by {name}")
         due = due_at(delivery_context.destinations[name], engine, delivery_context.settings)
-        days = _delivered_days(context) if daily else Days(())
+        days = _delivered_days(context, engine) if kind == "events" else Days(())
         exported = export_as_requested(delivery_context, name, due, days, context.run.run_id)
         progress.ended(f"export.{name}", exported.total.sent, time.monotonic() - started)
         return dg.MaterializeResult(metadata=_metadata(exported), check_results=_checked(exported))
@@ -234,13 +235,18 @@ WRITTEN = "every_customer_is_written"
 
 
 def customers_json(
-    settings: Settings, markets: MarketSegments, progress: Progress, pool: str | None
+    settings: Settings,
+    markets: MarketSegments,
+    daily: dg.PartitionsDefinition,
+    progress: Progress,
+    pool: str | None,
 ) -> dg.AssetsDefinition:
     """Return the asset that writes the file."""
     layout = FileLayout(markets.names, file_fields(settings.customers_json_fields))
 
     @dg.asset(
         key=KEY,
+        partitions_def=daily,
         backfill_policy=dg.BackfillPolicy.single_run(),
         deps=[asset_key(Customers)],
         description="All customers as they are now, in one JSON file by name, with a summary beside it.",

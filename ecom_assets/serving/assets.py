@@ -80,12 +80,17 @@ REWRITE = "ecom/rewrite_snapshot"
 
 
 def serving_marts(
-    settings: Settings, order_rule: OrderRule, progress: Progress, pool: str | None
+    settings: Settings,
+    order_rule: OrderRule,
+    daily: dg.PartitionsDefinition,
+    progress: Progress,
+    pool: str | None,
 ) -> dg.AssetsDefinition:
     """Return the asset that publishes the snapshot, once all of its tables are computed and checked."""
 
     @dg.asset(
         key=SNAPSHOT,
+        partitions_def=daily,
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=follows_marts(),
         deps=[asset_key(contract) for contract in SERVED],
@@ -149,14 +154,20 @@ def _origin(instance: dg.DagsterInstance, key: dg.AssetKey) -> Origin:
 SKIPPED = "ECOM_POSTGRES_URL is the warehouse itself, which has the marts already: nothing was published."
 
 
-def postgres_marts(
-    settings: Settings, marts: Sequence[type[Table]], order_rule: OrderRule, progress: Progress, pool: str | None
+def postgres_marts(  # noqa: PLR0913, PLR0917 (what Dagster needs)
+    settings: Settings,
+    marts: Sequence[type[Table]],
+    order_rule: OrderRule,
+    daily: dg.PartitionsDefinition,
+    progress: Progress,
+    pool: str | None,
 ) -> dg.AssetsDefinition:
     """Return the asset that publishes every mart, once all of them are computed and checked."""
     publication_target(settings)  # a wrong address is refused at start
 
     @dg.asset(
         key=PUBLICATION,
+        partitions_def=daily,
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=follows_marts(),
         deps=[asset_key(contract) for contract in marts],

@@ -94,7 +94,7 @@ class Reads:
         near = days.widened(before=self.days_before, after=self.days_after)
         return table.filter(near.contain(table[self.contract.day_column]))
 
-    def asset_in(self, *, partitioned: bool, whole: bool = False) -> dg.AssetIn:
+    def asset_in(self, *, whole: bool = False) -> dg.AssetIn:
         """Return the Dagster input: the upstream key, day to day, and which days it reads; with `whole`, all rows.
 
         The days around its own are no partition mapping: a backfill would run them, too, each distance in
@@ -103,7 +103,7 @@ class Reads:
         mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
         return dg.AssetIn(
             key=asset_key(self.contract),
-            partition_mapping=mapping if partitioned else None,
+            partition_mapping=mapping,
             metadata={
                 WHOLE_TABLE: self.whole or whole,
                 DAYS_AROUND: [self.days_before, self.days_after],
@@ -122,6 +122,9 @@ class Tables(Protocol):
 
     def loaded_days(self, raw: type[Table], days: Days | None) -> Days:
         """Return those of some days, or of all, that a run has loaded into a raw table."""
+
+    def late_days(self, raw: type[Table], days: Days) -> Days:
+        """Return the other days that rows of a raw table which arrived on `days` count for, if a run left them out."""
 
     @property
     def replaces_visitors(self) -> bool:
@@ -193,6 +196,9 @@ class TableAsset:
     raw: type[Table] | None = None
     """The raw table from which a day's rows come. Days that no run has loaded into it are not computed: those of their
     rows that arrived on other days are only a part."""
+    late: type[Table] | None = None
+    """The raw table whose late rows change other days than those on which they arrived. These count as
+    days of the run."""
     widened_by: Invalidation | None = None
     """Returns the other days that the run changes in what this table is computed from, directly or through others. They
     count as days of the run, so that `invalidated_by` is asked about them, too."""
@@ -208,6 +214,11 @@ class TableAsset:
     def key(self) -> dg.AssetKey:
         """Return the asset key: the layer and the name of the table."""
         return asset_key(self.contract)
+
+    @property
+    def is_widened(self) -> bool:
+        """Return whether it may compute more days than those of the run, by what is stored only then."""
+        return bool(self.late or self.widened_by) and self.contract.day_column is not None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as the function itself)
         """Compute the table, without Dagster."""
@@ -225,17 +236,16 @@ class TableAsset:
         Functions can take the `dependencies` by parameter name, in addition to tables and `days`. Runs whose steps
         share a `pool` take turns. Dagster's graph shows at most three `kinds`.
         """
-        partitions = daily if self.contract.day_column else None
         return dg.asset(
             key=self.key,
             description=self.contract.description(),
             ins={
-                name: reads.asset_in(partitioned=bool(partitions), whole=bool(self.widened_by))
+                name: reads.asset_in(whole=self.is_widened or not self.contract.day_column)
                 for name, reads in self.reads.items()
             },
             deps=self.deps,
             automation_condition=self.automation,
-            partitions_def=partitions,
+            partitions_def=daily,
             backfill_policy=dg.BackfillPolicy.single_run(),
             code_version=self._code_version(dependencies),
             group_name=self.contract.group,
@@ -258,6 +268,8 @@ class TableAsset:
         A table that is not partitioned by day has no days. `parameters` are the tables of `reads`, rules and resources.
         A function that takes `run_days` gets the days of the run, beside `days`.
         """
+        if self.late and self.contract.day_column:
+            run = Days.from_dates([*run.dates, *warehouse.late_days(self.late, run).dates])
         parameters = {**parameters, "run_days": run, "only_visitors": None}
         if self.widened_by is None or self.contract.day_column is None:
             return self._of_days(run, parameters, warehouse)
@@ -289,7 +301,7 @@ class TableAsset:
         return replace(output, also=VisitorRows(rows, visitors, span, changed))
 
     def _of_days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
-        if widened_by := self.widened_by if self.contract.day_column else None:
+        if self.is_widened:
             of_run = {name: reads.select(parameters[name], run) for name, reads in self.reads.items()}
             parameters = {**parameters, **of_run}
         days = self.invalidated_by.days(run, parameters, warehouse) if self.invalidated_by else run
@@ -303,7 +315,7 @@ class TableAsset:
             rows = rows.filter(whole.contain(rows[self.contract.day_column]))
             missing = Days.from_dates(set(days.dates) - set(whole.dates))
             return SliceOutput(rows, whole, warning=_not_loaded(self.raw, missing))
-        return SliceOutput(rows, days) if self.invalidated_by or widened_by else rows
+        return SliceOutput(rows, days) if self.invalidated_by or self.is_widened else rows
 
     def _compute(self, dependencies: Mapping[str, Any]) -> Callable[..., Any]:
         def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)

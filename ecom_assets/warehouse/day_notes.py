@@ -57,6 +57,20 @@ class EmptyDays(DayNotes):
     source_table = text("The raw table that was loaded, such as `raw.events`")
 
 
+class LateDays(DayNotes):
+    """One row per raw table, day of arrival and other day that rows which arrived on it count for.
+
+    It is written by a run over the first day without the other one. Runs over the day of arrival
+    compute the other day, too, until a run loads both.
+    """
+
+    key = ("received_date", "source_table", "late_date")
+
+    received_date = day("The day of arrival whose rows have changed")
+    source_table = text("The raw table that was loaded, such as `raw.events`")
+    late_date = day("The day that rows of it count for, which was no day of the run")
+
+
 class Withdrawals(DayNotes):
     """One row per raw table and day of arrival of which the source has lost the rows, all or most of them.
 
@@ -175,6 +189,53 @@ class LoadedDays:
         self._engine.ensure(raw)
         noted = noted_days(self._engine, EmptyDays, raw.qualified_name())
         return {*self._engine.day_counts(raw, days), *(noted if days is None else noted & set(days.dates))}
+
+
+class LateRows:
+    """Returns which other days the late rows of a run's days change; asks once for each run."""
+
+    def __init__(self, engine: "Engine") -> None:
+        """Set the open warehouse."""
+        self._engine = engine
+        self._by_run: dict[tuple[type[Table], Days], Days] = {}
+
+    def beside(self, raw: type[Table], days: Days) -> Days:
+        """Return the loaded days, none of `days`, that rows of `raw` count for which arrived on `days`."""
+        if (raw, days) not in self._by_run:
+            arrived = set(days.dates)
+            notes = notes_of(self._engine, LateDays, raw.qualified_name())
+            late = {row["late_date"] for row in notes if row["received_date"] in arrived} - arrived
+            self._by_run[raw, days] = self._engine.loaded.among(raw, Days.from_dates(late))
+        return self._by_run[raw, days]
+
+    def note(self, raw: type[Table], days: Days, run: Days, late: Iterable[tuple[date, date]]) -> None:
+        """Note, in the open transaction, changed rows of the arrival `days` of a run: pairs of arrival and own day.
+
+        Notes whose days are both in the run are removed.
+        """
+        self._by_run.clear()
+        name, own = raw.qualified_name(), set(run.dates)
+        added = {pair for pair in late if pair[1] not in own}
+        arrived = Days.from_dates(
+            {pair[0] for pair in added}
+            | {
+                row["received_date"]
+                for row in notes_of(self._engine, LateDays, name)
+                if row["received_date"] in days.dates and row["late_date"] in own
+            }
+        )
+        if not arrived.dates:
+            return
+
+        def renewed(old: pa.Table) -> pa.Table:
+            stored = old.to_pylist()
+            others = [row for row in stored if row["source_table"] != name]
+            kept = {(row["received_date"], row["late_date"]) for row in stored if row["source_table"] == name}
+            pairs = sorted({pair for pair in kept | added if pair[1] not in own})
+            fresh = [{"received_date": pair[0], "source_table": name, "late_date": pair[1]} for pair in pairs]
+            return pa.Table.from_pylist([*others, *fresh], schema=schema_of(LateDays).to_pyarrow())
+
+        self._engine.rewrite(LateDays, arrived, renewed)
 
 
 ALL_DAYS: Final = (date.min, date.max)

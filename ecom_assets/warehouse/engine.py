@@ -25,7 +25,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import batches_of, columns_to_add, conform, kind_of, schema_of
 from ecom_assets.tables.received import VisitorRows
-from ecom_assets.warehouse.day_notes import LoadedDays, WrittenSlices, forget_writes, note_write
+from ecom_assets.warehouse.day_notes import LateRows, LoadedDays, WrittenSlices, forget_writes, note_write
 from ecom_assets.warehouse.local import connect, keep_within
 from ecom_assets.warehouse.sql_text import text, type_name
 
@@ -88,6 +88,7 @@ class Engine(ABC):
         self.notes_writes = False
         self.run_id: str | None = None
         self.loaded = LoadedDays(self)
+        self.late = LateRows(self)
 
     def noting_writes(self) -> Self:
         """Record from now on which days are written, if the engine can do so at little cost; return the engine."""
@@ -234,6 +235,10 @@ class Engine(ABC):
     def loaded_days(self, raw: type[Table], days: Days | None) -> Days:
         """Return those of some days, or of all, that a run has loaded into a raw table."""
         return self.loaded.among(raw, days)
+
+    def late_days(self, raw: type[Table], days: Days) -> Days:
+        """Return the other days that rows of a raw table which arrived on `days` count for, if a run left them out."""
+        return self.late.beside(raw, days)
 
     def readable(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily, for those who read all of it: past the engine where its files allow that."""

@@ -146,6 +146,8 @@ class ChangeLog(Protocol):
         """Return the metadata that the log adds to the materialization of a table."""
 
 
+LateRowHooks = Callable[[Engine, type[Table], Days, Days], SliceHooks | None]
+"""Returns what is called around the replacement of some days of a raw table, in a run over days."""
 Plot = Callable[[Engine, type[Table], Days | None], str | None]
 """Returns a picture of a table as Markdown, after some days of it were written; None if it has none."""
 FREE_TEXT = ("properties",)
@@ -170,6 +172,7 @@ class WarehouseIOManager(dg.IOManager):
     plot: Plot = lambda _engine, _contract, _days: None
     without_source: Set[dg.AssetKey] = frozenset()
     claim: Claim = lambda _engine: None
+    late_rows: LateRowHooks = lambda _engine, _contract, _days, _run: None
     _is_claimed: bool = field(default=False, init=False)
     _whole: set[type[Table]] = field(default_factory=set, init=False)
     _log: ChangeLog | None = field(default=None, init=False)
@@ -290,8 +293,20 @@ class WarehouseIOManager(dg.IOManager):
             self._is_claimed = True
         is_allowed = context.step_context.get_tag(ALLOW_WITHDRAWAL) == "true"
         slices = obj if isinstance(obj, SliceOutput) else SliceOutput(rows, days)
+
+        def late_rows(engine: Engine, contract: type[Table], replaced: Days) -> SliceHooks | None:
+            return self.late_rows(engine, contract, replaced, _days_of(context) if is_over_days else replaced)
+
+        is_over_days = context.has_asset_partitions
         guard = WithdrawalGuard(
-            self.engine, self.gate, self.whole_days, context.run_id, is_allowed, slices.origin, slices.supersedes
+            self.engine,
+            self.gate,
+            self.whole_days,
+            context.run_id,
+            is_allowed,
+            slices.origin,
+            slices.supersedes,
+            also=late_rows,
         )
         replace: Replace = guard.replace
         if self.erased_people is not None:
@@ -330,7 +345,9 @@ class WarehouseIOManager(dg.IOManager):
 
     def _add_day_counts(self, context: dg.OutputContext, contract: type[Table]) -> None:
         """Show each day's own row count, where counting takes little time."""
-        if not context.has_asset_partitions or len(context.asset_partition_keys) > DAYS_WITH_COUNTS:
+        if contract.day_column is None or not context.has_asset_partitions:
+            return
+        if len(context.asset_partition_keys) > DAYS_WITH_COUNTS:
             return
         if not self.engine.notes_writes:  # as with notes, one more statement for each table is noticed there
             return

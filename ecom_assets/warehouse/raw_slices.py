@@ -25,7 +25,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import conform, schema_of
 from ecom_assets.tables.received import NO_DAYS, SourceGate
 from ecom_assets.warehouse.day_notes import ErasedRows, Row, Withdrawals, noted_days, notes_of, renew_notes
-from ecom_assets.warehouse.engine import Engine, Written
+from ecom_assets.warehouse.engine import Engine, SliceHooks, Written
 from ecom_assets.warehouse.factory import event_table_kind
 from ecom_assets.warehouse.raw_losses import LostRows, StoredRows, fewer, listed, note_stored, noted_counts
 
@@ -176,6 +176,14 @@ NO_WHOLE_DAYS: frozenset[date] = frozenset()
 WholeDays = Callable[[type[Table]], Collection[date]]
 
 
+HooksOf = Callable[[Engine, type[Table], Days], SliceHooks | None]
+"""Returns what is called around the replacement of some days of a table; None for nothing."""
+
+
+def _no_hooks(_engine: Engine, _contract: type[Table], _days: Days) -> SliceHooks | None:
+    return None
+
+
 class _LostDaysError(Exception):
     """Raised to roll back the transaction in which a day lost its rows."""
 
@@ -209,11 +217,12 @@ class WithdrawalGuard:
 
     A table with a key needs one that no two sources share.
     """
-
     supersedes: Days = NO_DAYS
     """Days of which the rows are a newer version of all that the table has: fewer of them are no loss."""
     erased: Mapping[date, int] = field(default_factory=dict)
     """How many more rows of a day are left out, as those of erased people, than at the last write."""
+    also: HooksOf = _no_hooks
+    """Returns further hooks around the replacement of some days of a table."""
 
     def replace(self, contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
         """Replace the days that have not lost their rows; return what was written, and the replaced days.
@@ -227,14 +236,17 @@ class WithdrawalGuard:
         if other_rows is not None:
             rows = with_rows(rows, contract, other_rows)
         other_days = [] if other_rows is None else other_rows[str(contract.day_column)].to_pylist()
-        hooks = _WithdrawalHooks(self, contract, days, Counter(other_days))
+        also = self.also(self.engine, contract, days)
+        hooks = _WithdrawalHooks(self, contract, days, Counter(other_days), also=also)
         replaced_days = days
         try:
             written = self._replace(contract, rows, days, hooks)
         except _LostDaysError as lost:
             replaced_days = Days.from_dates(set(days.dates) - set(lost.days.dates))
             rows = rows.filter(replaced_days.contain(rows[contract.day_column]))
-            counting = _CountingHooks(self, contract, replaced_days)
+            counting = _CountingHooks(
+                self, contract, replaced_days, also=self.also(self.engine, contract, replaced_days)
+            )
             written = self._replace(contract, rows, replaced_days, counting) if replaced_days.dates else Written(0, "")
         self._note(contract, hooks, days, replaced_days)
         self.engine.loaded.note(contract, replaced_days, hooks.delivered)
@@ -304,10 +316,14 @@ class _CountingHooks:
     contract: type[Table]
     days: Days
     may_be_fewer: bool = field(default=False, kw_only=True)
+    also: SliceHooks | None = field(default=None, kw_only=True)
+    """Further hooks."""
     counted_before: dict[date, int] = field(default_factory=dict, init=False)
 
     def before(self) -> None:
         """Count the rows that there must be: those that are there, or were noted if some are gone since."""
+        if self.also:
+            self.also.before()
         noted = noted_counts(self.guard.engine, self.contract)
         present = self.guard.engine.day_counts(self.contract, self.days if noted else None)
         days = {*self.days.dates, *present}
@@ -315,6 +331,8 @@ class _CountingHooks:
 
     def after(self) -> None:
         """Compare and note the new counts; other days are noted with them where none of the table were."""
+        if self.also:
+            self.also.after()
         counts = self.guard.engine.day_counts(self.contract, self.days)
         legitimate = {*self.guard.supersedes.dates, *self.guard.whole_days(self.contract)}
         here = {day: number for day, number in self.counted_before.items() if day in set(self.days.dates)}

@@ -11,7 +11,7 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.orders.assets import raw_user_order_log
 from ecom_assets.sales.assets import customer, customer_retention, sales
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import AUTOMATED, PUBLICATION, SNAPSHOT
+from ecom_assets.tables.asset import AUTOMATED, PUBLICATION, RETENTION, SNAPSHOT
 
 POSTGRES = SecretStr("postgres://ann@localhost/shop")
 LONG_AGO, YESTERDAY = "2026-01-05", "2026-03-09"
@@ -27,12 +27,12 @@ class Daemon:
         self._cursor: dg.AssetDaemonCursor | None = None
 
     def computed(self, asset: dg.AssetKey, *days: str) -> None:
-        """Let an asset be computed, for days or whole, and nothing else."""
-        for day in days or (None,):
+        """Let an asset be computed for some days, and nothing else."""
+        for day in days:
             self._instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day))
 
     def requested(self) -> set[str]:
-        """Return the days of the weekly mart that one look asks for, and `all` for a publication."""
+        """Return the days of the weekly mart that one look asks for, with `publish` before those of a publication."""
         looked = dg.evaluate_automation_conditions(
             self._definitions,
             self._instance,
@@ -40,7 +40,11 @@ class Daemon:
             cursor=self._cursor,
         )
         self._cursor = looked.cursor
-        return {day or "all" for key in self._automated for day in looked.get_requested_partitions(key)}
+        return {
+            str(day) if key == RETENTION else f"publish {day}"
+            for key in self._automated
+            for day in looked.get_requested_partitions(key)
+        }
 
 
 @pytest.fixture
@@ -63,12 +67,12 @@ def test_a_day_that_is_run_again_is_followed_again(daemon: Daemon) -> None:
         daemon.computed(sales.key, LONG_AGO)
         assert daemon.requested() == {LONG_AGO}
         daemon.computed(customer_retention.key, LONG_AGO)
-        assert daemon.requested() == {"all"}
+        assert daemon.requested() == {f"publish {LONG_AGO}"}
 
 
 def test_other_tables_alone_start_nothing(daemon: Daemon) -> None:
-    daemon.computed(customer.key)
-    assert daemon.requested() == {"all"}, "of the two, only the publication reads it"
+    daemon.computed(customer.key, LONG_AGO)
+    assert daemon.requested() == {f"publish {LONG_AGO}"}, "of the two, only the publication reads it"
     daemon.computed(raw_user_order_log.key, YESTERDAY)
     assert daemon.requested() == set()
 
@@ -89,16 +93,16 @@ def test_the_snapshot_follows_what_the_api_reads() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         daemon = Daemon(instance, SecretStr(""))
         daemon.requested()
-        daemon.computed(customer.key)
-        assert daemon.requested() == {"all"}
+        daemon.computed(customer.key, YESTERDAY)
+        assert daemon.requested() == {f"publish {YESTERDAY}"}
         assert daemon.requested() == set()
         daemon.computed(customer_retention.key, YESTERDAY)
-        assert daemon.requested() == {"all"}, "the API reads the weekly mart too"
+        assert daemon.requested() == {f"publish {YESTERDAY}"}, "the API reads the weekly mart too"
 
 
 def test_marts_are_published_once_all_of_them_have_settled(daemon: Daemon) -> None:
     daemon.computed(sales.key, YESTERDAY)
     assert daemon.requested() == {YESTERDAY}, "the weekly mart first"
     daemon.computed(customer_retention.key, YESTERDAY)
-    assert daemon.requested() == {"all"}
+    assert daemon.requested() == {f"publish {YESTERDAY}"}
     assert daemon.requested() == set()

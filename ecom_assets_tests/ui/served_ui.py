@@ -173,15 +173,20 @@ class CodeLocation:
 
 
 @contextmanager
-def loaded(folder: Path, environment: Mapping[str, str]) -> Iterator[CodeLocation]:
-    """Load `ecom_assets.definitions` with settings, and with the home `folder/home`."""
+def loaded(
+    folder: Path, environment: Mapping[str, str], overrides: dict[str, Any] | None = None
+) -> Iterator[CodeLocation]:
+    """Load `ecom_assets.definitions` with settings, and with the home `folder/home`.
+
+    `overrides` are of the Dagster instance, as in its dagster.yaml.
+    """
     origin = LoadableTargetOrigin(executable_path=sys.executable, module_name="ecom_assets.definitions")
     target = InProcessWorkspaceLoadTarget(InProcessCodeLocationOrigin(origin))
     with pytest.MonkeyPatch.context() as patched:
         for name, value in {"ECOM_HOME": str(folder / "home"), **environment}.items():
             patched.setenv(name, value)
         with (
-            dg.DagsterInstance.local_temp(str(folder)) as instance,
+            dg.DagsterInstance.local_temp(str(folder), overrides=overrides) as instance,
             WorkspaceProcessContext(instance, target) as process,
         ):
             yield CodeLocation(instance, process)
