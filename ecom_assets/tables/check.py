@@ -130,8 +130,8 @@ class TableCheck:
         parts = {"parts": days_of_spans(tags[PARTS])} if self.sees_parts and PARTS in tags else {}
         return CheckResult(0, 0) if days == NO_DAYS else self.function(days, *tables, *sources, **parts)
 
-    def reported(self, result: CheckResult) -> dg.AssetCheckResult:
-        """Return a result as Dagster keeps it."""
+    def reported(self, result: CheckResult, days: Days | None = None) -> dg.AssetCheckResult:
+        """Return a result as Dagster keeps it, with the days of the run that it is about; None for all."""
         return dg.AssetCheckResult(
             asset_key=asset_key(self.contract),
             check_name=self.name,
@@ -145,6 +145,7 @@ class TableCheck:
                 "examples": dg.MetadataValue.json(
                     [self._without_personal_data(example) for example in result.examples]
                 ),
+                **({"days": _span(days)} if days and days.dates else {}),
                 **result.metadata,
             },
         )
@@ -153,6 +154,11 @@ class TableCheck:
         """Return an example without personal data: Dagster keeps it longer than the warehouse keeps the row."""
         personal = {name for table in self.tables for name, column in table.columns.items() if column.pii}
         return {name: HIDDEN if name in personal else value for name, value in _json_values(example).items()}
+
+
+def _span(days: Days) -> str:
+    first, last = days.dates[0], days.dates[-1]
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def check(
@@ -310,7 +316,7 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
             with _noting(errors):
                 begun[check] = check.begin(context.run.tags, context.resources)
         for check, result in _finished(begun, errors).items():
-            yield check.reported(result)
+            yield check.reported(result, days_of_run(context.run.tags))
         if errors:
             raise errors[0]
 
