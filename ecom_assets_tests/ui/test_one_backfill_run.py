@@ -23,6 +23,8 @@ mutation {{ launchPartitionBackfill(backfillParams: {{ {target}, partitionNames:
     __typename
     ... on PythonError {{ message }} }} }}"""
 SHOP_DAYS = 14
+# Dagster calls a method of its own that it has deprecated.
+SOURCES = pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`:DeprecationWarning")
 
 
 def launch(location: CodeLocation, target: str, days: list[str]) -> None:
@@ -50,6 +52,7 @@ def of_assets(keys: list[dg.AssetKey]) -> str:
 
 
 @DAGSTER_S_OWN
+@SOURCES
 def test_a_backfill_of_three_days_from_the_asset_graph_is_one_run(tmp_path: Path) -> None:
     days = ["2026-01-09", "2026-01-10", "2026-01-11"]
     with loaded(tmp_path, {}, QUEUED) as location:
@@ -64,6 +67,7 @@ def test_a_backfill_of_three_days_from_the_asset_graph_is_one_run(tmp_path: Path
 @pytest.mark.slow  # a job is as long a look of the daemon as the asset graph
 @pytest.mark.parametrize("job", ["events", "everything"])
 @DAGSTER_S_OWN
+@SOURCES
 def test_a_backfill_of_three_days_from_the_page_of_a_job_is_one_run(job: str, tmp_path: Path) -> None:
     days = ["2026-01-09", "2026-01-10", "2026-01-11"]
     target = f'selector: {{partitionSetName: "{job}_partition_set", repositorySelector: {SELECTOR}}}'
@@ -76,6 +80,7 @@ def test_a_backfill_of_three_days_from_the_page_of_a_job_is_one_run(job: str, tm
 
 @pytest.mark.slow  # the run of all tables
 @DAGSTER_S_OWN
+@SOURCES
 def test_the_backfill_ends_with_its_run(tmp_path: Path) -> None:
     small_shop(tmp_path / "home", days=SHOP_DAYS, visitors=60)
     arrivals = sorted(path.name for path in (tmp_path / "home" / "sandbox" / "events").iterdir())
