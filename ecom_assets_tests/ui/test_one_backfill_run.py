@@ -22,6 +22,7 @@ LAUNCH = """
 mutation {{ launchPartitionBackfill(backfillParams: {{ {target}, partitionNames: {days} }}) {{
     __typename
     ... on PythonError {{ message }} }} }}"""
+FIRST_DAY: Final = {"ECOM_FIRST_DAY": "2026-01-01"}
 SHOP_DAYS = 14
 # Dagster calls a method of its own that it has deprecated.
 SOURCES = pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`:DeprecationWarning")
@@ -55,7 +56,7 @@ def of_assets(keys: list[dg.AssetKey]) -> str:
 @SOURCES
 def test_a_backfill_of_three_days_from_the_asset_graph_is_one_run(tmp_path: Path) -> None:
     days = ["2026-01-09", "2026-01-10", "2026-01-11"]
-    with loaded(tmp_path, {}, QUEUED) as location:
+    with loaded(tmp_path, FIRST_DAY, QUEUED) as location:
         keys = downstream_of_events(location)
         assert len(keys) > 60
         launch(location, of_assets(keys), days)
@@ -71,7 +72,7 @@ def test_a_backfill_of_three_days_from_the_asset_graph_is_one_run(tmp_path: Path
 def test_a_backfill_of_three_days_from_the_page_of_a_job_is_one_run(job: str, tmp_path: Path) -> None:
     days = ["2026-01-09", "2026-01-10", "2026-01-11"]
     target = f'selector: {{partitionSetName: "{job}_partition_set", repositorySelector: {SELECTOR}}}'
-    with loaded(tmp_path, {}, QUEUED) as location:
+    with loaded(tmp_path, FIRST_DAY, QUEUED) as location:
         launch(location, target, days)
         (run,) = location.instance.get_runs()
         assert run.job_name == job
@@ -85,7 +86,7 @@ def test_the_backfill_ends_with_its_run(tmp_path: Path) -> None:
     small_shop(tmp_path / "home", days=SHOP_DAYS, visitors=60)
     arrivals = sorted(path.name for path in (tmp_path / "home" / "sandbox" / "events").iterdir())
     days = [name.partition("=")[2] for name in arrivals[8:11]]
-    with loaded(tmp_path, {}, QUEUED) as location:
+    with loaded(tmp_path, FIRST_DAY, QUEUED) as location:
         keys = downstream_of_events(location)
         launch(location, of_assets(keys), days)
         (run,) = location.instance.get_runs()
