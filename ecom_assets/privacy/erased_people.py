@@ -275,10 +275,17 @@ def words_of(text: str) -> list[str]:
 
 
 def condition(rows: ir.Table, columns: PersonColumns, values: Mapping[str, set[str]]) -> ir.BooleanValue:
-    """Return whether a row is a person's; `values` are the ids and texts of the person by column."""
+    """Return whether a row is a person's; `values` are the ids and texts of the person by column.
+
+    An event that is the person's by its own id is on one of the devices, or in one of the sessions,
+    under `UNLINKED`; an event of somebody else may have the same id.
+    """
     user = rows[columns.user]
     parts = [_is_in(rows, columns.user, values), user.isnull() & _is_in(rows, columns.text, values)]
-    parts += [user.isnull() & _is_in(rows, name, values) for name in (*columns.without_user, EVENT_ID)]
+    parts += [user.isnull() & _is_in(rows, name, values) for name in columns.without_user]
+    if values.get(EVENT_ID):
+        on_shared = [among(rows, name, values[UNLINKED]) for name in columns.without_user]
+        parts.append(user.isnull() & _is_in(rows, EVENT_ID, values) & reduce(or_, on_shared))
     return reduce(or_, (part.fill_null(NO) for part in parts))
 
 

@@ -98,25 +98,31 @@ class _Rule:
     @property
     def fields(self) -> tuple[str, ...]:
         fields = FIELDS[self.mapping.kind is EVENT]
-        return fields if self.person.events else fields[:3]
+        return fields if self.person.received_events else fields[:3]
 
     @property
     def condition(self) -> str:
         """Return whether a row is the person's; it is never NULL."""
         user, *columns = (f"({field_sql(self.mapping, name)})" for name in self.fields)
-        ids = (self.person.sessions, self.person.devices, self.person.events)
+        ids = (self.person.sessions, self.person.devices)
         trimmed = f"trim({user}, {text(string.whitespace)})"
         parts = [f"{trimmed} IN {_listed({user.strip() for user in self.person.users})}"] if self.person.users else []
         parts += [
             f"({user} IS NULL AND {column} IN {_listed(its)})" for column, its in zip(columns, ids, strict=False) if its
         ]
+        if self.person.received_events and len(columns) > len(ids):
+            *of_device, event = columns
+            shared = _listed(self.person.unlinked)
+            on_shared = " OR ".join(f"{column} IN {shared}" for column in of_device)
+            is_owned = f"{event} IN {_listed(self.person.received_events)}"
+            parts.append(f"({user} IS NULL AND {is_owned} AND ({on_shared}))")
         return f"coalesce({' OR '.join(parts) or 'false'}, false)"
 
     def may_be_in(self) -> re.Pattern[bytes] | None:
         """Return a pattern that is in every record of the person; None if ids are not in records as they are."""
         own: Sequence[SourceField | None] = [getattr(self.mapping.fields, name) for name in self.fields]
         person = self.person
-        ids = {id_.strip() for id_ in (*person.users, *person.sessions, *person.devices, *person.events)}
+        ids = {id_.strip() for id_ in (*person.users, *person.sessions, *person.devices, *person.received_events)}
         if any(field and not field.column for field in own) or not all(PLAIN_ID.fullmatch(field) for field in ids):
             return None
         return re.compile(b"|".join(re.escape(id_.encode()) for id_ in sorted(ids)))

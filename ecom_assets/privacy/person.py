@@ -8,7 +8,7 @@ from typing import Any
 import ibis.expr.types as ir
 
 from ecom_assets.errors import UsageError
-from ecom_assets.events.contracts import CleanEvents, RawEvents
+from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
 from ecom_assets.identity.contracts import MergedUsers
 from ecom_assets.identity.visitors import ANONYMOUS
 from ecom_assets.privacy.erased_people import COLUMNS, DEVICE, SESSION, UNLINKED, USER, among
@@ -44,7 +44,10 @@ class Person:
     unlinked: tuple[str, ...] = ()
     """The sessions and devices that are left out: from now on, they join nobody."""
     events: tuple[str, ...] = ()
-    """Events without a user on a shared device or in a shared session that the identity rule gave to the person."""
+    """Events without a user on a shared device or in a shared session that the identity rule gave to the person, by
+    their ids in clean events."""
+    received_events: tuple[str, ...] = ()
+    """The ids of these events as received, which events of others may have too."""
     joined_visitors: tuple[str, ...] = ()
     """The visitor ids that the person has in common with users of `known_as` whom aliases join."""
 
@@ -104,7 +107,8 @@ class Person:
             unlinked=tuple(sorted({*shared_sessions, *shared_devices})),
         )
         visitors = {*self.visitors, *completed.visitors, *completed.joined_visitors}
-        return replace(completed, events=_owned(engine, completed, visitors, joined))
+        owned = _owned(engine, completed, visitors, joined)
+        return replace(completed, events=owned, received_events=_received_ids(engine, owned))
 
     @property
     def searched_ids(self) -> list[str]:
@@ -192,6 +196,16 @@ def _owned(engine: Engine, person: Person, visitors: set[str], joined: set[str])
         only_theirs = {*person.unlinked} - _ids_seen_with(engine, joined)
         left = (row for row in left if (row["device_id"] or row["source_session_id"]) in only_theirs)
     return tuple(sorted(row["event_id"] for row in left))
+
+
+def _received_ids(engine: Engine, events: Sequence[str]) -> tuple[str, ...]:
+    """Return the ids as received of clean events; those in `DuplicateEvents` may have a hash behind them."""
+    received = dict(zip(events, events, strict=True))
+    if events and engine.has(DuplicateEvents):
+        duplicates = engine.readable(DuplicateEvents)
+        rows = _distinct_rows(duplicates, ("event_id", "source_event_id"), "event_id", events)
+        received |= {row["event_id"]: row["source_event_id"] or row["event_id"] for row in rows}
+    return tuple(sorted(set(received.values())))
 
 
 def _ids_seen_with(engine: Engine, users: Iterable[str]) -> set[str]:

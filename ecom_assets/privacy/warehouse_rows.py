@@ -14,7 +14,16 @@ from ecom_assets.events.clean import received_ids, with_event_ids
 from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
 from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
-from ecom_assets.privacy.erased_people import COLUMNS, EVENT_ID, PersonColumns, among, condition, id_table, words_of
+from ecom_assets.privacy.erased_people import (
+    COLUMNS,
+    EVENT_ID,
+    UNLINKED,
+    PersonColumns,
+    among,
+    condition,
+    id_table,
+    words_of,
+)
 from ecom_assets.privacy.person import AT_ONCE, Person
 from ecom_assets.privacy.written_forms import IN_WORDS, forms_of
 from ecom_assets.registry import ALL, NOTES
@@ -264,14 +273,24 @@ def _values(engine: Engine, contract: type[Table], person: Person) -> dict[str, 
         columns.user: set(person.users),
         columns.text: _naming(alone, columns.text, person),
         **{name: by_kind[kind] for name, kind in columns.without_user.items()},
-        EVENT_ID: set(person.events) if contract is RawEvents else set(),
+        EVENT_ID: set(person.received_events) if contract is RawEvents else set(),
+        UNLINKED: set(person.unlinked),
     }
 
 
 def _conditions(engine: Engine, columns: PersonColumns, values: Mapping[str, set[str]]) -> Iterator[str]:
     """Yield the SQL conditions of a person's rows in a raw table."""
     nobody = f"{engine.quoted(columns.user)} IS NULL AND "
-    for name in (*columns.names, EVENT_ID):
-        for batch in batches_of(sorted(values[name]), AT_ONCE):
-            listed = ", ".join(map(engine.text_of, batch))
-            yield f"{'' if name == columns.user else nobody}{engine.quoted(name)} IN ({listed})"
+    for name in columns.names:
+        for listed in _in_lists(engine, name, values[name]):
+            yield f"{'' if name == columns.user else nobody}{listed}"
+    for of_event in _in_lists(engine, EVENT_ID, values[EVENT_ID]):
+        for name in columns.without_user:
+            for on_shared in _in_lists(engine, name, values[UNLINKED]):
+                yield f"{nobody}{of_event} AND {on_shared}"
+
+
+def _in_lists(engine: Engine, name: str, values: Iterable[str]) -> Iterator[str]:
+    """Yield the SQL conditions that a column has one of some values, of at most `AT_ONCE` each."""
+    for batch in batches_of(sorted(values), AT_ONCE):
+        yield f"{engine.quoted(name)} IN ({', '.join(map(engine.text_of, batch))})"

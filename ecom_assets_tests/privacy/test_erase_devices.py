@@ -75,6 +75,22 @@ def test_what_the_rule_gave_her_goes_and_his_stays_and_nothing_late_becomes_his(
     )
 
 
+def test_of_two_events_with_one_id_only_hers_goes(shop: Path) -> None:
+    """Eve's search has the id of Ann's page view on the device that Ann shared with Bob."""
+    home = shop / "home"
+    land(shop / "landing", "twice.csv", [("ann-2", "", "search", "09:02", "device-eve")])
+    run = ecom("run", "--events", shop / "landing", *FEW_TABLES, home=home)
+    assert run.exit_code == 0, run.err
+    of_id = [owner for event_id, owner in visitors(home).items() if event_id.startswith("ann-2")]
+    assert sorted(of_id) == [ANN, "anon-device-eve"]
+    assert ecom("erase", "--visitor", ANN, "--yes", home=home).exit_code == 0
+    left = [owner for event_id, owner in visitors(home).items() if event_id.startswith("ann-2")]
+    assert left == ["anon-device-eve"]
+    assert query(home, "SELECT anonymous_id FROM raw.events WHERE event_id = 'ann-2'") == [("device-eve",)]
+    assert "ann-2" not in (shop / "landing" / "events.csv").read_text()
+    assert "ann-2" in (shop / "landing" / "twice.csv").read_text()
+
+
 def test_a_visitor_known_by_a_device_only_is_erased_by_it(shop: Path) -> None:
     home = shop / "home"
     result = ecom("erase", "--visitor", "anon-device-eve", "--yes", "--json", home=home)
