@@ -149,3 +149,12 @@ def test_the_sum_of_purchases_without_an_amount_is_not_known(home: Path, tmp_pat
     file.write_text("\n".join([HEADER, rows[0], ""]))
     (line, _) = ecom("trend", "--events", file, *asked, "--json", home=home).json["series"]
     assert (line["values"], line["total"]) == ([None], None)
+
+
+def test_a_run_says_which_steps_of_the_funnel_its_events_lack(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "events.csv"
+    rows = ["e1,u1,product_view,2026-03-01T10:00:00Z,p,,s1,,,", "e2,u1,purchase,2026-03-01T10:05:00Z,p,,s1,,,5.00"]
+    file.write_text("\n".join([HEADER, *rows, ""]))
+    ran = ecom("run", "--events", file, home=home)
+    assert "these events have no page_view, add_to_cart, checkout_start" in ran.err
+    assert "ECOM_FUNNEL_STEPS=product_view,purchase" in ran.err

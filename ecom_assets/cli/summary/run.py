@@ -18,6 +18,7 @@ from ecom_assets.customers.contracts import CustomerSegments
 from ecom_assets.customers.queries import customer_records, expected_value, segment_totals
 from ecom_assets.events.queries import rejected_events
 from ecom_assets.funnels.daily import DEFAULT_NAME
+from ecom_assets.funnels.definition import FIVE_STEPS
 from ecom_assets.funnels.queries import UNITS, daily_funnels, final_carts
 from ecom_assets.journeys.queries import journey_totals, search_totals, searches
 from ecom_assets.json_text import json_text
@@ -35,6 +36,8 @@ from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.queries import has_paid_events, sessions_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.records import mapping_of
+from ecom_assets.sources.events import mapping_name
+from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.order_reports.report_files import activity_types, has_report
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.presence import given_sources, stored_sources
@@ -107,13 +110,37 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
     if outcome.has_begun:
         with closing(new_engine(settings).open()) as engine:
             summary = summarize(engine, settings, outcome)
+            advice = _funnel_advice(engine, settings, outcome, summary["funnel"])
         typer.echo(json_text(summary, default=str) if as_json else "\n".join(summary_lines(summary)))
+        if advice:
+            typer.echo(advice, err=True)
     elif as_json:  # what prevented its start, such as another run, also prevents reading the warehouse
         typer.echo(json_text(_ended(outcome)))
     for warning in outcome.warnings:
         typer.echo(f"ecom: warning: {warning.complaint}", err=True)
     for failure in outcome.complaints:
         typer.echo(f"ecom: {failure}", err=True)
+
+
+def _funnel_advice(engine: Engine, settings: Settings, outcome: RunOutcome, funnel: Mapping[str, Any] | None) -> str:
+    """Return why the default funnel has no counts, and the steps that the events of the run have; empty if it has."""
+    if funnel is None or any(funnel.values()) or settings.funnels is not None:
+        return ""
+    reading = WarehouseReading.from_engine(engine, settings, order_rule(settings), now_utc().date())
+    events = reading.events()
+    of_days = events.filter(events.event_date.between(outcome.days.first, outcome.days.dates[-1]))
+    types = {row["event_type"] for row in reading.state(of_days.select("event_type").distinct())}
+    steps = settings.funnel_steps or load_mapping(mapping_name(settings)).funnel_steps or FIVE_STEPS
+    there = [step for step in steps if step in types]
+    if not types or len(there) == len(steps):
+        return ""
+    missing = ", ".join(step for step in steps if step not in types)
+    if len(there) < 2:  # noqa: PLR2004 (a funnel leads from a step to another)
+        return f"There is no funnel: these events have no {missing}. A mapping gives types their names (event_types)."
+    return (
+        f"The funnel has no counts: these events have no {missing}. Of the steps that they have: "
+        f"ECOM_FUNNEL_STEPS={','.join(there)}, or funnel_steps in the mapping"
+    )
 
 
 def _ended(outcome: RunOutcome) -> dict[str, Any]:
