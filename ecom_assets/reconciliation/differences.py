@@ -13,6 +13,7 @@ from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.received import side_by_side
+from ecom_assets.tables.spellings import order_name
 
 ORDER = ("kind", "order_id", "order_date")
 EVENT = ("event_date", "event_id")
@@ -109,11 +110,13 @@ class Pairing:
         """Every event with every order near it that it names, by the id of the order or of its lines."""
         names = union_all(
             self.orders.select(*ORDER, "ordered_at", name="order_id"),
-            self.orders.filter(self.orders.line_order_id != self.orders.order_id).select(
+            self.orders.filter(order_name(self.orders.line_order_id) != order_name(self.orders.order_id)).select(
                 *ORDER, "ordered_at", name="line_order_id"
             ),
         )
-        candidates = self.events.join(names, [self.events.kind == names.kind, self.events.named_order_id == names.name])
+        events = self.events.mutate(order_name=order_name(self.events.named_order_id))
+        names = names.mutate(name=order_name(names.name))
+        candidates = events.join(names, [events.kind == names.kind, events.order_name == names.name])
         candidates = candidates.mutate(matched_by=ibis.literal("order_id"), preference=_days_apart(candidates))
         return candidates.filter(candidates.preference <= 1).select(*CANDIDATE)
 

@@ -201,7 +201,7 @@ class CustomerMapper:
             return UNREADABLE
         rows = []
         for record in records:
-            customer_id, fault = read_id(self._id.value_in(record), self._id_type)
+            customer_id, fault = read_id(self._id.value_in(record), self._id_type, self._id.key)
             if fault:
                 return NO_ID
             rows.append({"customer_id": customer_id, "payload": json_text(record)})

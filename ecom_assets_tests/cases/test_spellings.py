@@ -49,3 +49,39 @@ def test_backslash_n_is_null_among_customers_and_prices(case: Case) -> None:
         "--series", "purchase", "--series", "purchase:sum(cart_amount)", "--period", "day",
     )  # fmt: skip
     assert totals == [60, 20, 20, Decimal(500)]
+
+
+def orders_by_channel(case: Case, *arguments: str) -> dict[str, tuple[float, Decimal]]:
+    """Return the orders and their revenue by channel of their last touch, after a run."""
+    rows = case.run(*arguments)["channels"]["models"]["last"]
+    return {row["channel"]: (row["credit"], Decimal(row["revenue_amount"])) for row in rows}
+
+
+@pytest.mark.parametrize("case", ["35"], indirect=True)
+def test_addresses_are_one_in_any_case(case: Case) -> None:
+    actual = orders_by_channel(
+        case, "--events", "events.jsonl", "--events-mapping", "segment",
+        "--orders", "orders.json", "--orders-mapping", "woocommerce",
+    )  # fmt: skip
+    assert actual == {"Email": (30, Decimal(300))}
+
+
+@pytest.mark.parametrize("case", ["16"], indirect=True)
+def test_numbers_of_pandas_are_the_numbers_of_the_shop(case: Case) -> None:
+    actual = orders_by_channel(
+        case, "--events", "events.csv", "--events-mapping", "e2.yaml",
+        "--orders", "order_items.csv", "--orders-mapping", "o2.yaml",
+    )  # fmt: skip
+    assert set(actual) == {"Paid Search", "Email", "Direct"}
+    assert sum(orders for orders, _ in actual.values()) == 32
+
+
+@pytest.mark.parametrize("case", ["48"], indirect=True)
+def test_the_sign_before_an_orders_number_is_decoration(case: Case) -> None:
+    summary = case.run(
+        "--events", "events_20260302.json", "--events-mapping", "ga4_export",
+        "--orders", "orders_export.csv", "--orders-mapping", "shopify",
+    )  # fmt: skip
+    reconciliation = summary["reconciliation"]
+    assert reconciliation["matched_count"] == 20
+    assert (reconciliation["order_amount"], reconciliation["difference_amount"]) == ("590.00", "0.00")

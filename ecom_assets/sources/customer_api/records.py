@@ -24,6 +24,7 @@ from ecom_assets.sources.files.table_heads import TableKeys
 from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file
 from ecom_assets.tables.placeholders import NO_CUSTOMERS, is_placeholder_text
+from ecom_assets.tables.spellings import KeyKind, spelled
 from ecom_assets.warehouse.local import in_memory
 from ecom_assets.warehouse.sql_text import HALF_AS_READ, HALF_OF_DAY
 
@@ -46,12 +47,13 @@ Path_ = Annotated[str, Field(min_length=1)]
 class ApiField(_ApiPart):
     """The path of a field in a record, or several, of which the first that a record has counts.
 
-    `optional` if all records may lack it; with `lower`, the text is taken in small letters.
+    `optional` if all records may lack it; with `lower`, the text is taken in small letters; `key` says what an id is.
     """
 
     path: Path_ | Annotated[tuple[Path_, ...], Field(min_length=1)]
     optional: bool = False
     lower: bool = False
+    key: KeyKind | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -363,7 +365,7 @@ def _customer(record: object, payload: str, mapping: CustomerMapping) -> Custome
         value = api_field.value_in(record)
         if name == "id":
             values["is_number_id"] = isinstance(value, int)
-            values["id"], fault = read_id(value, mapping.id_type)
+            values["id"], fault = read_id(value, mapping.id_type, api_field.key)
             if fault:
                 raise ValueError(f"id: {fault}")
         elif value is not MISSING:
@@ -371,14 +373,16 @@ def _customer(record: object, payload: str, mapping: CustomerMapping) -> Custome
     return CustomerVersion.model_validate(values)
 
 
-def read_id(value: object, id_type: str) -> tuple[str, str]:
-    """Return an id as text, and what is wrong with it, or an empty string."""
+def read_id(value: object, id_type: str, key: KeyKind | None = None) -> tuple[str, str]:
+    """Return an id as text in its one spelling, and what is wrong with it, or an empty string."""
+    if isinstance(value, float) and value.is_integer():  # as pandas writes whole numbers beside missing ones
+        value = int(value)
     if value is MISSING or value is None or (isinstance(value, str) and not value.strip()):
         return "", "it is missing"
     is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     if not (is_number and id_type != "text") and not (isinstance(value, str) and id_type != "number"):
         return "", f"it is not {ID_TYPES[id_type]}"
-    text = str(value)
+    text = spelled(str(value), key)
     return text, "it stands for nobody" if is_placeholder_text(text, NO_CUSTOMERS) else ""
 
 

@@ -143,7 +143,8 @@ def _users(mapping: RecordMapping, layout: "Layout") -> Iterator[str]:
 def is_plain(low: str, high: str) -> bool:
     """Return whether no text from `low` to `high` is a placeholder id, or begins with one of `ESCAPED`."""
     nobody = {spelling for word in NOBODY for spelling in _spellings(word)}
-    ranges = [*nobody, (" ", f" {LAST}"), *((start, start + LAST) for start in ESCAPED)]
+    odd = (" ", "'", "0.", "-1.", "\u00a0")  # how ids begin that are read in another spelling
+    ranges = [*nobody, *((start, start + LAST) for start in odd), *((start, start + LAST) for start in ESCAPED)]
     return not any(first <= high and low <= last for first, last in ranges)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ecom_assets.sources.files.shape import KIND
+from ecom_assets.tables.spellings import KeyKind
 from ecom_assets.warehouse.sql_text import ident, text, texts
 
 WITHOUT_DECIMALS = (
@@ -139,6 +140,8 @@ class Operations(MappingPart):
         split: Take one part of the text.
         lower, upper: Take the text in small, or in capital letters.
         lookup: Texts that stand for others; a text that is not listed stays.
+        key: What an id is: an `address`, a `number`, a `text`, or an `order_name`; see `tables/spellings.py`.
+        unknown: Values that are no id in this source, such as 0, in any case.
         currency_code: Take the currency that stands beside a number: `EUR 25.00` and `25,00 €` are of EUR.
     """
 
@@ -152,6 +155,8 @@ class Operations(MappingPart):
     upper: bool = False
     lookup: dict[Text, Text] = Field(default_factory=dict)
     currency_code: bool = False
+    key: KeyKind | None = None
+    unknown: tuple[Text, ...] = ()
 
     @property
     def columns(self) -> Iterator[str]:
@@ -182,6 +187,9 @@ class Operations(MappingPart):
         if self.lookup:
             pairs = " ".join(f"WHEN {text(old)} THEN {text(new)}" for old, new in self.lookup.items())
             value = f"CASE {value} {pairs} ELSE {value} END"
+        if self.unknown:
+            words = _listed(tuple(word.lower() for word in self.unknown))
+            value = f"CASE WHEN lower(trim({value})) NOT IN {words} THEN {value} END"
         return value
 
     def _calculated(self, value: str, numerals: Numerals) -> str:

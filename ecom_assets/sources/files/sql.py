@@ -27,6 +27,8 @@ from ecom_assets.sources.files.mapping import (
 from ecom_assets.sources.files.plain import NUMBER, Numerals
 from ecom_assets.sources.files.shape import GROUP, KIND, POSITION, RowShape
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
+from ecom_assets.tables.placeholders import MARKS
+from ecom_assets.tables.spellings import SPELLED, spelled_sql
 from ecom_assets.tables.values import LAST_PLAUSIBLE
 from ecom_assets.warehouse.sql_text import (
     date_literal,
@@ -95,6 +97,11 @@ class Layout:
         """Return the columns of the rows themselves, without the members of an exploded list."""
         prefix = f"{self.exploded}." if self.exploded else None
         return {name: column for name, column in self.columns if not (prefix and name.startswith(prefix))}
+
+    def exact(self) -> frozenset[str]:
+        """Return the columns of a Parquet file with whole numbers, whose text has one spelling."""
+        own = self.own().items() if self.format == "parquet" else ()
+        return frozenset(name for name, column in own if "INT" in column.type)
 
     def others(self) -> list[str]:
         """Return the columns that go to `__other`, for files whose columns are all known in advance."""
@@ -326,7 +333,7 @@ def records_sql(rows: str, mapping: RecordMapping, layout: Layout, *, with_curre
     """Return the SELECT of the fields of each row of files of a layout; with a currency in `CURRENCY`, if asked."""
     own_id, kind = mapping.id_field, mapping.kind
     fields = [f"{_id_sql(own_id, layout.needed)} AS {kind.id}"]
-    fields += [f"{field_sql(mapping, name)} AS {name}" for name in kind.fields if name != kind.id]
+    fields += [f"{field_sql(mapping, name, layout.exact())} AS {name}" for name in kind.fields if name != kind.id]
     fields += _version_columns(mapping, layout) if kind.whole else []
     fields.append(f"{_instant_of(mapping.time_field, layout)} AS {kind.at}")
     fields += [f"{left_out_sql(mapping)} AS {LEFT_OUT}"] if kind.is_filtered else []
@@ -450,18 +457,20 @@ def _values(file: FileDays, late_days: int) -> dict[str, str]:
     return {"path": text(file.path), "relative": text(file.relative), **days, **sure}
 
 
-def field_sql(mapping: RecordMapping, name: str) -> str:
-    """Return the SQL of a field as text, from the columns of a row."""
-    value = _translated_sql(mapping, name)
+def field_sql(mapping: RecordMapping, name: str, exact: Collection[str | None] = ()) -> str:
+    """Return the SQL of a field as text, from the columns of a row; `exact` are columns of whole numbers."""
+    value = _translated_sql(mapping, name, exact)
     if mapping.below_zero != "refuse" and (meaning := _BELOW_ZERO.get(name)):
         return meaning(mapping, value)
     return value
 
 
-def _translated_sql(mapping: RecordMapping, name: str) -> str:
+def _translated_sql(mapping: RecordMapping, name: str, exact: Collection[str | None] = ()) -> str:
     field: SourceField | None = getattr(mapping.fields, name)
     is_number, is_place = name in mapping.kind.numbers, name in OF_PLACES
     value = _value_sql(field, mapping.numerals, is_number=is_number, is_place=is_place)
+    if field and (field.key or name in SPELLED) and not (field.column in exact or field.constant is not None):
+        value = spelled_sql(value, field.key)
     if translations := mapping.translations().get(name):
         pairs = " ".join(f"WHEN {text(old)} THEN {text(new)}" for old, new in translations.items())
         return f"CASE {value} {pairs} ELSE {value} END"
@@ -592,6 +601,11 @@ def _origin_sql(field: SourceField, *, is_place: bool) -> str:
     if field.constant is not None:
         return f"CASE WHEN __malformed IS NULL THEN {text(field.constant)} END"
     return f"CASE WHEN __malformed IS NULL THEN nullif(TRY(({field.expression})::VARCHAR), '') END"
+
+
+def _known_sql(value: str) -> str:
+    """Return the SQL of an id; NULL for a placeholder, so that it hides no other id."""
+    return f"CASE WHEN lower(trim({value})) NOT IN ({', '.join(map(text, MARKS))}) THEN {value} END"
 
 
 def _with_others(value: str) -> str:
