@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.tables.portable import union_all
 
 
@@ -28,6 +29,7 @@ class Purchases:
 
         Days after `until` are left out; None includes all.
         """
+        sold = sold.filter(sold.customer_id != UNKNOWN_CUSTOMER)
         if until is not None:
             sold = sold.filter(sold.order_date <= ibis.literal(until))
         is_shipped = sold.status == "shipped"

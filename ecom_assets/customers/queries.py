@@ -32,6 +32,7 @@ from ecom_assets.sales.coverage import ORDERS, sales_source
 from ecom_assets.sessions.queries import has_paid_events
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.measures import measures_of
+from ecom_assets.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.tables.portable import can_be_null, rows_of
 from ecom_assets.tables.queries import (
     BEFORE_START,
@@ -190,7 +191,8 @@ def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
     """Return the days on which each customer bought something, and a table with the first such day of each."""
     if sales_source(reading) == ORDERS:
         sold = reading.table(Sales)
-        return sold.filter(sold.status == "shipped"), reading.table(Customer)
+        known = sold.filter(sold.status == "shipped", sold.customer_id != UNKNOWN_CUSTOMER)
+        return known, reading.table(Customer)
     events = reading.table(Conversions)
     events = events.filter(events.unit == "purchase", ~events.is_refund)
     bought = events.select(customer_id="visitor_id", order_date="converted_date")

@@ -171,7 +171,7 @@ class UserOrderLog(Table):
     city_name = text("The city's name", nullable=True)
     region = text("The state or region, where the source says it", nullable=True)
     country = text("The country, where the source says it", nullable=True)
-    customer_id = text("Who ordered", pii=True)
+    customer_id = text("Who ordered; `(unknown)` where the source has a placeholder", pii=True)
     first_name = text("The customer's first name", nullable=True, pii=True)
     last_name = text("The customer's last name", nullable=True, pii=True)
     item_id = text("What was ordered")

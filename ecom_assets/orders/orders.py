@@ -16,6 +16,7 @@ from ecom_assets.orders.contracts import STATUSES, CustomerResearch, PriceLog, U
 from ecom_assets.orders.versions import claimed_key, decided, linked, with_record
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days, is_implausible
+from ecom_assets.tables.placeholders import NO_CUSTOMERS, UNKNOWN_CUSTOMER, is_placeholder
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.received import balance
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUANTITY
@@ -107,8 +108,12 @@ def as_clean_lines(lines: ir.Table) -> ir.Table:
     """Return rows of `counted_rows` in the columns of `UserOrderLog`."""
     lines = lines.mutate(status=lines.status.fill_null("shipped"))
     second = lines.ordered_at.truncate("s").epoch_seconds().cast("int64").cast("string")
-    order_id = ibis.coalesce(lines.order_id, lines.customer_id.concat("-").concat(second))
+    is_unknown = is_placeholder(lines.customer_id, (*NO_CUSTOMERS, UNKNOWN_CUSTOMER))
+    # Lines of unknown customers at one instant need not be one order.
+    of_customer = is_unknown.ifelse(lines.uniq_id, lines.customer_id.concat("-").concat(second))
+    order_id = ibis.coalesce(lines.order_id, of_customer)
     lines = lines.mutate(
+        customer_id=is_unknown.ifelse(UNKNOWN_CUSTOMER, lines.customer_id),
         uniq_id=claimed_key(lines.uniq_id, lines.claim),
         order_id=claimed_key(order_id, lines.claim),
         shared_order_id=(lines.claim_count > 1).ifelse(order_id, ibis.null("string")),

@@ -11,10 +11,11 @@ from ecom_assets.reconciliation.contracts import (
     OrderEventReconciliationDaily,
     Restatements,
 )
-from ecom_assets.tables.check import BrokenRows, check, of_days
+from ecom_assets.tables.check import BrokenRows, CheckResult, check, of_days
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import NO, union_all
+from ecom_assets.tables.placeholders import UNKNOWN_CUSTOMER
+from ecom_assets.tables.portable import NO, rows_of, union_all
 
 
 @check(
@@ -58,9 +59,78 @@ def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.T
     return BrokenRows(logged.filter(~logged.is_first, ~is_same.fill_null(NO)), logged)
 
 
+FEWEST = 10
+"""Fewer customers or orders say nothing of how ids are spelled."""
+HARDLY_ANY = 0.02
+"""The share of customers who are visitors, or of orders with their event, below which two sources hardly meet."""
+SHOWN = 3
+
+
+@check(OrderEventReconciliationDaily, reads=(CleanEvents, UserOrderLog), warns=True)
+def customers_are_visitors(days: Days | None, events: ir.Table, lines: ir.Table) -> CheckResult:
+    """Some customers of the orders are users of the events: if hardly any is, the two spell ids differently."""
+    lines = of_days(lines, "order_date", days)
+    customers = lines.filter(lines.customer_id != UNKNOWN_CUSTOMER).select(id="customer_id").distinct()
+    users = of_days(events, "event_date", days)
+    users = users.filter(users.user_id.notnull(), ~users.is_bot).select(id="user_id").distinct()
+    visitors = events.select(id="visitor_id").distinct()
+    return _meeting(
+        "customers of the orders is a visitor of the events",
+        _sizes(customers, users, customers.semi_join(visitors, "id")),
+        ("orders", customers.anti_join(visitors, "id")),
+        ("events", users.anti_join(customers, "id")),
+    )
+
+
+@check(OrderEventReconciliationDaily, reads=(OrderEventReconciliation, OrderEventReconciliationDaily), warns=True)
+def orders_have_their_events(days: Days | None, rows: ir.Table, daily: ir.Table) -> CheckResult:
+    """Some orders have their purchase event: if hardly any has, the two spell the ids of orders differently."""
+    daily = of_days(daily, "reconciled_date", days)
+    (sums,) = rows_of(
+        daily.agg(
+            orders=daily.order_count.sum(), events=daily.event_count.sum(), without=daily.missing_event_count.sum()
+        )
+    )
+    orders, named, without = (int(sums[name] or 0) for name in ("orders", "events", "without"))
+    rows = of_days(rows, "reconciled_date", days)
+    left, right = rows.filter(rows.cause == "missing_event"), rows.filter(rows.cause == "missing_order")
+    return _meeting(
+        "orders has its event",
+        (orders, named, orders - without),
+        ("orders", left.select(id="order_id").distinct()),
+        ("events", right.select(id=ibis.coalesce(right.named_order_id, right.event_id)).distinct()),
+    )
+
+
+def _sizes(left: ir.Table, right: ir.Table, both: ir.Table) -> tuple[int, int, int]:
+    counts = (rows_of(side.agg(n=side.count()))[0]["n"] for side in (left, right, both))
+    first, second, third = map(int, counts)
+    return first, second, third
+
+
+def _meeting(what: str, sizes: tuple[int, int, int], *sides: tuple[str, ir.Table]) -> CheckResult:
+    """Return whether enough of the left side is on the right one, with examples of both if not."""
+    left, right, both = sizes
+    if min(left, right) < FEWEST or both >= HARDLY_ANY * left:
+        return CheckResult(0, left)
+    named = {name: [row["id"] for row in rows_of(ids.order_by("id").limit(SHOWN))] for name, ids in sides}
+    examples = "; ".join(f"{name} have {', '.join(map(repr, ids))}" for name, ids in named.items())
+    sentence = (
+        f"{both:,} of {left:,} {what}: {examples}. If these are the same, say what the key is in both mappings "
+        "(`key: address`, `number` or `text`), or map the columns that have the same ids."
+    )
+    rows = [{"side": name, "id": value} for name, ids in named.items() for value in ids]
+    return CheckResult(left - both, left, rows, metadata={"sentence": sentence})
+
+
 def _term(rows: ir.Table, day: str, term: str, money: ir.DecimalValue) -> ir.Table:
     return rows.select(day=day, term=ibis.literal(term), money=money.cast(MONEY))
 
 
-RECONCILIATION_CHECKS = [causes_add_up_to_the_difference, each_restatement_begins_where_the_last_ended]
+RECONCILIATION_CHECKS = [
+    causes_add_up_to_the_difference,
+    each_restatement_begins_where_the_last_ended,
+    customers_are_visitors,
+    orders_have_their_events,
+]
 """All checks of reconciliation, in addition to the contracts."""

@@ -81,7 +81,11 @@ def new_and_returning_are_all(days: Days | None, sold: ir.Table, retention: ir.T
     cells = retention.filter(retention.item_category != ALL, retention.city_id != ALL)
     weekly_amounts = cells.select(
         order_date=cells.week_start_date,
-        shipped_amount=(cells.new_revenue_amount + cells.returning_revenue_amount).cast(MONEY),
+        shipped_amount=(
+            cells.new_revenue_amount
+            + cells.returning_revenue_amount
+            + cells.unknown_customer_revenue_amount.fill_null(ibis.literal(0, MONEY))
+        ).cast(MONEY),
         refunded_amount=cells.refunded_amount,
     )
     sums = _same_sums(None, _signed(sold), _both_amounts(weekly_amounts))

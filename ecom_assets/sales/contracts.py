@@ -209,3 +209,11 @@ class CustomerRetention(Table):
         "Shipped to returning customers", "Revenue of returning", at_least=0, example="2210.50"
     )
     refunded_amount = amount("Refunded to any customer, negative", at_most=0, example="-310.00")
+    unknown_customer_orders_count = count(
+        "Orders whose customer is unknown: neither new nor returning; null before this column was computed",
+        "Orders of unknown customers", unit="orders", nullable=True, example=0,
+    )  # fmt: skip
+    unknown_customer_revenue_amount = amount(
+        "Shipped to unknown customers; with that of new and returning ones, all that was shipped",
+        "Revenue of unknown customers", nullable=True, at_least=0, example="0.00",
+    )  # fmt: skip

@@ -9,6 +9,7 @@ from ecom_assets.orders.orders import ALL, NONE, order_key
 from ecom_assets.sales.contracts import CustomerRetention
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table, iso_week_number, iso_year_number, start_of_week
+from ecom_assets.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.tables.portable import union_all
 
 CELL = ["week_start_date", "item_category", "city_id"]
@@ -26,7 +27,7 @@ def customer_retention(sold: ir.Table, customers: ir.Table, days: Days) -> ir.Ta
     first = customers.select("customer_id", first_week_date=start_of_week(customers.first_order_date))
     sold = sold.left_join(first, "customer_id")
     sold = sold.mutate(is_new=(sold.first_week_date == sold.week_start_date).fill_null(ibis.literal(value=False)))
-    counted = _counted(_per_customer(sold))
+    counted = _counted(_per_customer(sold.mutate(is_known=sold.customer_id != UNKNOWN_CUSTOMER)))
     return counted.mutate(
         iso_year_number=iso_year_number(counted.week_start_date),
         iso_week_number=iso_week_number(counted.week_start_date),
@@ -54,7 +55,7 @@ def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
 def _per_customer(sold: ir.Table) -> ir.Table:
     """Return one row per cell and customer, for every cell with lines of the customer, including cells of totals."""
     is_refund = sold.status == "refunded"
-    orders = sold.group_by(*CELL, "customer_id", "is_new", order_key=order_key(sold)).agg(
+    orders = sold.group_by(*CELL, "customer_id", "is_known", "is_new", order_key=order_key(sold)).agg(
         shipped_lines_count=is_refund.ifelse(0, 1).sum(),
         refunded_lines_count=is_refund.ifelse(1, 0).sum(),
         shipped_amount=is_refund.ifelse(ibis.literal(0, MONEY), sold.revenue_amount).sum().cast(MONEY),
@@ -70,7 +71,7 @@ def _per_customer(sold: ir.Table) -> ir.Table:
             for by_category, by_city in product((True, False), repeat=2)
         )
     )
-    return spread.group_by(*CELL, "customer_id", "is_new").agg(
+    return spread.group_by(*CELL, "customer_id", "is_known", "is_new").agg(
         orders_count=spread.order_key.nunique(where=spread.shipped_lines_count > 0),
         refunds_count=spread.order_key.nunique(where=spread.refunded_lines_count > 0),
         shipped_amount=spread.shipped_amount.sum().cast(MONEY),
@@ -79,21 +80,24 @@ def _per_customer(sold: ir.Table) -> ir.Table:
 
 
 def _counted(customers: ir.Table) -> ir.Table:
-    ordered = customers.orders_count > 0
-    is_new = customers.is_new
+    is_known, is_new = customers.is_known, customers.is_known & customers.is_new
+    is_returning = is_known & ~customers.is_new
+    ordered = is_known & (customers.orders_count > 0)
     zero = ibis.literal(0, MONEY)
     return customers.group_by(*CELL).agg(
         customers_count=_how_many(ordered),
         new_customers_count=_how_many(ordered & is_new),
-        returning_customers_count=_how_many(ordered & ~is_new),
-        refunded_customers_count=_how_many(customers.refunds_count > 0),
-        one_order_customers_count=_how_many(customers.orders_count == 1),
-        several_orders_customers_count=_how_many(customers.orders_count > 1),
+        returning_customers_count=_how_many(ordered & is_returning),
+        refunded_customers_count=_how_many(is_known & (customers.refunds_count > 0)),
+        one_order_customers_count=_how_many(is_known & (customers.orders_count == 1)),
+        several_orders_customers_count=_how_many(is_known & (customers.orders_count > 1)),
         new_orders_count=is_new.ifelse(customers.orders_count, 0).sum(),
-        returning_orders_count=is_new.ifelse(0, customers.orders_count).sum(),
+        returning_orders_count=is_returning.ifelse(customers.orders_count, 0).sum(),
+        unknown_customer_orders_count=is_known.ifelse(0, customers.orders_count).sum(),
         refunded_orders_count=customers.refunds_count.sum(),
         new_revenue_amount=is_new.ifelse(customers.shipped_amount, zero).sum().cast(MONEY),
-        returning_revenue_amount=is_new.ifelse(zero, customers.shipped_amount).sum().cast(MONEY),
+        returning_revenue_amount=is_returning.ifelse(customers.shipped_amount, zero).sum().cast(MONEY),
+        unknown_customer_revenue_amount=is_known.ifelse(zero, customers.shipped_amount).sum().cast(MONEY),
         refunded_amount=customers.refunded_amount.sum().cast(MONEY),
     )
 

@@ -12,6 +12,7 @@ from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.tables.contract import AMOUNT, MONEY
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.measures import aggregates, with_ratios
+from ecom_assets.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.tables.portable import union_all
 
 DIMENSIONS = ("channel", "city_id", "item_category", "sales_channel")
@@ -61,6 +62,8 @@ def _measured(rows: ir.Table, unit: Sequence[str], measures: type = SalesMeasure
 
     The rows have `order_key`, `customer_id`, `status`, and `quantity` and `revenue_amount`, both negative for refunds.
     """
+    # Unknown customers are any number of people.
+    rows = rows.mutate(customer_id=rows.customer_id.nullif(UNKNOWN_CUSTOMER))
     return with_ratios(rows.group_by(*unit).agg(**aggregates(rows, measures)), measures)
 
 

@@ -27,6 +27,7 @@ from ecom_assets.sales.sales import purchases_and_refunds
 from ecom_assets.tables.contract import Aggregate, Table
 from ecom_assets.tables.days import start_of_week
 from ecom_assets.tables.measures import measures_of
+from ecom_assets.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.tables.portable import NO
 from ecom_assets.tables.trace import (
     Computed,
@@ -124,6 +125,9 @@ def _week(context: TraceContext, **conditions: Any) -> ir.Table:  # noqa: ANN401
         customers = context.table(Customer)
         first = customers.filter((start_of_week(customers.first_order_date) == ibis.literal(monday)).fill_null(NO))
         sold = sold.semi_join(first, "customer_id") if conditions["is_new"] else sold.anti_join(first, "customer_id")
+    if "is_known" in conditions:
+        is_known = sold.customer_id != UNKNOWN_CUSTOMER
+        sold = sold.filter(is_known if conditions["is_known"] else ~is_known)
     if "status" in conditions:
         sold = sold.filter(sold.status == conditions["status"])
     return sold.mutate(sign=(sold.status == "refunded").ifelse(-1, 1))
@@ -137,7 +141,7 @@ def _with_orders(*, several: bool) -> RowsOf:
     """Return the shipped lines of customers with one order in the week, or with several."""
 
     def rows(context: TraceContext) -> ir.Table:
-        sold = _week(context, status="shipped")
+        sold = _week(context, status="shipped", is_known=True)
         each = sold.group_by("customer_id").agg(orders=order_key(sold).nunique())
         return sold.semi_join(each.filter(each.orders > 1 if several else each.orders == 1), "customer_id")
 
@@ -148,14 +152,16 @@ def _customers(rows: RowsOf) -> Count:
     return Count(Sales, rows, unit="customer_id")
 
 
-NEW, RETURNING = _in_week(status="shipped", is_new=True), _in_week(status="shipped", is_new=False)
+NEW = _in_week(status="shipped", is_known=True, is_new=True)
+RETURNING = _in_week(status="shipped", is_known=True, is_new=False)
+OF_UNKNOWN = _in_week(status="shipped", is_known=False)
 WEEKS: Final[Mapping[str, Derivation]] = {
     "iso_year_number": Computed("the year of the ISO week", ("week_start_date",)),
     "iso_week_number": Computed("the number of the ISO week in its year", ("week_start_date",)),
-    "customers_count": _customers(_in_week(status="shipped")),
+    "customers_count": _customers(_in_week(status="shipped", is_known=True)),
     "new_customers_count": _customers(NEW),
     "returning_customers_count": _customers(RETURNING),
-    "refunded_customers_count": _customers(_in_week(status="refunded")),
+    "refunded_customers_count": _customers(_in_week(status="refunded", is_known=True)),
     "one_order_customers_count": _customers(_with_orders(several=False)),
     "several_orders_customers_count": _customers(_with_orders(several=True)),
     "new_orders_count": Count(Sales, of_orders(NEW)),
@@ -164,6 +170,8 @@ WEEKS: Final[Mapping[str, Derivation]] = {
     "new_revenue_amount": Sum(Sales, NEW, "payment_amount"),
     "returning_revenue_amount": Sum(Sales, RETURNING, "payment_amount"),
     "refunded_amount": Sum(Sales, _in_week(status="refunded"), "payment_amount"),
+    "unknown_customer_orders_count": Count(Sales, of_orders(OF_UNKNOWN)),
+    "unknown_customer_revenue_amount": Sum(Sales, OF_UNKNOWN, "payment_amount"),
 }
 OF_CUSTOMER: Final = sales_derivations(
     UserOrderLog, lambda context: context.where(UserOrderLog, customer_id=context.row["customer_id"])

@@ -13,6 +13,8 @@ import ibis.expr.types as ir
 NO_CONSENT: Final = "(no consent)"
 """The id that a mapping writes for a visitor who did not consent to be recognized; compared in lower case."""
 ZERO_IDS: Final = ("00000000-0000-0000-0000-000000000000", "00000000000000000000000000000000")
+UNKNOWN_CUSTOMER: Final = "(unknown)"
+"""Stands for all customers of orders who are placeholders: their orders count, and they are nobody's customer."""
 NULLS: Final = (
     "", "null", "(null)", "<null>", "[null]", r"\n", "nil", "<nil>", "nan", "n/a", "#n/a", "na", "<na>", "undefined",
     "(undefined)", "[object object]",

@@ -41,6 +41,13 @@ def test_a_user_na_is_nobody_whose_session_counts(case: Case) -> None:
     assert (events, visitors) == (Decimal(18_025), Decimal(4_425 + 8_102 - 52))
 
 
+@pytest.mark.parametrize("case", ["14"], indirect=True)
+def test_customers_na_are_in_no_segment(case: Case) -> None:
+    sources = ("--orders", "train-purchases.csv", "--orders-mapping", "diginetica_orders.yaml")
+    answer = case.ecom("segments", *sources, "--json").json
+    assert answer["customers"] == 4_425
+
+
 @pytest.mark.parametrize("case", ["60"], indirect=True)
 def test_backslash_n_is_null_among_customers_and_prices(case: Case) -> None:
     case.ecom("mapping", "init", "events.csv", "--events", "--timezone", "UTC", "--out", "m.yaml")

@@ -2,6 +2,7 @@
 
 import duckdb
 import ibis
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,8 +41,13 @@ def test_sql_spells_ids_as_python_does(values: list[str], key: KeyKind | None) -
     assert [(value, result or "") for value, result in rows] == [(value, spelled(value, key)) for value in values]
 
 
-@given(number=st.integers(0, 10**6), sign=st.sampled_from(["", "#", "'", "'#"]), end=st.sampled_from(["", ".0", " "]))
-def test_names_of_orders_are_compared_without_decoration(number: int, sign: str, end: str) -> None:
-    names = ibis.memtable({"name": [f"{sign}{number}{end}", str(number)]})
-    first, second = names.select(name=order_name(names.name)).to_pyarrow()["name"].to_pylist()
-    assert first == second
+@pytest.mark.parametrize("written", ["#1001", "'1001", "'#1001", " 1001 ", "1001.0", "# 1001", "1001"])
+def test_names_of_orders_are_compared_without_decoration(written: str) -> None:
+    names = ibis.memtable(pa.table({"name": [written]}))
+    assert names.select(name=order_name(names.name)).to_pyarrow()["name"].to_pylist() == ["1001"]
+
+
+@pytest.mark.parametrize("name", ["1001-US", "01001", "A1001", "10010"])
+def test_other_names_of_orders_are_others(name: str) -> None:
+    names = ibis.memtable(pa.table({"name": [name]}))
+    assert names.select(name=order_name(names.name)).to_pyarrow()["name"].to_pylist() == [name]

@@ -171,6 +171,9 @@ def _week_lines(week: Mapping[str, Any] | None) -> list[str]:
         f"{_shown(week[kind]['amount']):>16}"
         for kind in KINDS
     ]
+    if week["unknown"]["orders"]:
+        orders, money = week["unknown"]["orders"], _shown(week["unknown"]["amount"])
+        lines.append(f"  {'unknown':10} {'':>8}      {orders:>8,} orders {money:>16}")
     return lines + _category_lines(week)
 
 

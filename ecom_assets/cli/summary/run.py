@@ -298,6 +298,10 @@ def _customer_week(reading: Reading, period: Period) -> dict[str, Any] | None:
     return {
         "week_start_date": str(week["week_start_date"]),
         **kinds,
+        "unknown": {
+            "orders": int(week["unknown_customer_orders_count"] or 0),
+            "amount": _money(week["unknown_customer_revenue_amount"] or 0),
+        },
         "lines": lines,
         "lines_without_category": without,
     }

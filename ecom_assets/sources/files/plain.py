@@ -189,7 +189,8 @@ class Operations(MappingPart):
             value = f"CASE {value} {pairs} ELSE {value} END"
         if self.unknown:
             words = _listed(tuple(word.lower() for word in self.unknown))
-            value = f"CASE WHEN lower(trim({value})) NOT IN {words} THEN {value} END"
+            # A placeholder, as of others that the source writes: its row stays.
+            value = f"CASE WHEN lower(trim({value})) IN {words} THEN '(not set)' ELSE {value} END"
         return value
 
     def _calculated(self, value: str, numerals: Numerals) -> str:

@@ -603,11 +603,6 @@ def _origin_sql(field: SourceField, *, is_place: bool) -> str:
     return f"CASE WHEN __malformed IS NULL THEN nullif(TRY(({field.expression})::VARCHAR), '') END"
 
 
-def _known_sql(value: str) -> str:
-    """Return the SQL of an id; NULL for a placeholder, so that it hides no other id."""
-    return f"CASE WHEN lower(trim({value})) NOT IN ({', '.join(map(text, MARKS))}) THEN {value} END"
-
-
 def _with_others(value: str) -> str:
     merged = f"json_merge_patch({value}, __other)::VARCHAR"
     is_object = f"CASE WHEN json_valid({value}) THEN json_type({value}) = 'OBJECT' ELSE false END"
