@@ -232,16 +232,18 @@ def expected_retention(sold: Sequence[Row]) -> dict[tuple[date, str, str], dict[
 def _counted(rows: Iterable[Row], first: dict[str, date], monday: date) -> dict[str, Any]:
     shipped = [row for row in rows if row["status"] == "shipped"]
     refunds = [row for row in rows if row["status"] == "refunded"]
-    new = [row for row in shipped if first[row["customer_id"]] >= monday]
-    returning = [row for row in shipped if first[row["customer_id"]] < monday]
+    known = [row for row in shipped if row["customer_id"] != "(unknown)"]
+    unknown = [row for row in shipped if row["customer_id"] == "(unknown)"]
+    new = [row for row in known if first[row["customer_id"]] >= monday]
+    returning = [row for row in known if first[row["customer_id"]] < monday]
     orders: dict[str, set[str]] = defaultdict(set)
-    for row in shipped:
+    for row in known:
         orders[row["customer_id"]].add(row["order_id"])
     return {
         "customers_count": len(orders),
         "new_customers_count": len({row["customer_id"] for row in new}),
         "returning_customers_count": len({row["customer_id"] for row in returning}),
-        "refunded_customers_count": len({row["customer_id"] for row in refunds}),
+        "refunded_customers_count": len({row["customer_id"] for row in refunds} - {"(unknown)"}),
         "one_order_customers_count": sum(len(own) == 1 for own in orders.values()),
         "several_orders_customers_count": sum(len(own) > 1 for own in orders.values()),
         "new_orders_count": len({row["order_id"] for row in new}),
@@ -250,6 +252,8 @@ def _counted(rows: Iterable[Row], first: dict[str, date], monday: date) -> dict[
         "new_revenue_amount": sum(row["revenue_amount"] for row in new),
         "returning_revenue_amount": sum(row["revenue_amount"] for row in returning),
         "refunded_amount": sum(row["revenue_amount"] for row in refunds),
+        "unknown_customer_orders_count": len({row["order_id"] for row in unknown}),
+        "unknown_customer_revenue_amount": sum(row["revenue_amount"] for row in unknown),
     }
 
 
@@ -261,7 +265,7 @@ def test_retention_is_its_definition(shop: OrderPlatform, seed: int) -> None:
         order_line(
             f"o-{n}",
             dice.choice(DAYS.dates[:-1]),
-            dice.choice("abcdef"),
+            dice.choice((*"abcdef", "NA", r"\N")),
             city_id=dice.choice("12"),
             item_id=dice.choice("78"),
             item_category=dice.choice(("hats", None)),
