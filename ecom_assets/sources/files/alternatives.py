@@ -10,14 +10,13 @@ from functools import partial
 from itertools import groupby
 from typing import Final
 
+from ecom_assets.tables.placeholders import MARKS
 from ecom_assets.warehouse.sql_text import text, texts
 
 NO_COUNTRY: Final = "na"
 """A placeholder everywhere but among countries, where it is Namibia."""
-NOTHING: Final = (
-    "", '""', "null", "(null)", r"\n", "nil", "none", "nan", NO_COUNTRY, "n/a", "undefined", "(not set)", "-",
-)  # fmt: skip
-"""What stands for no value, in lower case and without blanks around it; the second is the JSON of an empty text."""
+NOTHING: Final = ('""', *MARKS)
+"""What stands for no value, in lower case and without blanks around it; the first is the JSON of an empty text."""
 OF_PLACES: Final = frozenset({"country", "region", "city_id", "city_name"})
 """Fields in which `NO_COUNTRY` is a value."""
 _COALESCE = re.compile(r"coalesce\s*\(", re.IGNORECASE)

@@ -27,7 +27,6 @@ from ecom_assets.sources.files.mapping import (
 from ecom_assets.sources.files.plain import NUMBER, Numerals
 from ecom_assets.sources.files.shape import GROUP, KIND, POSITION, RowShape
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
-from ecom_assets.tables.placeholders import MARKS
 from ecom_assets.tables.spellings import SPELLED, spelled_sql
 from ecom_assets.tables.values import LAST_PLAUSIBLE
 from ecom_assets.warehouse.sql_text import (
