@@ -30,6 +30,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.state.database import Database
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import NO, dialect_of
+from ecom_assets.tables.spellings import spelled
 from ecom_assets.warehouse.engine import BATCH_ROWS
 from ecom_assets.warehouse.raw_slices import FileDay
 
@@ -99,6 +100,11 @@ def _create(path: Path) -> None:
     sync_folder(path.parent)
 
 
+def spellings_of(id_: str) -> tuple[str, ...]:
+    """Return an id and its spellings in tables: as a number or text, and as an e-mail address."""
+    return tuple(dict.fromkeys((id_, spelled(id_), spelled(id_, "address"))))
+
+
 class ErasedIds:
     """The hashes of the ids of erased people."""
 
@@ -148,12 +154,12 @@ class ErasedIds:
         return self._key_and_hashes[0] is None
 
     def among(self, kind: str, values: Iterable[str]) -> set[str]:
-        """Return the ids that belong to erased people, with or without spaces at their ends."""
+        """Return the ids that belong to erased people, in any spelling."""
         hashes, by_kind = self._key_and_hashes
         erased = by_kind.get(kind, frozenset())
         if not hashes or not erased:
             return set()
-        return {value for value in values if hashes.of_all(kind, (value, value.strip())) & erased}
+        return {value for value in values if hashes.of_all(kind, (value.strip(), *spellings_of(value))) & erased}
 
 
 def unlinked_ids(settings: Settings, values: Iterable[str]) -> set[str]:

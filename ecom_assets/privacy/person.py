@@ -11,7 +11,7 @@ from ecom_assets.errors import UsageError
 from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
 from ecom_assets.identity.contracts import MergedUsers
 from ecom_assets.identity.visitors import ANONYMOUS
-from ecom_assets.privacy.erased_people import COLUMNS, DEVICE, SESSION, UNLINKED, USER, among
+from ecom_assets.privacy.erased_people import COLUMNS, DEVICE, SESSION, UNLINKED, USER, among, spellings_of
 from ecom_assets.privacy.written_forms import alternatives_of
 from ecom_assets.tables.values import batches_of
 from ecom_assets.warehouse.engine import Engine
@@ -66,7 +66,8 @@ class Person:
         ]
         users = [user_of(visitor_id) for visitor_id in visitor_ids if not visitor_id.startswith(ANONYMOUS)]
         ids = tuple(dict.fromkeys(sessions))
-        return cls(tuple(dict.fromkeys([*users, *customer_ids])), ids, ids)
+        named = [spelling for user in (*users, *customer_ids) for spelling in spellings_of(user)]
+        return cls(tuple(dict.fromkeys(named)), ids, ids)
 
     @property
     def visitors(self) -> tuple[str, ...]:
@@ -136,13 +137,15 @@ def _joined_users(engine: Engine, users: Sequence[str]) -> tuple[set[str], tuple
 
 
 def _padded(engine: Engine, users: Sequence[str]) -> list[str]:
-    """Return the user ids of raw rows that differ from some users only by spaces at an end."""
+    """Return the user ids of raw rows that differ from some users only by their spelling."""
     result: set[str] = set()
     for contract, columns in COLUMNS.items():
         if engine.has(contract):
             ids = engine.table(contract).select(user=columns.user).distinct()
-            ids = ids.filter(ids.user != ids.user.strip())
-            stripped = ids.mutate(user_id=ids.user.strip())
+            bare = ids.user.strip().re_replace("^([0-9]+)[.]0+$", r"\1")
+            bare = bare.contains("@").ifelse(bare.lower(), bare)
+            ids = ids.filter(ids.user != bare)
+            stripped = ids.mutate(user_id=bare)
             result |= _distinct_ids(stripped, "user", "user_id", users)
     return sorted(result)
 
