@@ -13,6 +13,7 @@ from ecom_assets.customers.contracts import (
     QuarantinedCustomers,
     RawCustomers,
 )
+from ecom_assets.customers.customers import latest_copies
 from ecom_assets.sales.contracts import Customer
 from ecom_assets.tables.check import BrokenRows, check, of_days
 from ecom_assets.tables.days import Days
@@ -66,7 +67,7 @@ def accounting(
     A customer counts if a version covers the day.
     """
     raw, quarantined, surplus = (of_days(rows, "received_date", days) for rows in (raw, quarantined, surplus))
-    copies = raw.filter(raw.reject_reason.isnull()).select("received_date", "customer_id").distinct()
+    copies = latest_copies(raw).select("received_date", "customer_id")
     spans = versions.select("customer_id", "valid_from", "valid_to")
     is_covered = [
         copies.customer_id == spans.customer_id,

@@ -195,11 +195,14 @@ def quarantined_customers(raw: ir.Table) -> ir.Table:
 
 
 def duplicate_customers(raw: ir.Table) -> ir.Table:
-    """Return the customers with more than one copy in a fetch, with the number of surplus copies."""
+    """Return the customers with valid copies in a fetch that do not count, and how many these are."""
     good = raw.filter(raw.reject_reason.isnull())
-    copies = good.group_by("received_date", "customer_id").agg(copy_count=good.count())
-    surplus = copies.filter(copies.copy_count > 1)
-    return surplus.mutate(surplus_count=surplus.copy_count - 1).select(*DuplicateCustomers.columns)
+    unit = ["received_date", "customer_id"]
+    copies = good.group_by(*unit).agg(copy_count=good.count())
+    kept = latest_copies(raw).select(*unit, kept_count=ibis.literal(1))
+    surplus = copies.left_join(kept, unit).select(copies, "kept_count")
+    surplus = surplus.mutate(surplus_count=surplus.copy_count - surplus.kept_count.fill_null(0))
+    return surplus.filter(surplus.surplus_count > 0).select(*DuplicateCustomers.columns)
 
 
 def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
@@ -235,7 +238,7 @@ def customer_versions(raw: ir.Table) -> ir.Table:
 
     A customer who is missing from a fetch keeps the current version: APIs omit customers for many reasons.
     """
-    records = latest_copies(raw)
+    records = _without_older(latest_copies(raw))
     records = records.mutate(newest_date=records.received_date.max().over(ibis.window()))
     in_order = ibis.window(group_by="customer_id", order_by="received_date")
     before = {f"{name}_before": records[name].lag().over(in_order) for name in ("received_date", *VERSIONED)}
@@ -256,10 +259,22 @@ def customer_versions(raw: ir.Table) -> ir.Table:
 
 
 def latest_copies(raw: ir.Table) -> ir.Table:
-    """Return each customer once per fetch: the one changed last; of equal times, that with the greatest payload."""
-    good = raw.filter(raw.reject_reason.isnull())
-    newest_first = [ibis.desc(good.updated_at.fill_null(LONG_AGO)), ibis.desc(good.payload), good.record_number]
-    return first_of_each(good, ["received_date", "customer_id"], newest_first)
+    """Return each customer once per fetch: the version changed last, of equal times the later record.
+
+    If that one is no valid customer, the fetch has none: what an older version says is out of date.
+    """
+    named = raw.filter(raw.customer_id.notnull())
+    newest_first = [ibis.desc(named.updated_at.fill_null(LONG_AGO)), ibis.desc(named.record_number)]
+    latest = first_of_each(named, ["received_date", "customer_id"], newest_first)
+    return latest.filter(latest.reject_reason.isnull())
+
+
+def _without_older(records: ir.Table) -> ir.Table:
+    """Return records of fetches without those that say an older time of change than an earlier fetch did."""
+    earlier = ibis.trailing_window(None, group_by="customer_id", order_by="received_date")
+    newest = records.updated_at.fill_null(LONG_AGO).max().over(earlier)
+    records = records.mutate(is_older=records.updated_at < newest)
+    return records.filter(~records.is_older.fill_null(ibis.literal(value=False))).drop("is_older")
 
 
 _OF_VISITS = ("recent_session_count", "recent_engaged_us")

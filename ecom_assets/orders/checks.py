@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
+import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.orders.contracts import (
@@ -39,7 +40,8 @@ def order_checks(customers_over: int, *, by_day: bool | None) -> list[TableCheck
             where orders come one by one: there is no report that could be incomplete.
     """
     gates = [no_order_day_is_held] if by_day else [] if by_day is None else _gates_of_a_run(customers_over)
-    return [*gates, amounts_are_of_one_currency, received_lines_are_accounted_for]
+    of_orders = [order_numbers_are_unique, orders_have_one_customer]
+    return [*gates, amounts_are_of_one_currency, *of_orders, received_lines_are_accounted_for]
 
 
 def _gates_of_a_run(customers_over: int) -> list[TableCheck]:
@@ -110,6 +112,63 @@ def amounts_are_of_one_currency(days: Days | None, lines: ir.Table) -> CheckResu
     rows = counts.order_by("currency").to_pyarrow().to_pylist()
     currencies = [row for row in rows if row["currency"] is not None]
     return CheckResult(max(len(currencies) - 1, 0), sum(row["line_count"] for row in rows), currencies[:EXAMPLES])
+
+
+@check(UserOrderLog, reads=(UserOrderLog,), warns=True)
+def order_numbers_are_unique(days: Days | None, lines: ir.Table) -> CheckResult:
+    """No two orders claim one number: with another customer, time of placing, or amount in files of one day."""
+    shared = lines.filter(lines.shared_order_id.notnull())
+    of_run = shared if days is None else shared.semi_join(of_days(shared, "order_date", days), "shared_order_id")
+    orders = of_run.group_by("shared_order_id", "order_id").agg(
+        ordered_at=of_run.ordered_at.min(), payment_amount=of_run.payment_amount.sum(), file=of_run.source_file.min()
+    )
+    listed = orders.order_by("shared_order_id", "order_id").to_pyarrow().to_pylist()
+    numbers = sorted({row["shared_order_id"] for row in listed})
+    examples = [{**row, "ordered_at": str(row["ordered_at"])} for row in listed[:EXAMPLES]]
+    return CheckResult(len(numbers), len(listed), examples, metadata=_shared_sentence(listed, len(numbers)))
+
+
+def _shared_sentence(listed: Sequence[Mapping[str, Any]], number_count: int) -> dict[str, str]:
+    if not listed:
+        return {}
+    claims = [row for row in listed if row["shared_order_id"] == listed[0]["shared_order_id"]]
+    each = " and ".join(f"{row['payment_amount']:,.2f} of {row['ordered_at']} in {row['file']}" for row in claims)
+    numbers = "1 order number is" if number_count == 1 else f"{number_count:,} order numbers are"
+    sentence = (
+        f"{numbers} claimed by several orders, for example {listed[0]['shared_order_id']}: {each}; all of them count. "
+        "If they come from several shops, say which with `shop` in the mapping; if one order was exported twice, "
+        "remove the older file."
+    )
+    return {"sentence": sentence}
+
+
+@check(UserOrderLog, reads=(UserOrderLog,), warns=True)
+def orders_have_one_customer(days: Days | None, lines: ir.Table) -> CheckResult:
+    """No order has lines of several customers: then its number is that of several orders, or of something else."""
+    of_run = lines if days is None else lines.semi_join(of_days(lines, "order_date", days), "order_id")
+    orders = of_run.group_by("order_id").agg(
+        customer_count=of_run.customer_id.nunique(),
+        line_count=of_run.count(),
+        payment_amount=of_run.payment_amount.sum(),
+    )
+    mixed = orders.filter(orders.customer_count > 1).order_by(ibis.desc("customer_count"), "order_id")
+    (looked_at,) = orders.agg(n=orders.count()).to_pyarrow().to_pydict()["n"]
+    (broken,) = mixed.agg(n=mixed.count()).to_pyarrow().to_pydict()["n"]
+    examples = mixed.limit(EXAMPLES).to_pyarrow().to_pylist()
+    return CheckResult(broken, looked_at, examples, metadata=_mixed_sentence(examples, broken, looked_at))
+
+
+def _mixed_sentence(mixed: Sequence[Mapping[str, Any]], count: int, looked_at: int) -> dict[str, str]:
+    if not mixed:
+        return {}
+    most = mixed[0]
+    sentence = (
+        f"{count:,} of {looked_at:,} orders have lines of several customers, such as {most['order_id']} with "
+        f"{most['customer_count']:,} customers and {most['line_count']:,} lines, so orders are too few and their "
+        "average too high; see that `order_id` of the mapping is the number of an order, and that no spreadsheet "
+        "has shortened it to 5.6E+12."
+    )
+    return {"sentence": sentence}
 
 
 def report_checks(refused_share: float) -> list[TableCheck]:

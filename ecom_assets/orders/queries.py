@@ -4,10 +4,17 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final
 
-from ecom_assets.orders.contracts import DuplicateOrders, HeldOrderDays, QuarantinedOrders, WaitingOrderDays
+from ecom_assets.orders.contracts import (
+    ChangedOrderDays,
+    DuplicateOrders,
+    HeldOrderDays,
+    QuarantinedOrders,
+    WaitingOrderDays,
+)
 from ecom_assets.orders.held_days import ORDERS
-from ecom_assets.orders.orders import NONE
+from ecom_assets.orders.orders import NONE, changed_days
 from ecom_assets.orders.waiting_days import with_waiting_lines
+from ecom_assets.tables.days import Days
 from ecom_assets.tables.queries import Coverage, KnownDays, Period, Reading, Row, rejected_rows
 
 NOTHING: Final = KnownDays()
@@ -32,6 +39,12 @@ def waiting_days(reading: Reading) -> list[Row]:
 def held_order_dates(reading: Reading, period: Period) -> tuple[date, ...]:
     """Return the order days of a period that have held order lines."""
     return reading.known.get(ORDERS, NOTHING).within(period.start_date, period.end_date).held
+
+
+def days_of_run(reading: Reading, days: Days) -> Days:
+    """Return the days of a run, and those on which lines that arrived on them were ordered, in any version."""
+    changed = reading.state(changed_days(reading.table(ChangedOrderDays), days).order_by("day"))
+    return Days.from_dates([*days.dates, *(row["day"] for row in changed)])
 
 
 def coverage(rows: Iterable[tuple[str, Row]]) -> Coverage | None:

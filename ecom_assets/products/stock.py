@@ -35,10 +35,14 @@ class InventoryRule:
 
 
 def newest_stock(raw: ir.Table) -> ir.Table:
-    """Return the stock of the newest day in `RawStock`, one row per product: its last valid line."""
+    """Return the stock of the newest day in `RawStock`, one row per product: its last line.
+
+    If that line is not valid, the product's stock is unknown: what an earlier line says is out of date.
+    """
     newest = raw.mutate(newest_date=raw.received_date.max().over(ibis.window()))
-    good = newest.filter(newest.received_date == newest.newest_date, newest.reject_reason.isnull())
-    return first_of_each(good, "product_id", [good.record_number.desc()])
+    named = newest.filter(newest.received_date == newest.newest_date, newest.product_id.notnull())
+    last = first_of_each(named, "product_id", [named.record_number.desc()])
+    return last.filter(last.reject_reason.isnull())
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from ecom_assets.sales.dimensions import UNKNOWN
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sales.sales import DIMENSIONS, PURCHASE, PURCHASE_DIMENSIONS, REFUND, added_up, purchase_totals
 from ecom_assets.sessions.contracts import SessionEvents
-from ecom_assets.tables.days import HOUR_S, ONE_DAY, day_start, hours_of
+from ecom_assets.tables.days import HOUR_S, ONE_DAY, Days, day_start, hours_of
 from ecom_assets.tables.measures import completed, summable, summed, sums
 from ecom_assets.tables.queries import (
     ZERO,
@@ -272,6 +272,15 @@ def sales_totals(reading: Reading, period: Period, source: SalesSource) -> Row:
     is_of_orders = source == ORDERS
     sold = of_period(reading, Sales if is_of_orders else SessionEvents).mutate(whole=1)
     rows = reading.rows((added_up if is_of_orders else purchase_totals)(sold, ["whole"]), period)
+    row = rows[0] if rows else None
+    return completed(row, SalesMeasures) | {"customer_count": int(row["customer_count"]) if row else 0}
+
+
+def sales_of_days(reading: Reading, days: Days) -> Row:
+    """Return the numbers of `sales_totals` of order lines on some days, which need not follow each other."""
+    sales = reading.table(Sales)
+    sold = sales.filter(days.contain(sales[str(Sales.day_column)])).mutate(whole=1)
+    rows = reading.state(added_up(sold, ["whole"]))
     row = rows[0] if rows else None
     return completed(row, SalesMeasures) | {"customer_count": int(row["customer_count"]) if row else 0}
 

@@ -29,6 +29,8 @@ from ecom_assets.warehouse.local import plain_connection
 from ecom_assets.warehouse.sql_text import select, text
 
 HOUR_S: Final = 3600.0
+NUMBER: Final = "record_number"
+"""The column with a record's place in its file, where records have versions."""
 FEWEST: Final = 2
 """A single file is left as it is."""
 MOST_AT_ONCE: Final = 2000
@@ -186,6 +188,11 @@ def _copy(con: duckdb.DuckDBPyConnection, group: Sequence[Path], fresh: Path) ->
     options = "hive_partitioning = false, union_by_name = true"
     try:
         rows = select("*", f"read_parquet({names}, {options})")
+        if NUMBER in {row[0] for row in con.execute(f"DESCRIBE {rows}").fetchall()}:
+            # Of one file the later record counts, as the later file does before: the order of both stays.
+            order = f"ORDER BY received_at, filename, {NUMBER}"
+            numbered = f"* EXCLUDE (filename) REPLACE (dense_rank() OVER ({order}) AS {NUMBER})"
+            rows = select(numbered, f"read_parquet({names}, {options}, filename = true)")
         con.execute(f"COPY ({rows}) TO {text(str(fresh))} (FORMAT parquet, COMPRESSION snappy)")
         ((before,),) = con.execute(select("sum(num_rows)", f"parquet_file_metadata({names})")).fetchall()
         ((after,),) = con.execute(select("num_rows", f"parquet_file_metadata({text(str(fresh))})")).fetchall()

@@ -17,10 +17,10 @@ from ecom_assets.json_text import json_text
 from ecom_assets.sources.customer_api.records import CustomerMapping, read_id
 from ecom_assets.sources.files.currency import with_currency
 from ecom_assets.sources.files.fit import columns_used
-from ecom_assets.sources.files.mapping import LEFT_OUT, IdField, RecordMapping, TimeField
+from ecom_assets.sources.files.mapping import IdField, RecordMapping, SourceField, TimeField
 from ecom_assets.sources.files.nesting import is_deeper
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.files.shape import ADDED, RowShape, as_json, documents_in, records_in, rows_of
+from ecom_assets.sources.files.shape import ADDED, GROUP, RowShape, as_json, documents_in, records_in, rows_of
 from ecom_assets.sources.files.sql import CURRENCY, MAX_DEPTH
 from ecom_assets.sources.landing import LANDED, LANDED_CUSTOMERS, landed_schema
 from ecom_assets.warehouse.sql_text import ident, select, text
@@ -42,10 +42,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class MessageRows:
-    """The rows of messages, for each its message's position in the batch, and why messages have none, by position.
-
-    A message of which a mapping leaves rows out on purpose is among both, so that what was left out is kept.
-    """
+    """The rows of messages, for each its message's position in the batch, and why messages have none, by position."""
 
     table: pa.Table
     positions: list[int]
@@ -120,7 +117,7 @@ class MessageMapper:
         try:
             table = self._read(lines)
             if len(table) == len(lines):
-                return self._without_left_out(table, of_message, refused)
+                return [table.select(self._schema.names).cast(self._schema)], [*of_message]
         except (EcomError, duckdb.Error, UnicodeDecodeError) as error:
             if isinstance(error.__cause__ or error, NOT_THE_MESSAGES):
                 raise WorkError(f"The messages cannot be mapped now ({error}); they wait.") from error
@@ -132,20 +129,6 @@ class MessageMapper:
         first = self._mapped(lines[:middle], of_message[:middle], refused)
         second = self._mapped(lines[middle:], of_message[middle:], refused)
         return first[0] + second[0], first[1] + second[1]
-
-    def _without_left_out(
-        self, table: pa.Table, of_message: Sequence[int], refused: dict[int, str]
-    ) -> tuple[list[pa.Table], list[int]]:
-        """Return the rows that the mapping does not leave out, and note for the messages of the others why."""
-        positions = list(of_message)
-        if LEFT_OUT in table.column_names:
-            reasons = table[LEFT_OUT].to_pylist()
-            refused.update(
-                {position: f"left_out_{why}" for position, why in zip(positions, reasons, strict=True) if why}
-            )
-            clean_positions = [number for number, why in enumerate(reasons) if not why]
-            table, positions = table.take(clean_positions), [positions[number] for number in clean_positions]
-        return [table.select(self._schema.names).cast(self._schema)], positions
 
     def _read(self, lines: Sequence[bytes]) -> pa.Table:
         """Return the row of each line, in their order."""
@@ -175,8 +158,7 @@ class MessageMapper:
             columns["currency"] = CURRENCY if self._mapping.fields.currency else "NULL::VARCHAR"
         if (time.formats, time.timezone) != (("iso",), "UTC"):
             columns[kind.time] = f"coalesce(strftime({kind.at}, {text(INSTANT)}), {kind.time})"
-        named = [f"{value} AS {ident(name)}" for name, value in columns.items()]
-        return [*named, LEFT_OUT] if kind.is_filtered else named
+        return [f"{value} AS {ident(name)}" for name, value in columns.items()]
 
 
 class CustomerMapper:
@@ -271,6 +253,8 @@ def _for_messages(mapping: RecordMapping) -> RecordMapping:
         fields[mapping.kind.id] = IdField.model_validate({"column": own.unless or "__no_id", "optional": True})
     if not is_of_events:
         fields["received_at"] = TimeField(column=LINE, format="epoch_us")
+        fields["record_number"] = SourceField(column=GROUP if mapping.shape else LINE, optional=True)
+        update["record"] = "order" if mapping.is_of_orders else "line"
     update |= {"fields": mapping.fields.model_copy(update=fields), "rows": {}, "records": ()}
     return mapping.model_copy(update=update)
 

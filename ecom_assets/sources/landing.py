@@ -25,7 +25,7 @@ from ecom_assets.file_lock import file_lock
 from ecom_assets.settings.intake import STREAM, STREAM_KINDS, StreamKind, landing_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.formats import split_paths
-from ecom_assets.sources.files.mapping import EVENT, RecordKind
+from ecom_assets.sources.files.mapping import EVENT, LEFT_OUT, OF_VERSIONS, RecordKind
 
 NATIVE: Final = "ecommerce"
 """The mapping of the landed files."""
@@ -34,9 +34,15 @@ NATIVE_ORDERS: Final = "user_order_log"
 
 
 def landed_schema(kind: RecordKind) -> pa.Schema:
-    """Return the columns of a landed file: fields and currency as text, `received_at` the instant of arrival."""
+    """Return the columns of a landed file: fields and currency as text, `received_at` the instant of arrival.
+
+    Rows of versions have the columns of these, and why the mapping leaves them out, since such a version counts, too.
+    """
     texts = dict.fromkeys((*kind.fields, "currency"), pa.string())
-    return pa.schema([*texts.items(), ("received_at", pa.timestamp("us", "UTC"))])
+    kinds = {"VARCHAR": pa.string(), "TIMESTAMP": pa.timestamp("us", "UTC"), "BIGINT": pa.int64()}
+    of_versions = {name: kinds[sql] for name, sql in OF_VERSIONS.items()} | {LEFT_OUT: pa.string()}
+    more = of_versions if kind.whole else {}
+    return pa.schema([*texts.items(), *more.items(), ("received_at", pa.timestamp("us", "UTC"))])
 
 
 LANDED: Final = landed_schema(EVENT)

@@ -15,3 +15,27 @@ def test_an_order_that_is_cancelled_later_is_no_sale(case: Case) -> None:
 def test_a_line_that_is_removed_later_does_not_count(case: Case) -> None:
     summary = case.run("--orders", "in", "--orders-mapping", "woocommerce")
     assert summary["sales"]["revenue_amount"] == "400.00"
+
+
+SHOPIFY = ("--orders-mapping", "shopify")
+
+
+@pytest.mark.parametrize("case", ["25"], indirect=True)
+def test_lines_of_an_order_that_lie_apart_are_one_order(case: Case) -> None:
+    summary = case.run("--orders", "sorted_by_item.csv", *SHOPIFY)
+    assert (summary["sales"]["revenue_amount"], summary["sales"]["items_sold"]) == ("14800.00", 13)
+
+
+@pytest.mark.parametrize("case", ["36"], indirect=True)
+def test_orders_of_two_shops_that_share_numbers_both_count_with_a_warning(case: Case) -> None:
+    result = case.ecom("run", "--orders", "in", *SHOPIFY, "--json")
+    sales = result.json["sales"]
+    assert (sales["orders"], sales["revenue_amount"]) == (40, "800.00")
+    assert "20 order numbers are claimed by several orders, for example #1001" in result.err
+
+
+@pytest.mark.parametrize("case", ["41"], indirect=True)
+def test_numbers_that_a_spreadsheet_shortened_are_not_taken_for_orders_in_silence(case: Case) -> None:
+    case.ecom("mapping", "init", "orders.csv", "--timezone", "UTC", "--out", "m.yaml")
+    result = case.ecom("run", "--orders", "orders.csv", "--orders-mapping", "m.yaml", "--json")
+    assert "1 of 1 orders have lines of several customers" in result.err

@@ -59,25 +59,37 @@ def line(line_id: int, price: str, **fields: Any) -> Row:
     return {"id": line_id, "sku": f"sku-{line_id}", "title": "Hat", "price": price, "quantity": 1, **fields}
 
 
-def test_an_order_of_several_lines_lands_as_its_lines_and_what_is_left_out_is_kept(tmp_path: Path) -> None:
+def test_an_order_of_several_lines_lands_as_its_lines_those_that_are_left_out_too(tmp_path: Path) -> None:
     cluster, home = home_of(tmp_path, "orders")
     hats = order(1, line(11, "20.00"), line(12, "5.50", gift_card=False), line(13, "50.00", gift_card=True))
     test = order(2, line(21, "99.00"), test=True)
     cluster.send(hats, b"{oops", test, b"[1]", order(3, line(31, "1.25")))
     home.read(7, orders_mapping="shopify_admin")
-    rows = {row["uniq_id"]: (row["order_id"], row["payment_amount"], row["currency"]) for row in home.rows()}
+    names = ("order_id", "payment_amount", "currency", "record_id", "left_out")
+    rows = {row["uniq_id"]: tuple(row[name] for name in names) for row in home.rows()}
     assert rows == {
-        "sale-11": ("1", "20.0000", "EUR"),
-        "sale-12": ("1", "5.5000", "EUR"),
-        "sale-31": ("3", "1.2500", "EUR"),
+        "sale-11": ("1", "20.0000", "EUR", "1", None),
+        "sale-12": ("1", "5.5000", "EUR", "1", None),
+        "sale-13": ("1", "50.0000", "EUR", "1", "gift_card"),
+        "sale-21": ("2", "99.0000", "EUR", "2", "test_order"),
+        "sale-31": ("3", "1.2500", "EUR", "3", None),
     }
     letters = sorted((row["detail"], row["reason"]) for row in home.letters())
-    assert letters == [
-        ("offset 0", "left_out_gift_card"),
-        ("offset 1", "unreadable"),
-        ("offset 2", "left_out_test_order"),
-        ("offset 3", "unreadable"),
-    ]
+    assert letters == [("offset 1", "unreadable"), ("offset 3", "unreadable")]
+
+
+def test_an_order_that_is_a_test_in_a_later_message_is_no_sale(tmp_path: Path) -> None:
+    cluster, home = home_of(tmp_path, "orders")
+    sold = order(1, line(11, "20.00"), updated_at="2026-11-24T07:00:00Z")
+    shorter = order(2, line(21, "3.00"), updated_at="2026-11-24T09:00:00Z")
+    longer = order(2, line(21, "3.00"), line(22, "4.00"), updated_at="2026-11-24T08:00:00Z")
+    cluster.send(sold, shorter, sold | {"test": True, "updated_at": "2026-11-24T07:30:00Z"}, longer)
+    home.read(5, orders_mapping="shopify_admin")
+    env = {"ECOM_ORDERS": home.address, "ECOM_ORDERS_MAPPING": "shopify_admin", "ECOM_CURRENCY": "EUR"}
+    assert ecom("run", "--select", '+key:"staging/user_order_log"', home=home.folder, env=env).exit_code == 0
+    with duckdb.connect(str(home.folder / "warehouse.duckdb"), read_only=True) as con:
+        counted = con.execute("SELECT uniq_id, payment_amount::VARCHAR FROM staging.user_order_log").fetchall()
+    assert counted == [("sale-21", "3.00")]
 
 
 def test_of_several_messages_about_an_order_the_last_one_counts_in_a_run(tmp_path: Path) -> None:

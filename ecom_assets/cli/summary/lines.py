@@ -148,6 +148,9 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
         return ["", f"{title}: not known of these days", *without, *_week_lines(week)]
     if not sales["orders"] and week is None:
         return ["", "No sales on these days", *without]
+    changed = sales["changed_days"]
+    if (changed["from"], changed["to"]) != (summary["days"]["from"], summary["days"]["to"]):
+        title += f" of the {changed['count']:,} days that changed, from {changed['from']} to {changed['to']}"
     amounts = [
         _named(measure, _shown(sales[measure.name]))
         for measure in (SalesMeasures.shipped_amount, SalesMeasures.refunded_amount, SalesMeasures.average_order_value)

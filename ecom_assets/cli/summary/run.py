@@ -23,7 +23,7 @@ from ecom_assets.funnels.queries import UNITS, daily_funnels, final_carts
 from ecom_assets.journeys.queries import journey_totals, search_totals, searches
 from ecom_assets.json_text import json_text
 from ecom_assets.orders.held_days import held_day_entry
-from ecom_assets.orders.queries import held_days, held_order_dates, rejected_orders, waiting_days
+from ecom_assets.orders.queries import days_of_run, held_days, held_order_dates, rejected_orders, waiting_days
 from ecom_assets.products.queries import stock_totals
 from ecom_assets.reconciliation.queries import difference_totals, restatements
 from ecom_assets.registry import ALL
@@ -31,7 +31,13 @@ from ecom_assets.retention.queries import retention_totals
 from ecom_assets.rules import order_rule, segments_of
 from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource
 from ecom_assets.sales.measures import SalesMeasures
-from ecom_assets.sales.queries import has_purchases, lines_by_category, newest_customer_week, sales_totals
+from ecom_assets.sales.queries import (
+    has_purchases,
+    lines_by_category,
+    newest_customer_week,
+    sales_of_days,
+    sales_totals,
+)
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.queries import has_paid_events, sessions_of
 from ecom_assets.settings.settings import Settings
@@ -42,6 +48,7 @@ from ecom_assets.sources.order_reports.report_files import activity_types, has_r
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.presence import given_sources, stored_sources
 from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
 from ecom_assets.tables.measures import summable
 from ecom_assets.tables.queries import Page, Period, Reading, Row, unfinished_day_of_sources
 from ecom_assets.warehouse.engine import Engine
@@ -153,7 +160,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     period = Period("custom", outcome.days.first, outcome.days.dates[-1])
     known_period, missing = replace(period, known=reading.known), _missing(engine, settings)
     source = ORDERS if "orders" not in missing else PURCHASES if has_purchases(reading) else None
-    sales = _sales(reading, period, source) if source else None
+    sales = _sales(reading, period, source, outcome.days) if source else None
     unit: Unit = "order" if source == ORDERS else "purchase"
     has_money = source != PURCHASES or has_paid_events(reading.events(), reading.state)
     summary = {
@@ -255,14 +262,17 @@ def _cart(row: Row) -> dict[str, Any]:
     }
 
 
-def _sales(reading: Reading, period: Period, source: SalesSource) -> dict[str, Any]:
-    """Return the sales of a period; sales from purchase events have no quarantined or held lines.
+def _sales(reading: Reading, period: Period, source: SalesSource, days: Days) -> dict[str, Any]:
+    """Return the sales of all days that a run changed; sales from purchase events have no quarantined or held lines.
 
+    Orders change the days on which they were placed, which may lie before those on which they arrived, `days`. In
+    `changed_days` are the first and the last of all, and their number.
     `held_days` are all arrival days that are held, in or outside the period. `held_order_days` are the days of the
     period on which held lines were ordered. `waiting_lines` are all lines that wait until the rest of their day is
     loaded, by both of their days.
     """
-    sold = sales_totals(reading, period, source)
+    changed = days_of_run(reading, days) if source == ORDERS else days
+    sold = sales_of_days(reading, changed) if changed != days else sales_totals(reading, period, source)
     amounts = [name for name, measure in summable(SalesMeasures).items() if measure.shown_as == "money"]
     lines: dict[str, Any] = dict.fromkeys(LINES)
     if source == ORDERS:
@@ -274,6 +284,7 @@ def _sales(reading: Reading, period: Period, source: SalesSource) -> dict[str, A
         }
     return {
         "source": source,
+        "changed_days": {"from": str(changed.first), "to": str(changed.dates[-1]), "count": len(changed.dates)},
         "orders": sold["order_count"],
         "customers": sold["customer_count"],
         "items_sold": sold["sold_item_count"],

@@ -2,9 +2,11 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import duckdb
@@ -29,6 +31,8 @@ from ecom_assets.sources.mapping_file import bracketed_guess
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.sql_text import select, texts
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -60,15 +64,17 @@ class FileCustomers:
                 raise SourceError(
                     "No customer of the stream in ECOM_CUSTOMERS has landed yet; run `ecom stream --kind customers`."
                 )
-            landed = enumerate(landed_customers(stream_folder(self.settings, "customers"), day), start=1)
+            landed = enumerate(landed_customers(stream_folder(self.settings, "customers"), day, mapping), start=1)
             return [read_record(record, 1, position, mapping) for position, record in landed]
         paths = split_paths(self.settings.customers)
         files = unpacked(find_files(paths), keeps_arrays=True, keys=mapping.table_keys)
         return [record for page, file in enumerate(files, 1) for record in customer_records(file, page, mapping)]
 
 
-def landed_customers(folder: Path, last_day: date) -> list[object]:
-    """Return what was last received of each customer up to a day, from the files of a stream.
+def landed_customers(folder: Path, last_day: date, mapping: CustomerMapping) -> list[object]:
+    """Return the newest version of each customer up to a day, from the files of a stream.
+
+    It is the one that was changed last, where the mapping says when; of equal times, the one received last.
 
     Raises:
         SourceError: A file cannot be read.
@@ -76,14 +82,24 @@ def landed_customers(folder: Path, last_day: date) -> list[object]:
     paths = [file.path for file in find_files([folder]) if file.received_date and file.received_date <= last_day]
     if not paths:
         return []
-    newest = "row_number() OVER (PARTITION BY customer_id ORDER BY received_at DESC, payload DESC) = 1"
-    rows = select("payload", f"read_parquet({texts(paths)}, hive_partitioning = false)")
+    order = "ORDER BY customer_id, received_at, payload"
+    rows = select("customer_id, payload", f"read_parquet({texts(paths)}, hive_partitioning = false)")
     try:
         with duckdb.connect() as con:
-            payloads = con.execute(f"{rows} QUALIFY {newest} ORDER BY customer_id").fetchall()
+            versions = con.execute(f"{rows} {order}").fetchall()
     except duckdb.Error as error:
         raise SourceError(f"The landed customers in {folder} cannot be read ({error}); restore the file") from error
-    return [json.loads(payload) for (payload,) in payloads]
+    by_customer = groupby(versions, key=itemgetter(0))
+    return [_newest([json.loads(payload) for _, payload in own], mapping) for _, own in by_customer]
+
+
+def _newest(versions: Sequence[object], mapping: CustomerMapping) -> object:
+    """Return the version that was changed last, of equal times the last one."""
+    changed = mapping.fields.updated_at
+    if changed is None or len(versions) == 1:
+        return versions[-1]
+    times = ((changed.instant_of(changed.value_in(version)) or LONG_AGO, n) for n, version in enumerate(versions))
+    return versions[max(times)[1]]
 
 
 def customer_records(file: InputFile, page: int, mapping: CustomerMapping) -> list[ReceivedRecord]:

@@ -317,13 +317,18 @@ class CustomerVersion(BaseModel):
 
 @dataclass(frozen=True)
 class ReceivedRecord:
-    """A record as JSON, with its page and position (from 1): a customer, or the reason why it is not a valid one."""
+    """A record as JSON, with its page and position (from 1): a customer, or the reason why it is not a valid one.
+
+    What is no valid customer replaces older versions all the same, by its `customer_id` and `updated_at`.
+    """
 
     page: int
     position: int
     payload: str = field(repr=False)
     customer: CustomerVersion | None = None
     reason: str = ""
+    customer_id: str | None = None
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -354,7 +359,18 @@ def read_record(
         reason = "; ".join(faults)
     except ValueError as error:
         reason = str(error)
-    return ReceivedRecord(page, position, payload, reason=reason)
+    return ReceivedRecord(page, position, payload, None, reason, *_version_of(record, mapping))
+
+
+def _version_of(record: object, mapping: CustomerMapping) -> tuple[str | None, datetime | None]:
+    """Return whose version a record is, and when it was changed; None for what it does not say."""
+    customer_id, fault = read_id(mapping.fields.id.value_in(record), mapping.id_type)
+    if fault or _NOT_STORABLE.search(customer_id):
+        return None, None
+    changed = mapping.fields.updated_at
+    value = changed.value_in(record) if changed else None
+    is_time = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return customer_id, changed.instant_of(value) if changed and is_time else None
 
 
 def _customer(record: object, payload: str, mapping: CustomerMapping) -> CustomerVersion:
@@ -439,7 +455,12 @@ def _rows(records: Iterable[ReceivedRecord], received_date: date, source: str) -
             "source": source,
             "reject_reason": received.reason or None,
         }
-        yield row | (_values(received.customer) if received.customer else {})
+        own = {"customer_id": received.customer_id, "updated_at": _naive(received.updated_at)}
+        yield row | (_values(received.customer) if received.customer else own)
+
+
+def _naive(instant: datetime | None) -> datetime | None:
+    return instant and instant.replace(tzinfo=None)
 
 
 def _values(customer: CustomerVersion) -> dict[str, Any]:
@@ -447,7 +468,7 @@ def _values(customer: CustomerVersion) -> dict[str, Any]:
     values |= {name: _tidy(getattr(customer, name)) for name in NAMED_AS_RECEIVED}
     for name in TIMES:
         value, instant = getattr(customer, f"{name}_at"), getattr(customer, f"{name}_instant")
-        values |= {f"{name}_timestamp": value or None, f"{name}_at": instant and instant.replace(tzinfo=None)}
+        values |= {f"{name}_timestamp": value or None, f"{name}_at": _naive(instant)}
     return values | {name: getattr(customer, name) for name in ("engagement_score", "has_engagement_score")}
 
 

@@ -364,9 +364,15 @@ def _shaped(file: InputFile, layout: Layout, shape: RowShape) -> Iterator[Record
     if layout.format == "csv":
         wanted = {*layout.needed, *shape.columns}
         indexes = {name: index for index, (name, _) in enumerate(layout.columns) if name in wanted}
-        lines = _sound_lines(_records(file, layout), damaged)
-        named = (csv_row(line, indexes, layout.delimiter, has_apostrophes=layout.has_apostrophes) for line in lines)
-        rows = grouped(named, shape)
+        keys = {name: index for name, index in indexes.items() if name in {*shape.group_by, *shape.fill_down}}
+        passes = iter((([], keys), (damaged, indexes)))  # which columns each pass reads, and where it puts damage
+
+        def read() -> Iterator[dict[str, str]]:
+            unsound, columns = next(passes)
+            for line in _sound_lines(_records(file, layout), unsound):
+                yield csv_row(line, columns, layout.delimiter, has_apostrophes=layout.has_apostrophes)
+
+        rows = grouped(read, shape)
     else:
         rows = shaped_rows(file, shape)
     for row in rows:

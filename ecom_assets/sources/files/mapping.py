@@ -342,11 +342,11 @@ class RecordMapping(MappingPart):
     @property
     def placed_field(self) -> "TimeField | None":
         """Return where an order says when it was placed; by default, as its rows of the first kind say their time."""
-        if not self.is_of_orders:
-            return None
         placed: TimeField | None = self.fields.placed_at
-        if placed or not self.time_field.by_row:
-            return placed or self.time_field
+        if placed or not self.is_of_orders:
+            return placed
+        if not self.time_field.by_row:
+            return self.time_field
         first = next(iter(self.time_field.by_row.values()))
         return self.time_field.model_copy(update={name: getattr(first, name) for name in SourceField.model_fields})
 

@@ -9,7 +9,7 @@ JSON object.
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any
@@ -64,9 +64,10 @@ class RowShape:
         records: The paths of lists of records in a JSON document; without one, documents are records or lists of them.
         rows: The kinds of rows of a record. Of a group of CSV lines, `.` is one row with what stands on its first line,
             and any other path all lines.
-        group_by: The columns that the lines of one group have in common, and that follow each other; CSV only.
+        group_by: The columns that the lines of one group have in common; CSV only.
         carry_down: The columns whose text only the first line of a group has.
         fill_down: The columns that are empty on all lines of a group but its first, also those of `group_by`.
+        first_line: Columns of which only the first line of a group has any, so that another one begins another group.
     """
 
     records: tuple[str, ...] = ()
@@ -188,25 +189,103 @@ def _filled_down(lines: Iterable[dict[str, str]], columns: Sequence[str]) -> Ite
         yield {**line, **above}
 
 
-def grouped(lines: Iterable[dict[str, str]], shape: RowShape) -> Iterator[FlatRow]:
-    """Yield CSV lines, each with the texts that stand on an earlier line of its group only."""
-    filled = _filled_down(lines, shape.fill_down)
-    numbered = ((tuple(line[name] for name in shape.group_by), at, line) for at, line in enumerate(filled))
-    # Lines that do not say which group they belong to are groups of their own.
-    for group, (_, run) in enumerate(groupby(numbered, key=lambda entry: entry[0] if any(entry[0]) else entry[1]), 1):
-        carried = dict.fromkeys(shape.carry_down, "")
-        lines_of_group = []
-        for _, _, line in run:
-            carried = {name: line.get(name) or text for name, text in carried.items()}
-            lines_of_group.append({**line, **carried})
-        kinds: set[str] = set()
-        for kind in shape.rows:
-            of_kind = lines_of_group[:1] if kind.path == WHOLE else lines_of_group
-            if kinds.intersection(kind.unless):
-                continue
-            for position, row in enumerate(filter(kind.exists, of_kind), start=1):
-                kinds.add(kind.name)
-                yield {**row, KIND: kind.name, GROUP: group, POSITION: position}
+CsvLine = dict[str, str]
+Key = tuple[str, ...]
+
+
+def grouped(read: Callable[[], Iterable[CsvLine]], shape: RowShape) -> Iterator[FlatRow]:
+    """Yield CSV lines, each with the texts that stand on the first line of its group only.
+
+    The lines of a group may lie apart, as in a sorted file; such groups come last.
+
+    Args:
+        read: Begins to read the lines; it is called twice, so that only groups that lie apart are kept in memory.
+        shape: How lines are grouped.
+    """
+    apart = _keys_apart(_filled_down(read(), shape.fill_down), shape)
+    kept: dict[Key, list[CsvLine]] = {}
+    number = 0
+    for key, lines in _runs(_filled_down(read(), shape.fill_down), shape):
+        if key in apart:
+            kept.setdefault(key, []).extend(lines)
+            continue
+        for order in _orders_in([*lines], shape):
+            number += 1
+            yield from _rows_of_group(order, shape, number)
+    for lines in kept.values():
+        for order in _orders_in(lines, shape):
+            number += 1
+            yield from _rows_of_group(order, shape, number)
+
+
+def _runs(lines: Iterable[CsvLine], shape: RowShape) -> Iterator[tuple[Key, Iterator[CsvLine]]]:
+    """Yield the lines that follow each other with one key; a line without any is a run of its own, with no key."""
+    numbered = ((tuple(line[name] for name in shape.group_by), at, line) for at, line in enumerate(lines))
+    for _, run in groupby(numbered, key=_key_or_number):
+        first = next(run)
+        key = first[0] if any(first[0]) else ()
+        yield key, (line for _, _, line in chain([first], run))
+
+
+def _key_or_number(numbered: tuple[Key, int, CsvLine]) -> Key | int:
+    key, at, _ = numbered
+    return key if any(key) else at
+
+
+def _keys_apart(lines: Iterable[CsvLine], shape: RowShape) -> set[Key]:
+    """Return the keys of groups whose lines do not follow each other."""
+    seen: set[Key] = set()
+    apart: set[Key] = set()
+    for key, run in _runs(lines, shape):
+        for _ in run:
+            pass
+        if key in seen:
+            apart.add(key)
+        elif key:
+            seen.add(key)
+    return apart
+
+
+def _orders_in(lines: list[CsvLine], shape: RowShape) -> list[list[CsvLine]]:
+    """Return the lines of each order among those with one key, its first line first."""
+    named = shape.first_line or shape.carry_down
+    is_first = [any(line.get(name) for name in named) for line in lines]
+    heads = [number for number, is_head in enumerate(is_first) if is_head]
+    if len(heads) <= 1 or not shape.first_line:
+        return [[lines[number] for number in sorted(range(len(lines)), key=lambda at: not is_first[at])]]
+    orders = {head: [lines[head]] for head in heads}
+    for number, line in enumerate(lines):
+        if not is_first[number]:
+            orders[_head_of(number, line, heads, lines, shape)].append(line)
+    return list(orders.values())
+
+
+def _head_of(number: int, line: CsvLine, heads: Sequence[int], lines: Sequence[CsvLine], shape: RowShape) -> int:
+    """Return which first line another one belongs to: one that says nothing else, the last before it if it can."""
+    fitting = [head for head in heads if _agree(line, lines[head], shape.carry_down)] or heads
+    return max((head for head in fitting if head < number), default=min(fitting))
+
+
+def _agree(line: CsvLine, other: CsvLine, names: Iterable[str]) -> bool:
+    pairs = ((line.get(name), other.get(name)) for name in names)
+    return all(text == other_text for text, other_text in pairs if text and other_text)
+
+
+def _rows_of_group(lines: Iterable[CsvLine], shape: RowShape, number: int) -> Iterator[FlatRow]:
+    """Yield the rows of the lines of one order."""
+    carried = dict.fromkeys(shape.carry_down, "")
+    lines_of_group = []
+    for line in lines:
+        carried = {name: line.get(name) or text for name, text in carried.items()}
+        lines_of_group.append({**line, **carried})
+    kinds: set[str] = set()
+    for kind in shape.rows:
+        of_kind = lines_of_group[:1] if kind.path == WHOLE else lines_of_group
+        if kinds.intersection(kind.unless):
+            continue
+        for position, row in enumerate(filter(kind.exists, of_kind), start=1):
+            kinds.add(kind.name)
+            yield {**row, KIND: kind.name, GROUP: number, POSITION: position}
 
 
 _encoded = json.JSONEncoder(ensure_ascii=False).encode
