@@ -123,9 +123,10 @@ def order_numbers_are_unique(days: Days | None, lines: ir.Table) -> CheckResult:
         ordered_at=of_run.ordered_at.min(), payment_amount=of_run.payment_amount.sum(), file=of_run.source_file.min()
     )
     listed = orders.order_by("shared_order_id", "order_id").to_pyarrow().to_pylist()
-    numbers = sorted({row["shared_order_id"] for row in listed})
+    numbers = {row["shared_order_id"] for row in listed}
+    looked_at = of_days(lines, "order_date", days).order_id.nunique().to_pyarrow().as_py()
     examples = [{**row, "ordered_at": str(row["ordered_at"])} for row in listed[:EXAMPLES]]
-    return CheckResult(len(numbers), len(listed), examples, metadata=_shared_sentence(listed, len(numbers)))
+    return CheckResult(len(numbers), looked_at, examples, metadata=_shared_sentence(listed, len(numbers)))
 
 
 def _shared_sentence(listed: Sequence[Mapping[str, Any]], number_count: int) -> dict[str, str]:

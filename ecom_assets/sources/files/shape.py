@@ -212,8 +212,8 @@ def grouped(read: Callable[[], Iterable[CsvLine]], shape: RowShape) -> Iterator[
         for order in _orders_in([*lines], shape):
             number += 1
             yield from _rows_of_group(order, shape, number)
-    for lines in kept.values():
-        for order in _orders_in(lines, shape):
+    for lines_apart in kept.values():
+        for order in _orders_in(lines_apart, shape):
             number += 1
             yield from _rows_of_group(order, shape, number)
 
