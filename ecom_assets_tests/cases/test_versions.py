@@ -35,7 +35,26 @@ def test_orders_of_two_shops_that_share_numbers_both_count_with_a_warning(case: 
 
 
 @pytest.mark.parametrize("case", ["41"], indirect=True)
-def test_numbers_that_a_spreadsheet_shortened_are_not_taken_for_orders_in_silence(case: Case) -> None:
+def test_numbers_that_a_spreadsheet_shortened_are_not_taken_for_orders(case: Case) -> None:
     case.ecom("mapping", "init", "orders.csv", "--timezone", "UTC", "--out", "m.yaml")
+    sales = case.run("--orders", "orders.csv", "--orders-mapping", "m.yaml")["sales"]
+    assert (sales["orders"], sales["average_order_value"]) == (30, "34.50")
+
+
+NUMBERED = """
+fields:
+  uniq_id: {hash_of: [order_id, order_date, customer_email]}
+  order_id: order_id
+  date_time: order_date
+  customer_id: customer_email
+  item_id: sku
+  quantity: quantity
+  payment_amount: total
+"""
+
+
+@pytest.mark.parametrize("case", ["41"], indirect=True)
+def test_a_mapping_that_takes_them_for_orders_gives_a_warning(case: Case) -> None:
+    (case.folder / "m.yaml").write_text(NUMBERED)
     result = case.ecom("run", "--orders", "orders.csv", "--orders-mapping", "m.yaml", "--json")
     assert "1 of 1 orders have lines of several customers" in result.err
