@@ -37,8 +37,6 @@ SELECT *,
     WHEN event_type IS NULL OR event_type NOT IN (
       'page_view', 'product_view', 'category_view', 'search', 'add_to_cart', 'remove_from_cart', 'checkout_start',
       'purchase', 'refund') THEN 'malformed_event_type'
-    WHEN cart_amount < 0 THEN 'negative_cart_value'
-    WHEN cart_value IS NOT NULL AND cart_amount IS NULL THEN 'unparseable_cart_value'
     WHEN NOT (event_date <= received_date + 1 AND received_date <= event_date + 7) THEN 'too_late'
   END AS reject_reason
 FROM (SELECT *, rowid AS row_id FROM raw.events);

@@ -79,8 +79,6 @@ def classify(raw: pd.DataFrame) -> pd.DataFrame:
         "future_timestamp": (raw["event_at"] > known_by) | (raw["event_date"] > raw["received_date"] + ONE_DAY),
         "missing_identity": identity.isna() | identity.str.lower().isin(NOBODY),
         "malformed_event_type": ~raw["event_type"].isin(TYPES),
-        "negative_cart_value": raw["cart_cents"] < 0,
-        "unparseable_cart_value": raw["cart_value"].notna() & raw["cart_cents"].isna(),
         "too_late": ~in_time,
     }
     conditions = [condition.fillna(value=False).to_numpy(bool) for condition in reasons.values()]

@@ -38,6 +38,7 @@ from ecom_assets.delivery.tools.all import unset_exports
 from ecom_assets.events.assets import EVENT_TABLE, accounting_assets, raw_events, staging_assets
 from ecom_assets.events.checks import (
     accounting_check,
+    amounts_check,
     amounts_have_a_rate,
     no_event_type_is_new,
     purchases_have_amounts,
@@ -383,6 +384,7 @@ def checks(settings: Settings) -> list[TableCheck]:
     """Return every check."""
     of_events = [
         accounting_check(settings.late_days),
+        amounts_check(rules(settings)["cleaning_rule"]),
         no_event_type_is_new,
         rows_of_an_id_agree,
         standard_types_are_spelled_so,
@@ -402,7 +404,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         *file_row_checks(),
         amounts_have_a_rate,
         *(replace(check, raw=raw_events.contract) for check in of_events),
-        *order_checks(settings.order_customers_over, by_day=order_days),
+        *order_checks(order_rule(settings), settings.order_customers_over, by_day=order_days),
         *report_checks(settings.gate_refused_share),
         *source_checks(source_gate(settings), settings.late_days, partial(ended_days, settings.timezone)),
         *SALES_CHECKS,

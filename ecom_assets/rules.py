@@ -50,7 +50,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "cleaning_rule": CleaningRule(
             event_types=load_mapping(mapping_name(settings)).accepted_types(settings.event_types),
             late_days=settings.late_days,
-            max_amount=settings.max_amount,
+            max_amount=settings.largest_amount,
             timezone=settings.timezone,
             first_day=settings.first_plausible_day,
         ),
@@ -107,7 +107,7 @@ def source_gate(settings: Settings) -> SourceGate:
 
 def order_rule(settings: Settings) -> OrderRule:
     """Return the rule that decides which order lines are clean."""
-    return OrderRule(settings.max_amount, settings.max_quantity, settings.first_plausible_day)
+    return OrderRule(settings.max_amount, settings.max_quantity, settings.first_plausible_day, settings.known_currency)
 
 
 def customer_rule(settings: Settings) -> CustomerRule:

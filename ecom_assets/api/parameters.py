@@ -24,7 +24,7 @@ from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store.store import IN_SCOPE, NOTHING, NothingPublishedError, PublishedStore, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
-from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, SourceDays, field_of
+from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, Quantity, SourceDays, field_of, in_currency
 from ecom_assets.questions.fields import Day
 from ecom_assets.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.settings.settings import Settings
@@ -191,7 +191,10 @@ class RequestContext:
             "data_version": reading.published.data_version,
             "currency": reading.currency or None,
             "definition": dict(definition),
-            **(with_unknown_total(numbers) if isinstance(covered, Period) and covered.is_unknown else numbers),
+            **in_currency(
+                with_unknown_total(numbers) if isinstance(covered, Period) and covered.is_unknown else numbers,
+                reading.currency,
+            ),
             "explain": self.explained() if parameters.explain else None,
         }
 
@@ -296,7 +299,8 @@ def row_of(
     fields: dict[str, Any] = {}
     for name in only or columns:
         column = columns[name]
-        kind = Money if column.shown_as == "money" else TYPES[column.type.partition("(")[0]]
+        shown = {"money": Money, "quantity": Quantity}.get(column.shown_as)
+        kind: Any = shown or TYPES[column.type.partition("(")[0]]
         fields[name] = (kind if are_known and not column.nullable else kind | None, field_of(column))
     return create_model("Row", **{name: field for name, field in fields.items() if name not in without})
 

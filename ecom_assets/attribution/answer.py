@@ -192,7 +192,7 @@ def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRul
     if model == "markov":
         return _by_markov(con, walked, result, rule)
     rows = rows_of(credit.shared(walked, rule, models, ("channel",)))
-    return _channel_rows((row["channel"], int(row[f"credit_{model}"]), int(row[f"cents_{model}"]), {}) for row in rows)
+    return _channel_rows((row["channel"], int(row[f"credit_{model}"]), int(row[f"money_{model}"]), {}) for row in rows)
 
 
 def _by_markov(con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: AttributionRule) -> list[dict[str, Any]]:
@@ -205,17 +205,17 @@ def _by_markov(con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: Att
     portable.stored(con, "effects", removal_effect_rows([(last.first, "purchase", result)]))
     whole = walked.filter(walked.place == 1)
     totals = whole.group_by("unit", "is_touched", converted_date=day, bought_date=day).agg(
-        conversion_count=whole.is_refund.ifelse(0, 1).sum().cast("int64"), total_cents=whole.cents.sum().cast("int64")
+        conversion_count=whole.is_refund.ifelse(0, 1).sum().cast("int64"), total_money=whole.money.sum().cast("int64")
     )
     effects = {removal.channel: {"removal_effect": removal.effect} for removal in result}
     rows = rows_of(credit.by_removal_effects(totals, con.table("effects")))
-    return _channel_rows((r["channel"], int(r["credit"]), int(r["cents"]), effects.get(r["channel"], {})) for r in rows)
+    return _channel_rows((r["channel"], int(r["credit"]), int(r["money"]), effects.get(r["channel"], {})) for r in rows)
 
 
 def _channel_rows(rows: Iterable[tuple[str, int, int, dict[str, Any]]]) -> list[dict[str, Any]]:
     shown = [
-        {"channel": channel, "credit": units / credit.UNITS_OF_ONE, "revenue": cents / 100, **more}
-        for channel, units, cents, more in rows
-        if units or cents
+        {"channel": channel, "credit": units / credit.UNITS_OF_ONE, "revenue": money / credit.MONEY_PARTS, **more}
+        for channel, units, money, more in rows
+        if units or money
     ]
     return sorted(shown, key=lambda row: (-row["credit"], row["channel"]))

@@ -56,6 +56,9 @@ class AttributionRule:
 
 
 UNITS_OF_ONE = 10**9
+MONEY_PARTS = 10_000
+"""The parts of one unit of money in which it is shared among touches: the digits that amounts have."""
+CENT_PARTS = 100
 FULL_WEIGHT = 2**40
 CREDIT = "decimal(18, 9)"
 CONVERSION = ["unit", "converted_date", "conversion_id", "visitor_id", "is_refund"]
@@ -85,7 +88,7 @@ def paths(
     return joined.mutate(
         place=ibis.row_number().over(in_order) + 1,
         touch_count=joined.count().over(whole),
-        cents=(joined.revenue_amount.fill_null(0) * 100).cast("int64"),
+        money=(joined.revenue_amount.fill_null(0) * MONEY_PARTS).cast("int64"),
         **sums,
     )
 
@@ -136,7 +139,7 @@ def _anchored(conversions: ir.Table, rule: AttributionRule, days: Days) -> ir.Ta
 
 
 def shared(walked: ir.Table, rule: AttributionRule, models: Sequence[str], by: Sequence[str]) -> ir.Table:
-    """Return credit, in whole units, and cents by some columns: `credit_<model>` and `cents_<model>`.
+    """Return credit, in whole units, and money, in `MONEY_PARTS`, by some columns: `credit_<model>`, `money_<model>`.
 
     `walked` are rows of `paths` for these models, which are some of `SHARING`.
     """
@@ -146,14 +149,14 @@ def shared(walked: ir.Table, rule: AttributionRule, models: Sequence[str], by: S
         for when, position in (("after", walked.place), ("before", walked.place - 1)):
             part, whole = due(position)
             parts[f"{when}_{model}"] = _rounded(ibis.literal(UNITS_OF_ONE), part, whole)
-            parts[f"cents_{when}_{model}"] = _rounded(walked.cents.abs(), part, whole)
+            parts[f"money_{when}_{model}"] = _shared(walked.money.abs(), part, whole)
     dues = walked.mutate(**parts)
     sums: dict[str, ir.Value] = {}
     for model in models:
         credit = dues.is_refund.ifelse(0, dues[f"after_{model}"] - dues[f"before_{model}"])
-        cents = dues[f"cents_after_{model}"] - dues[f"cents_before_{model}"]
-        cents = (dues.cents < 0).ifelse(-cents, cents)
-        sums |= {f"credit_{model}": credit.sum().cast("int64"), f"cents_{model}": cents.sum().cast("int64")}
+        money = dues[f"money_after_{model}"] - dues[f"money_before_{model}"]
+        money = (dues.money < 0).ifelse(-money, money)
+        sums |= {f"credit_{model}": credit.sum().cast("int64"), f"money_{model}": money.sum().cast("int64")}
     return dues.group_by(*by).agg(**sums)
 
 
@@ -238,38 +241,46 @@ def _rounded(amount: ir.NumericValue, part: ir.NumericValue, whole: ir.NumericVa
     return (exact + 0.5).floor().cast("int64")
 
 
+def _shared(money: ir.IntegerValue, part: ir.NumericValue, whole: ir.NumericValue) -> ir.IntegerValue:
+    """Return a part of money: in whole cents if the money is, so that what is shown of the parts adds up."""
+    step = (money % CENT_PARTS == 0).ifelse(CENT_PARTS, 1)
+    share = _rounded((money / step).floor().cast("int64"), part, whole) * step
+    result: ir.IntegerValue = (part == whole).ifelse(money, share)
+    return result
+
+
 def conversion_totals(credited: ir.Table) -> ir.Table:
-    """Return the conversions and the cents of rows of `ConversionCredit`, by day of conversion and of purchase.
+    """Return the conversions and the money of rows of `ConversionCredit`, by day of conversion and of purchase.
 
     The first touch of a conversion has all of both, so what first touches get is what there is.
     """
     return credited.group_by("unit", "converted_date", "bought_date", is_touched=credited.channel != NO_CHANNEL).agg(
         conversion_count=credited.first_credit.sum().cast("int64"),
-        total_cents=(credited.first_revenue_amount.sum() * 100).cast("int64"),
+        total_money=(credited.first_revenue_amount.sum() * MONEY_PARTS).cast("int64"),
     )
 
 
 def by_removal_effects(totals: ir.Table, effects: ir.Table) -> ir.Table:
-    """Share what `conversion_totals` returns by the removal effects of the purchase day: `credit` and `cents`.
+    """Share what `conversion_totals` returns by the removal effects of the purchase day: `credit` and `money`.
 
     `effects` are all rows of `ChannelRemovalEffects`.
     """
     effects = effects.select("unit", "channel", "credit_share", "rank_number", bought_date="converted_date")
     joined = totals.filter(totals.is_touched).join(effects, ["unit", "bought_date"])
     units = (joined.credit_share.cast("float64") * float(UNITS_OF_ONE) + 0.5).floor().cast("int64")
-    part = _rounded(joined.total_cents.abs(), units, ibis.literal(UNITS_OF_ONE))
+    part = _shared(joined.total_money.abs(), units, ibis.literal(UNITS_OF_ONE))
     joined = joined.mutate(
-        credit=joined.conversion_count * units, part_cents=(joined.total_cents < 0).ifelse(-part, part)
+        credit=joined.conversion_count * units, part_money=(joined.total_money < 0).ifelse(-part, part)
     )
     of_total = ibis.window(group_by=["unit", "converted_date", "bought_date"])
-    rest = joined.total_cents - joined.part_cents.sum().over(of_total).cast("int64")
-    joined = joined.mutate(cents=joined.part_cents + (joined.rank_number == 1).ifelse(rest, 0))
+    rest = joined.total_money - joined.part_money.sum().over(of_total).cast("int64")
+    joined = joined.mutate(money=joined.part_money + (joined.rank_number == 1).ifelse(rest, 0))
     touched = joined.group_by("unit", "converted_date", "channel").agg(
-        credit=joined.credit.sum().cast("int64"), cents=joined.cents.sum().cast("int64")
+        credit=joined.credit.sum().cast("int64"), money=joined.money.sum().cast("int64")
     )
     bare = totals.filter(~totals.is_touched)
     untouched = bare.group_by("unit", "converted_date", channel=ibis.literal(NO_CHANNEL)).agg(
-        credit=(bare.conversion_count.sum() * UNITS_OF_ONE).cast("int64"), cents=bare.total_cents.sum().cast("int64")
+        credit=(bare.conversion_count.sum() * UNITS_OF_ONE).cast("int64"), money=bare.total_money.sum().cast("int64")
     )
     return union_all(touched, untouched)
 
@@ -281,7 +292,7 @@ def conversion_credit(conversions: ir.Table, touches: ir.Table, rule: Attributio
     parts: dict[str, ir.Value] = {}
     for model in SHARING:
         parts[f"{model}_credit"] = _as_credit(units[f"credit_{model}"])
-        parts[f"{model}_revenue_amount"] = _as_money(units[f"cents_{model}"])
+        parts[f"{model}_revenue_amount"] = _as_money(units[f"money_{model}"])
     definition_hash = ibis.literal(rule.definition_hash)
     return units.mutate(**parts, definition_hash=definition_hash).select(*ConversionCredit.columns)
 
@@ -307,7 +318,7 @@ def channel_attribution(credited: ir.Table, effects: ir.Table) -> ir.Table:
     )
     markov = by_removal_effects(conversion_totals(credited), effects)
     markov = markov.mutate(
-        model=ibis.literal("markov"), credit=_as_credit(markov.credit), revenue_amount=_as_money(markov.cents)
+        model=ibis.literal("markov"), credit=_as_credit(markov.credit), revenue_amount=_as_money(markov.money)
     )
     rows = union_all(*(part.select(*ChannelAttribution.columns) for part in (long, markov)))
     return rows.filter((rows.credit != 0) | (rows.revenue_amount != 0))
@@ -318,8 +329,8 @@ def _as_credit(units: ir.IntegerValue) -> ir.DecimalValue:
     return (units.cast("decimal(18, 0)") * one_unit).cast(CREDIT)
 
 
-def _as_money(cents: ir.IntegerValue) -> ir.DecimalValue:
-    return (cents.cast("decimal(38, 0)") * ibis.literal("0.01").cast(MONEY)).cast(MONEY)
+def _as_money(parts: ir.IntegerValue) -> ir.DecimalValue:
+    return (parts.cast("decimal(20, 0)") * ibis.literal("0.0001").cast("decimal(5, 4)")).cast(MONEY)
 
 
 def order_channels(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:

@@ -14,7 +14,7 @@ from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.customer_api.records import FOLDER as CUSTOMERS
 from ecom_assets.sources.files.mapping import EVENT, ORDER
-from ecom_assets.sources.files.records import refused_warning, rows_line
+from ecom_assets.sources.files.records import refused_warning, rows_line, unread_warning
 from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import EXTENDS, definition_in, is_path, shipped_content, shipped_in, shipped_text
 from ecom_assets.sources.proposal.fields import MappingKind
@@ -86,6 +86,8 @@ def check(
         typer.echo(line)
     if warning := refused_warning(reading.rows_json):
         typer.echo(f"ecom: warning: {warning.rstrip(': ')}.", err=True)
+    if warning := unread_warning(reading.rows_json):
+        typer.echo(f"ecom: warning: {warning}.", err=True)
 
 
 def reading_lines(reading: Reading) -> list[str]:

@@ -11,7 +11,7 @@ import typer
 
 from ecom_assets.errors import DefinitionError, UsageError
 from ecom_assets.json_text import json_text
-from ecom_assets.sources.files.records import refused_warning, rows_line
+from ecom_assets.sources.files.records import refused_warning, rows_line, unread_warning
 from ecom_assets.sources.mapping_file import definition_in
 from ecom_assets.tables.days import DayRange
 from ecom_assets.tables.values import parse_days
@@ -71,6 +71,8 @@ def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_j
     """
     if refused := refused_warning(answer["rows"]):
         typer.echo(f"ecom: warning: {refused}", err=True)
+    if unread := unread_warning(answer["rows"]):
+        typer.echo(f"ecom: warning: {unread}.", err=True)
     if as_json:
         typer.echo(json_text(answer))
         return

@@ -97,7 +97,7 @@ class ValueModels:
     def fit(cls, histories_table: pa.Table) -> "ValueModels":
         """Fit both models to the rows of `histories`, in any order."""
         x, first_to_last, observed = (_numbers(histories_table, name).astype(np.int64) for name in HISTORY[2:5])
-        repeat = _cents(histories_table) / 100
+        repeat = _repeat_amounts(histories_table)
         return cls(fit_bg_nbd(grouped(x, first_to_last, observed)), fit_gamma_gamma(x.astype(np.float64), repeat))
 
 
@@ -117,7 +117,7 @@ def lifetime_value(histories_table: pa.Table, models: ValueModels, rule: ValueRu
         columns["alive_probability"] = np.round(chance, DECIMALS)
         columns["expected_order_count"] = np.round(chance * near, DECIMALS)
     if isinstance(models.values, ModelFit):
-        value = models.values.model.expected_value(x, _cents(histories_table) / 100)
+        value = models.values.model.expected_value(x, _repeat_amounts(histories_table))
         columns["expected_order_value"] = np.round(value, DECIMALS)
     if chance is not None and discounted is not None and value is not None:
         columns["lifetime_value_amount"] = _money(chance * discounted * value)
@@ -129,7 +129,7 @@ def value_correlation(histories_table: pa.Table) -> float | None:
 
     None if nobody has repeat orders, or if either is the same for all who have.
     """
-    x, repeat = _numbers(histories_table, "repeat_order_count"), _cents(histories_table) / 100
+    x, repeat = _numbers(histories_table, "repeat_order_count"), _repeat_amounts(histories_table)
     again = x > 0
     often, much = x[again], repeat[again] / x[again]
     in_order = np.lexsort((much, often))
@@ -191,12 +191,12 @@ def _numbers(table: pa.Table, name: str) -> Floats:
     return np.asarray(table[name].to_numpy(), dtype=np.float64)
 
 
-def _cents(table: pa.Table) -> Floats:
-    """Return the repeat amounts in cents, which are the same whole numbers on every engine."""
-    amounts = table["repeat_amount"].cast(pa.decimal128(18, 2))
-    hundred = pa.scalar(100, pa.decimal128(3, 0))
-    cents: npt.NDArray[np.int64] = pc.multiply(amounts, hundred).cast(pa.int64()).to_numpy()
-    return cents.astype(np.float64)
+def _repeat_amounts(table: pa.Table) -> Floats:
+    """Return the repeat amounts, divided from ten-thousandths, which are the same whole numbers on every engine."""
+    amounts = table["repeat_amount"].cast(pa.decimal128(18, 4))
+    parts = pa.scalar(10_000, pa.decimal128(5, 0))
+    whole: npt.NDArray[np.int64] = pc.multiply(amounts, parts).cast(pa.int64()).to_numpy()
+    return whole.astype(np.float64) / 10_000
 
 
 def _money(amounts: Floats) -> pa.Array:

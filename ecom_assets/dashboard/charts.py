@@ -20,8 +20,11 @@ from ecom_assets.dashboard.static_files import all_files
 from ecom_assets.settings.settings import Settings
 
 Spec = dict[str, Any]
-AXIS_FORMATS: Final = {"count": "~s", "rate": "~%", "decimal": "~s", "seconds": "~s"}
-EXACT: Final = {"count": ",", "rate": ".2%", "decimal": ",.1f", "seconds": ",.0f", "money": ",.2f", "score": ".3~g"}
+AXIS_FORMATS: Final = {"count": "~s", "quantity": "~s", "rate": "~%", "decimal": "~s", "seconds": "~s"}
+EXACT: Final = {
+    "count": ",", "quantity": ",.4~f", "rate": ".2%", "decimal": ",.1f", "seconds": ",.0f", "money": ",.2f",
+    "score": ".3~g",
+}  # fmt: skip
 DAY_LABEL: Final = (
     "timeFormat(datum.value, hours(datum.value) ? '%H:%M' "
     ": month(datum.value) == 0 && date(datum.value) == 1 ? '%-d %b %Y' : '%-d %b')"

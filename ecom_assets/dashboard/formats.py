@@ -28,7 +28,7 @@ def formatted(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN40
 
 def money(amount: Decimal, currency: str) -> str:
     """Return an amount with the sign of its currency: €1,234.50."""
-    return f"{MINUS if amount < 0 else ''}{sign_of(currency)}{formats.amount(abs(amount))}"
+    return f"{MINUS if amount < 0 else ''}{sign_of(currency)}{formats.amount(abs(amount), currency)}"
 
 
 def sign_of(currency: str) -> str:
@@ -75,6 +75,7 @@ def _seconds(value: float) -> str:
 _FORMATS: Final[dict[str, Callable[[Any], str]]] = {
     "text": str,
     "count": lambda value: f"{value:,.0f}",
+    "quantity": formats.quantity,
     "decimal": lambda value: f"{value:,.1f}",
     "score": lambda value: f"{value:.3g}" if abs(value) < 1_000 else f"{value:,.0f}",  # noqa: PLR2004 (without an exponent)
     "rate": formats.rate,

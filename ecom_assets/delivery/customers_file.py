@@ -147,7 +147,10 @@ def _as_json(name: str) -> str:
         return f"CASE WHEN {is_number} THEN {name}::JSON ELSE to_json({name}) END"
     if kind.startswith("timestamp"):
         return f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%fZ')"
-    return f"{name}::VARCHAR" if kind.startswith("decimal") else name
+    if not kind.startswith("decimal"):
+        return name
+    # With two decimals where these suffice, as files had amounts before they could have more.
+    return f"CASE WHEN {name} = round({name}, 2) THEN {name}::DECIMAL(38, 2)::VARCHAR ELSE {name}::VARCHAR END"
 
 
 def _report(summary: dict[str, Any]) -> str:

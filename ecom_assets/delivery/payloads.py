@@ -132,6 +132,18 @@ def json_value(sql: str) -> str:
     return f"to_json({sql})::VARCHAR"
 
 
+def money_json(sql: str) -> str:
+    """Return the SQL of an amount as JSON text: with two decimals, as records had it before amounts could have more.
+
+    An amount of more digits has three or four, so that no record changes that was sent already.
+    """
+    by_digits = " ".join(
+        f"WHEN ({sql}) = round({sql}, {digits}) THEN {json_value(f'({sql})::DECIMAL(38, {digits})')}"
+        for digits in (2, 3)
+    )
+    return f"CASE {by_digits} ELSE {json_value(sql)} END"
+
+
 EVENT_PROPERTIES = {
     "event_id": json_value("event_id"),
     "session_id": json_value("source_session_id"),
@@ -192,7 +204,8 @@ def id_length(reason: str, message: str, column: str, most: int) -> Refusal:
 
 def known_properties(segments: str) -> dict[str, str]:
     """Return the SQL of what is known of a user, by the name of the property; `segments` is that of their segments."""
-    return {name: json_value(sql) for name, sql in user_values(segments).items()}
+    values = user_values(segments).items()
+    return {name: money_json(sql) if sql.endswith("_amount") else json_value(sql) for name, sql in values}
 
 
 def user_values(segments: str) -> dict[str, str]:
@@ -285,7 +298,7 @@ EVENT_ROWS = pa.schema(
         ("product_category", pa.string()),
         ("page_url", pa.string()),
         ("referrer_url", pa.string()),
-        ("cart_amount", pa.decimal128(18, 2)),
+        ("cart_amount", pa.decimal128(18, 4)),
         ("properties", pa.string()),
         ("joins_nobody", pa.bool_()),
         ("is_sign_in", pa.bool_()),
@@ -302,7 +315,7 @@ USER_ROWS = pa.schema(
         ("customer_id", pa.string()),
         ("segment", pa.string()),
         ("customer_tier", pa.string()),
-        ("lifetime_value_amount", pa.decimal128(38, 2)),
+        ("lifetime_value_amount", pa.decimal128(38, 4)),
         ("churn_risk_rate", pa.float64()),
         ("visitor_segments", pa.string()),
         *((name, pa.string()) for name in LATEST),

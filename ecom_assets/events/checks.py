@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.events.clean import accounting
+from ecom_assets.events.clean import CleaningRule, accounting, has_unread_amount
 from ecom_assets.events.contracts import (
     EVENT_TYPES,
     IDENTITY_TYPES,
@@ -39,6 +39,37 @@ def accounting_check(late_days: int) -> TableCheck:
 def _evaluate(late_days: int, days: Days | None, *tables: ir.Table) -> BrokenRows:
     per_day = accounting(days, late_days, *tables)
     return BrokenRows(per_day.filter(per_day.residue != 0), per_day)
+
+
+def amounts_check(rule: CleaningRule) -> TableCheck:
+    """Return the check that the amounts of events can be read; it warns, because the events count."""
+    return TableCheck(
+        contract=RawEvents,
+        name="amounts_can_be_read",
+        description="Amounts of events are numbers, and no larger than an amount may be; else they are not known.",
+        function=partial(_unread_amounts, rule),
+        tables=(RawEvents,),
+        warns=True,
+    )
+
+
+def _unread_amounts(rule: CleaningRule, days: Days | None, raw: ir.Table) -> CheckResult:
+    rows = of_days(raw, "received_date", days)
+    unread = rows.filter(has_unread_amount(rows, rule))
+    received, broken = (int(table.count().to_pyarrow().as_py()) for table in (rows, unread))
+    if not broken:
+        return CheckResult(0, received)
+    names = ("source_file", "event_type", "cart_value")
+    counted = unread.group_by(*names).agg(event_count=unread.count())
+    order = [counted.event_count.desc(), *names]
+    examples = counted.order_by(order).limit(EXAMPLES).to_pyarrow().to_pylist()
+    first = examples[0]
+    sentence = (
+        f"Of {received:,} received events, {broken:,} have an amount that cannot be read, or cannot be, such as "
+        f"{first['cart_value']!r} of a {first['event_type']}; the events count, and their amounts are not known, so "
+        "that sums lack them. Correct the source or its mapping (or ECOM_MAX_AMOUNT), and run again."
+    )
+    return CheckResult(broken, received, examples, metadata={"sentence": sentence})
 
 
 @check(CleanEvents, reads=(CleanEvents,), warns=True)

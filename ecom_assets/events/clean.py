@@ -30,6 +30,10 @@ from ecom_assets.tables.values import (
 
 IDS = ("user_id", "session_id", "anonymous_id")
 """The columns of a received event that can say who it was."""
+NEVER_NEGATIVE = (
+    "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart", "checkout_start",
+)  # fmt: skip
+"""The types of events whose amount is a price or a worth."""
 PAYLOAD = (
     "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
     "page_url", "referrer_url", "cart_value", "anonymous_id", "user_agent", "properties",
@@ -100,11 +104,42 @@ def reject_rules(raw: ir.Table, rule: CleaningRule, days: Days) -> list[tuple[ir
         (_has_no_consent(raw), "without_consent"),
         (_has_no_identity(raw), "missing_identity"),
         *_refused_types(raw.event_type, rule),
-        (raw.cart_amount < 0, "negative_cart_value"),
-        (raw.cart_amount > ibis.literal(rule.max_amount, AMOUNT), "amount_too_large"),
-        (_has_unreadable_amount(raw), "unparseable_cart_value"),
         (~in_time, "too_late"),
     ]
+
+
+def accepted(classified: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return the clean ones of classified rows, including surplus copies, without the column of the reason."""
+    rows = classified.filter(classified.reject_reason.isnull()).drop("reject_reason")
+    return with_known_amounts(rows, rule)
+
+
+def with_known_amounts(rows: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return received rows with null for amounts that cannot be, and with what was paid back as a positive amount."""
+    return rows.mutate(cart_amount=known_amount(rows, rule))
+
+
+def known_amount(raw: ir.Table, rule: CleaningRule) -> ir.DecimalValue:
+    """Return the money that an event carries; null where it is not known, or cannot be.
+
+    What is paid back is positive, with or without its sign as received, and what is looked at or put into a cart is
+    not worth less than nothing. Any other amount keeps its sign: a purchase below zero lowers the revenue.
+    """
+    is_back = (raw.event_type == "refund").fill_null(NO)
+    amount = is_back.ifelse(raw.cart_amount.abs(), raw.cart_amount)
+    most = ibis.literal(rule.max_amount, AMOUNT)
+    is_possible = amount.between(-most, most) & ((amount >= 0) | raw.event_type.notin(NEVER_NEGATIVE))
+    result: ir.DecimalValue = is_possible.ifelse(amount, ibis.null(AMOUNT)).cast(AMOUNT)
+    return result
+
+
+def has_unread_amount(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
+    """Return whether a received event came with an amount that is not known, for another reason than its currency.
+
+    Such an event counts; only its amount is unknown.
+    """
+    is_unread = raw.cart_value.notnull() & known_amount(raw, rule).isnull() & raw.unrated_currency.isnull()
+    return is_unread & ~is_placeholder(raw.cart_value, MARKS)
 
 
 def accounted_date(raw: ir.Table, late_days: int) -> ir.DateValue:
@@ -122,7 +157,7 @@ def clean_copies(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     """Return the clean rows of `days`, including surplus copies."""
     # With the reason as a column, as in `classify`, DuckDB would look the lists of the rules up twice for each row.
     reason = _reason(raw, rule, days.widened(before=1, after=rule.late_days))
-    return raw.filter(reason.isnull(), days.contain(raw.event_date))
+    return with_known_amounts(raw.filter(reason.isnull(), days.contain(raw.event_date)), rule)
 
 
 def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
@@ -195,7 +230,11 @@ def with_content(rows: ir.Table) -> ir.Table:
         (device.notnull(), ibis.literal("device ").concat(device.fill_null(""))),
         else_=ibis.literal("session ").concat(rows.session_id.fill_null("")),
     )
-    cents = (rows.cart_amount.cast(AMOUNT) * 100).cast("int64").cast("string").fill_null("")
+    # In cents, as ids of events that disagree were made before amounts had four digits.
+    parts_of_cent = (rows.cart_amount.cast(AMOUNT) * 10_000).cast("int64")
+    is_whole = parts_of_cent % 100 == 0
+    whole, exact = (parts_of_cent // 100).cast("string"), parts_of_cent.cast("string").concat("e-4")
+    cents = is_whole.ifelse(whole, exact).fill_null("")
     # Amounts without a rate are unknown, and are told apart by what was received.
     unrated = rows.unrated_currency.concat(" ", rows.cart_value.fill_null("")).fill_null("")
     product = ibis.literal("product ").concat(rows.product_id).fill_null("")
@@ -371,11 +410,6 @@ def _is_in_time(raw: ir.Table, late_days: int) -> ir.BooleanValue:
     day_after = raw.received_date + ibis.interval(days=1)
     last_day = raw.event_date + ibis.interval(days=late_days)
     return (raw.event_date <= day_after.cast("date")) & (raw.received_date <= last_day.cast("date"))
-
-
-def _has_unreadable_amount(raw: ir.Table) -> ir.BooleanValue:
-    is_text = raw.cart_value.notnull() & raw.cart_amount.isnull() & raw.unrated_currency.isnull()
-    return is_text & ~is_placeholder(raw.cart_value, MARKS)
 
 
 def _has_no_identity(raw: ir.Table) -> ir.BooleanValue:

@@ -17,8 +17,7 @@ JOINED_BY = (
 """Why an event belongs to its visitor: it has the user itself, or the step of the identity rule that found it."""
 REJECT_REASONS = (
     "malformed_row", "implausible_date", "missing_event_id", "unparseable_timestamp", "future_timestamp",
-    "without_consent", "missing_identity", "malformed_event_type", "unknown_event_type", "negative_cart_value",
-    "amount_too_large", "unparseable_cart_value", "too_late",
+    "without_consent", "missing_identity", "malformed_event_type", "unknown_event_type", "too_late",
 )  # fmt: skip
 """Why a row can be quarantined; a row carries the first that applies, in this order."""
 

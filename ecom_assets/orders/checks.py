@@ -20,7 +20,16 @@ from ecom_assets.orders.contracts import (
     WaitingOrderDays,
 )
 from ecom_assets.orders.held_days import held_day_entry, hold_reason
-from ecom_assets.orders.orders import classified_activities, classified_research, order_accounting
+from ecom_assets.orders.orders import (
+    CHARGES,
+    OrderRule,
+    classified_activities,
+    classified_research,
+    clean_lines,
+    has_unread_attribute,
+    order_accounting,
+    unread_attributes,
+)
 from ecom_assets.orders.versions import linked, with_record
 from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, BrokenRows, CheckResult, TableCheck, check, of_days
 from ecom_assets.tables.contract import Table
@@ -31,16 +40,17 @@ ACCOUNTED = (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, 
 """The tables of `order_accounting`, in the order of its arguments."""
 
 
-def order_checks(customers_over: int, *, by_day: bool | None) -> list[TableCheck]:
+def order_checks(rule: OrderRule, customers_over: int, *, by_day: bool | None) -> list[TableCheck]:
     """Return the checks about what arrived: days that are held back, or gates before everything.
 
     Args:
+        rule: Which lines are clean.
         customers_over: How many customers a report must exceed.
         by_day: Whether each day is evaluated by itself, so that others go on; else a run's lines are one report. None
             where orders come one by one: there is no report that could be incomplete.
     """
     gates = [no_order_day_is_held] if by_day else [] if by_day is None else _gates_of_a_run(customers_over)
-    of_orders = [order_numbers_are_unique, orders_have_one_customer]
+    of_orders = [attributes_check(rule), order_numbers_are_unique, orders_have_one_customer]
     return [*gates, amounts_are_of_one_currency, *of_orders, received_lines_are_accounted_for]
 
 
@@ -102,6 +112,37 @@ def received_lines_are_accounted_for(days: Days | None, raw: ir.Table, *outcomes
         days = Days.from_dates([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
     per_day = order_accounting(days, raw, *outcomes)
     return BrokenRows(per_day.filter(per_day.residue != 0), per_day)
+
+
+def attributes_check(rule: OrderRule) -> TableCheck:
+    """Return the check that what lines say beside their money can be read; it warns, because the lines count."""
+    return TableCheck(
+        contract=RawUserOrderLog,
+        name="attributes_can_be_read",
+        description="Quantities, and amounts of shipping, taxes and tips, can be read; else they are not known.",
+        function=partial(_unread_attributes, rule),
+        tables=(RawUserOrderLog,),
+        warns=True,
+    )
+
+
+def _unread_attributes(rule: OrderRule, days: Days | None, raw: ir.Table) -> CheckResult:
+    lines = clean_lines(of_days(raw, "received_date", days), rule)
+    counts = {name: unread.ifelse(1, 0).sum().fill_null(0) for name, unread in unread_attributes(lines, rule).items()}
+    (row,) = lines.agg(looked_at=lines.count(), **counts).to_pyarrow().to_pylist()
+    looked_at = int(row.pop("looked_at"))
+    unread = {name: int(count) for name, count in row.items() if count}
+    if not unread:
+        return CheckResult(0, looked_at)
+    broken = lines.filter(has_unread_attribute(lines, rule))
+    names = ("source_file", "received_quantity", *(f"received_{name}" for name in CHARGES))
+    examples = broken.select(*names).order_by(*names).limit(EXAMPLES).to_pyarrow().to_pylist()
+    named = ", ".join(f"{name} of {count:,}" for name, count in unread.items())
+    sentence = (
+        f"Of {looked_at:,} order lines, these values cannot be read, or cannot be: {named}. The lines count with their "
+        "money, and the values are not known; correct the source or its mapping, and run again."
+    )
+    return CheckResult(max(unread.values()), looked_at, examples, metadata={"sentence": sentence})
 
 
 @check(UserOrderLog, reads=(UserOrderLog,), blocking=True)

@@ -1,13 +1,12 @@
 """Contracts of order lines: as received, quarantined, surplus and clean; held days and their releases."""
 
-from ecom_assets.tables.contract import Column, Table, count, day, instant, received_amount, text
+from ecom_assets.tables.contract import Column, Table, count, day, instant, item_quantity, received_amount, text
 from ecom_assets.tables.received import RowCounts
 
 STATUSES = ("shipped", "refunded")
 ORDER_REJECT_REASONS = (
     "malformed_row", "left_out", "implausible_date", "missing_uniq_id", "unparseable_date_time", "future_date_time",
-    "missing_customer", "missing_item", "missing_quantity", "quantity_not_positive", "quantity_too_large",
-    "missing_amount", "negative_amount", "amount_too_large", "unparseable_charge", "unknown_status",
+    "missing_customer", "missing_amount", "negative_amount", "amount_too_large", "unknown_status",
 )  # fmt: skip
 """Why an order line can be quarantined; a line carries the first that applies, in this order."""
 
@@ -42,11 +41,8 @@ class ReceivedOrder(Table, abstract=True):
     ordered_at = instant("The instant in date_time; null if the text could not be read", nullable=True)
     order_date = day("The day of ordered_at; null if that is", nullable=True)
     id_number = Column("int64", "The number in id; null if it is not a number", nullable=True)
-    quantity = Column(
-        "int64",
-        "The whole number in received_quantity, cut to what fits; null if it is not a number",
-        "items",
-        nullable=True,
+    quantity = item_quantity(
+        "The number in received_quantity, cut to what fits; null if it is not a number", nullable=True
     )
     payment_amount = received_amount(
         "The number in received_payment_amount, cut to what fits and in `currency`; null if it is not a number",
@@ -174,11 +170,15 @@ class UserOrderLog(Table):
     customer_id = text("Who ordered; `(unknown)` where the source has a placeholder", pii=True)
     first_name = text("The customer's first name", nullable=True, pii=True)
     last_name = text("The customer's last name", nullable=True, pii=True)
-    item_id = text("What was ordered")
+    item_id = text("What was ordered; `(none)` where the source does not say it, as of a fee")
     item_name = text("Its name", nullable=True)
     item_category = text("Its category, `(none)` without one")
     sales_channel = text("Where it was sold, such as web, app, store or marketplace; `(none)` without one")
-    quantity = Column("int64", "How many; positive for refunds too", unit="items", at_least=1)
+    quantity = item_quantity(
+        "How many, or how much of what is sold by length or weight; positive for refunds too, 0 where money went back "
+        "for no item; null where it is not known, or cannot be",
+        nullable=True, at_least=0,
+    )  # fmt: skip
     payment_amount = received_amount("What was paid for all of them; positive for refunds too", at_least=0)
     status = text("Whether it was shipped, or paid back", one_of=STATUSES)
     currency = text("The currency of the amounts, where the source says it", nullable=True)
@@ -262,7 +262,7 @@ class RawUserActivityLog(Table):
     received_quantity = text("How often, as received", nullable=True)
     activity_at = instant("The instant in date_time; null if the text could not be read", nullable=True)
     activity_date = day("The day of activity_at; null if that is", nullable=True)
-    quantity = Column("int64", "The whole number in received_quantity", "activities", nullable=True)
+    quantity = item_quantity("The number in received_quantity", unit="activities", nullable=True)
     received_at = instant("When the line arrived, where the source says so", nullable=True)
     received_date = day("The day of the activity; that of the last one for lines without a day")
     source = text("The address of the order report API")
@@ -282,7 +282,7 @@ class UserActivityLog(Table):
     activity_date = day("The day of that")
     action_id = text("What was done, by the source's number")
     customer_id = text("Who did it", pii=True)
-    quantity = Column("int64", "How often; 1 where the file does not say it", "activities", at_least=0)
+    quantity = item_quantity("How often; 1 where the file does not say it", unit="activities", at_least=0)
 
 
 class RawCustomerResearch(Table):
@@ -301,7 +301,7 @@ class RawCustomerResearch(Table):
     received_sales_amt = text("What they sold for, as received", nullable=True)
     research_at = instant("The instant in date_id; null if the text could not be read", nullable=True)
     research_date = day("The day of research_at; null if that is", nullable=True)
-    sales_quantity = Column("int64", "The whole number in received_sales_qty", "items", nullable=True)
+    sales_quantity = item_quantity("The number in received_sales_qty", nullable=True)
     sales_amount = received_amount("The number in received_sales_amt", nullable=True)
     received_at = instant("When the line arrived, where the source says so", nullable=True)
     received_date = day("The day of the research; that of the last one for lines without a day")
@@ -321,7 +321,7 @@ class CustomerResearch(Table):
     research_date = day("The day")
     category_id = text("The category, by the source's number")
     geo_id = text("The place, by the source's number")
-    sales_quantity = Column("int64", "Items sold", "items", at_least=0)
+    sales_quantity = item_quantity("Items sold", at_least=0)
     sales_amount = received_amount("What they sold for", at_least=0)
 
 

@@ -8,16 +8,19 @@ every received line is counted as clean, quarantined, surplus, held (`orders/hel
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.orders.contracts import STATUSES, CustomerResearch, PriceLog, UserActivityLog, UserOrderLog
 from ecom_assets.orders.versions import claimed_key, decided, linked, with_record
-from ecom_assets.tables.contract import AMOUNT
+from ecom_assets.tables.contract import AMOUNT, QUANTITY
+from ecom_assets.tables.currencies import SMALL_CURRENCIES, largest_amount
 from ecom_assets.tables.days import Days, is_implausible
 from ecom_assets.tables.placeholders import NO_CUSTOMERS, UNKNOWN_CUSTOMER, is_placeholder
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import NO, union_all
 from ecom_assets.tables.received import balance
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUANTITY
 
@@ -32,13 +35,15 @@ CHARGES = ("shipping_amount", "tax_amount", "tip_amount")
 class OrderRule:
     """Which received order lines are clean.
 
-    `max_amount` (money), `max_quantity` (items): the maximum of one line. A typing error beyond them would outweigh all
-    other lines of the day. `first_day`: the first plausible order day.
+    `max_amount` (money): the maximum of one line. A typing error beyond it would outweigh all other lines of the day;
+    None for the maximum of the line's currency, or of `currency` where the line does not say one.
+    `max_quantity` (items): a quantity beyond it is not known. `first_day`: the first plausible order day.
     """
 
-    max_amount: Decimal = MAX_AMOUNT
+    max_amount: Decimal | None = None
     max_quantity: int = MAX_QUANTITY
     first_day: date = FIRST_PLAUSIBLE
+    currency: str = ""
 
 
 def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
@@ -56,18 +61,54 @@ def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
         (raw.ordered_at.isnull(), "unparseable_date_time"),
         (raw.order_date > day_after, "future_date_time"),
         (raw.customer_id.isnull(), "missing_customer"),
-        (raw.item_id.isnull(), "missing_item"),
-        (raw.quantity.isnull(), "missing_quantity"),
-        (raw.quantity <= 0, "quantity_not_positive"),
-        (raw.quantity > rule.max_quantity, "quantity_too_large"),
         (raw.payment_amount.isnull(), "missing_amount"),
         (raw.payment_amount < 0, "negative_amount"),
-        (raw.payment_amount > ibis.literal(rule.max_amount, AMOUNT), "amount_too_large"),
-        (ibis.or_(*(raw[f"received_{name}"].notnull() & raw[name].isnull() for name in CHARGES)), "unparseable_charge"),
+        (raw.payment_amount > _largest_amount(raw, rule), "amount_too_large"),
         (raw.status.notin(STATUSES), "unknown_status"),
         else_=ibis.null("string"),
     )
     return raw.mutate(reject_reason=reason)
+
+
+def _largest_amount(raw: ir.Table, rule: OrderRule) -> ir.DecimalValue:
+    """Return the highest amount that a line may have, by its currency unless the rule gives one for all."""
+    if rule.max_amount is not None:
+        return ibis.literal(rule.max_amount, AMOUNT)
+    usual = largest_amount(rule.currency)
+    by_amount: dict[Decimal, list[str]] = {}
+    for code in SMALL_CURRENCIES:
+        by_amount.setdefault(largest_amount(code), []).append(code)
+    cases = [(raw.currency.isin(codes), ibis.literal(most, AMOUNT)) for most, codes in sorted(by_amount.items())]
+    others = raw.currency.isnull() if usual != MAX_AMOUNT else NO
+    result: ir.DecimalValue = ibis.cases(
+        *cases, (others, ibis.literal(usual, AMOUNT)), else_=ibis.literal(MAX_AMOUNT, AMOUNT)
+    )
+    return result
+
+
+def known_quantity(raw: ir.Table, rule: OrderRule) -> ir.DecimalValue:
+    """Return how much of the item a line is about; null where it is not known, or cannot be.
+
+    A refund may have its quantity below zero, because its status says already that it goes back.
+    """
+    quantity = (raw.status == "refunded").fill_null(NO).ifelse(raw.quantity.abs(), raw.quantity)
+    is_possible = quantity.between(0, rule.max_quantity)
+    result: ir.DecimalValue = is_possible.ifelse(quantity, ibis.null(QUANTITY)).cast(QUANTITY)
+    return result
+
+
+def unread_attributes(raw: ir.Table, rule: OrderRule) -> dict[str, ir.BooleanValue]:
+    """Return, by its name, whether an attribute of a received line was sent and is not known, as a quantity of `some`.
+
+    Such a line counts with its money; only the attribute is unknown.
+    """
+    unread = {name: raw[f"received_{name}"].notnull() & raw[name].isnull() for name in CHARGES}
+    return {"quantity": raw.received_quantity.notnull() & known_quantity(raw, rule).isnull(), **unread}
+
+
+def has_unread_attribute(raw: ir.Table, rule: OrderRule) -> ir.BooleanValue:
+    """Return whether any attribute of a received line was sent and is not known."""
+    return reduce(or_, unread_attributes(raw, rule).values())
 
 
 def quarantined_orders(raw: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
@@ -92,7 +133,7 @@ def user_order_log(
     """
     ordered = raw.filter(days.contain(raw.order_date))
     result = counted_rows(raw, held, waiting, order_rule, ordered)
-    return as_clean_lines(result.filter(days.contain(result.order_date)))
+    return as_clean_lines(result.filter(days.contain(result.order_date)), order_rule)
 
 
 def counted_rows(
@@ -104,7 +145,7 @@ def counted_rows(
     return result.filter(result.is_counted).mutate(status=result.received_status)
 
 
-def as_clean_lines(lines: ir.Table) -> ir.Table:
+def as_clean_lines(lines: ir.Table, rule: OrderRule) -> ir.Table:
     """Return rows of `counted_rows` in the columns of `UserOrderLog`."""
     lines = lines.mutate(status=lines.status.fill_null("shipped"))
     second = lines.ordered_at.truncate("s").epoch_seconds().cast("int64").cast("string")
@@ -117,6 +158,8 @@ def as_clean_lines(lines: ir.Table) -> ir.Table:
         uniq_id=claimed_key(lines.uniq_id, lines.claim),
         order_id=claimed_key(order_id, lines.claim),
         shared_order_id=(lines.claim_count > 1).ifelse(order_id, ibis.null("string")),
+        quantity=known_quantity(lines, rule),
+        item_id=lines.item_id.fill_null(NONE),
         city_id=lines.city_id.nullif(ALL).fill_null(NONE),
         item_category=lines.item_category.nullif(ALL).fill_null(NONE),
         sales_channel=lines.sales_channel.nullif(ALL).fill_null(NONE),

@@ -5,7 +5,7 @@ from typing import Final, Literal, get_args
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.products.measures import ProductMeasures
-from ecom_assets.tables.contract import Column, Table, count, day, text
+from ecom_assets.tables.contract import Column, Table, count, day, item_quantity, text
 
 STOCK_REJECT_REASONS = (
     "missing_product_id",
@@ -67,7 +67,7 @@ class InventoryAlerts(Table):
         label="Order at",
     )
     lead_time_days = Column("int64", "Days from an order to its arrival", "days", nullable=True, at_least=0, example=7)
-    sold_item_count = count("Items shipped in the last 28 days", unit="items")
+    sold_item_count = item_quantity("Items shipped in the last 28 days", at_least=0)
     sales_days_count = count("Of how many of these days it is known what was sold", unit="days", example=28)
     daily_sold_items = Column(
         "float64",

@@ -142,9 +142,10 @@ def _bought(events: ir.Table) -> ir.Table:
 
 def _completed(rows: ir.Table) -> ir.Table:
     """Return the rows with zero, or null for the category, in the columns that they lack."""
+    measures = {**measures_of(ViewMeasures), **measures_of(SoldMeasures)}
     nothing = {
-        **dict.fromkeys((*COUNTS, PRICED), ibis.literal(0, "int64")),
-        **dict.fromkeys(AMOUNTS, ibis.literal(0, MONEY)),
+        PRICED: ibis.literal(0, "int64"),
+        **{name: ibis.literal(0, measures[name].type) for name in (*COUNTS, *AMOUNTS)},
         "product_category": ibis.null("string"),
     }
     return rows.mutate(**{name: value for name, value in nothing.items() if name not in rows.columns})

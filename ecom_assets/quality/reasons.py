@@ -20,24 +20,16 @@ SENTENCES: Final = {
     "malformed_event_type": "The event type is missing, longer than 255 characters, or has spaces around "
     "it; send its name",
     "unknown_event_type": "ECOM_EVENT_TYPES is set and does not list this event type; add it there, or correct it",
-    "negative_cart_value": "The cart value is below zero; send it without a sign",
     "amount_too_large": f"The amount {AMOUNT}",
-    "unparseable_cart_value": "The cart value is not a number; write it as 12.34, without a currency",
     "too_late": "The row arrived more than ECOM_LATE_DAYS after its day; deliver sooner, or raise the setting",
     "missing_uniq_id": "The line has no uniq_id; fill it, or map the column that has it",
     "unparseable_date_time": TIME,
     "future_date_time": "The order is later than the day after its arrival; correct the clock or the time zone",
     "missing_customer": "The line has no customer_id; fill it, or map the column that has it",
-    "missing_item": "The line has no item_id; fill it, or map the column that has it",
-    "missing_quantity": "The quantity is missing or not a whole number; write it as 1",
-    "quantity_not_positive": "The quantity is zero or below; send a refund as a line with the status `refunded`",
-    "quantity_too_large": "The quantity is more than ECOM_MAX_QUANTITY; raise the setting if it is right",
     "missing_amount": "The amount is missing or not a number; write it as 12.34, without a currency",
     "negative_amount": "The amount is below zero; send a refund as a line with the status `refunded`",
     "left_out": "A condition of the mapping (`leave_out`) leaves the line out, such as a test order; its name "
     "is in the column left_out",
-    "unparseable_charge": "The amount of shipping, taxes or the tip is not a number; write it as 12.34, without a "
-    "currency",
     "unknown_status": "The status is neither `shipped` nor `refunded`; translate it in the mapping",
 }
 

@@ -1,5 +1,6 @@
 """The answer to an ad-hoc question: its typed model, and the one function that computes it from a source of events."""
 
+import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -8,7 +9,16 @@ from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Final, Generic, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 from pydantic.fields import FieldInfo
 
 from ecom_assets.errors import DefinitionError, SourceError
@@ -18,17 +28,62 @@ from ecom_assets.questions.fields import NEEDS_FIRST_DAY
 from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData, identity_rule
 from ecom_assets.tables.contract import TEXT_FORMATS, Column
+from ecom_assets.tables.currencies import USUAL_DIGITS, digits_of, rounded
 from ecom_assets.tables.days import FIRST_DATE, Ends
+from ecom_assets.tables.formats import plain_quantity
 from ecom_assets.tables.queries import EVENTS, Coverage, KnownDays, Period, TimeRange, cut, events_in_period, range_of
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
 
 CURRENCY: Final = "Of all amounts, by ISO 4217; null where ECOM_CURRENCY does not say it"
+
+
+class InCurrency(Decimal):
+    """An amount that is shown in the digits of its currency."""
+
+    currency: str = ""
+
+    @classmethod
+    def of(cls, amount: Decimal, currency: str) -> "InCurrency":
+        """Return an amount with its currency."""
+        result = cls(amount)
+        result.currency = currency
+        return result
+
+
+def in_currency(value: Any, currency: str) -> Any:  # noqa: ANN401 (an answer, or a part of it)
+    """Return an answer whose amounts are shown in the digits of its currency, if these are not the usual two."""
+    if digits_of(currency) == USUAL_DIGITS:
+        return value
+    if isinstance(value, Mapping):
+        return {name: in_currency(item, currency) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [in_currency(item, currency) for item in value]
+    return InCurrency.of(value, currency) if isinstance(value, Decimal) else value
+
+
+def _kept_in_currency(value: Any, handler: ValidatorFunctionWrapHandler) -> Decimal:  # noqa: ANN401 (as pydantic)
+    result: Decimal = value if isinstance(value, InCurrency) else handler(value)
+    return result
+
+
+def money_text(amount: Decimal) -> str:
+    """Return an amount as a decimal string, rounded to the digits of its currency."""
+    return str(rounded(amount, getattr(amount, "currency", "")))
+
+
 Money = Annotated[
     Decimal,
-    PlainSerializer(lambda amount: f"{amount:.2f}", return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^-?\d+\.\d{2}$", "examples": ["1234.50"]}),
+    WrapValidator(_kept_in_currency),
+    PlainSerializer(money_text, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d{2,4})?$", "examples": ["1234.50"]}),
 ]
-"""An amount as a decimal string, in the currency of the answer."""
+"""An amount as a decimal string, in the currency of the answer and in its digits by ISO 4217."""
+Quantity = Annotated[
+    Decimal,
+    PlainSerializer(plain_quantity, return_type=int | float),
+    WithJsonSchema({"type": "number", "examples": [530, 1.85]}),
+]
+"""How much of an item there is; an integer where it is whole."""
 InUtc = Annotated[datetime, AfterValidator(lambda at: at if at.tzinfo else at.replace(tzinfo=UTC))]
 """An instant, which tables have without its time zone, with it."""
 PeriodStart = Annotated[
@@ -189,6 +244,11 @@ class Rows(BaseModel):
     read: int = Field(description="Rows that were read")
     counted: int = Field(description="Those of them that count")
     rejected: dict[str, int] = Field(description="The others by reason, the most frequent first")
+    unread: dict[str, int] = Field(
+        default_factory=dict,
+        exclude_if=operator.not_,
+        description="Rows that count with a value that cannot be read and is not known, by its name; left out if none",
+    )
 
 
 class QuestionAnswer(Answer):
@@ -309,6 +369,7 @@ def _answer_of(
         **data.source.facts(),
     }
     if not is_unknown(document):
+        document = in_currency(document, document.get("currency") or "")
         return kind.answer.model_validate(document | {"warnings": [*dict.fromkeys((*of_days, *doubts, *of_source))]})
     # Whatever else is said of events would be about days without any.
     return _without_numbers(kind.answer.model_validate(document | {"warnings": [*of_days, *of_source], "notes": []}))

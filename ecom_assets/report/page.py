@@ -116,7 +116,7 @@ def daily_chart(days: Sequence[dict[str, Any]], currency: str) -> DailyChart:
             x = LEFT + step * (position + 0.5 + (number - 1) * BAR_SHARE)
             top, bottom = sorted((y_of(float(day[name])), y_of(0.0)))
             when = day["date"] if number else "the week before"
-            label = f"{day['date']:%A}, {when}: {formats.amount(day[name])} {currency}".strip()
+            label = f"{day['date']:%A}, {when}: {formats.amount(day[name], currency)} {currency}".strip()
             bars[name].append(Bar(round(x, 2), top, round(step * BAR_SHARE - 2, 2), round(bottom - top, 2), label))
     middles = [round(LEFT + step * (position + 0.5), 2) for position in range(len(days))]
     labels = [(x, f"{day['date']:%a} {day['date'].day}") for x, day in zip(middles, days, strict=True)]

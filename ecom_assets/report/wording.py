@@ -61,12 +61,18 @@ def number(name: str, value: Any, currency: str | None = None) -> str:  # noqa: 
     if value is None:
         return UNKNOWN
     shown_as = MEASURES[name].shown_as
+    if shown_as == "quantity":
+        return formats.quantity(value)
     return rate(value) if shown_as == "rate" else money(value, currency) if shown_as == "money" else f"{value:,}"
 
 
 def money(amount: Decimal | None, currency: str | None = None) -> str:
     """Write an amount, exact to the cent."""
-    return UNKNOWN if amount is None else formats.with_minus(f"{formats.amount(amount)} {currency or ''}".strip())
+    return (
+        UNKNOWN
+        if amount is None
+        else formats.with_minus(f"{formats.amount(amount, currency or '')} {currency or ''}".strip())
+    )
 
 
 def signed_money(amount: Decimal, currency: str | None = None) -> str:

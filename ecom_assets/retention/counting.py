@@ -285,7 +285,7 @@ def _cell(cell: Mapping[str, Any], *, has_money: bool) -> dict[str, Any]:
     values: dict[str, Any] = {
         "returned": int(cell["returned_count"]),
         "complete": bool(cell["is_complete"]),
-        "revenue": f"{paid:.2f}" if has_money else None,
+        "revenue": paid if has_money else None,
         "lifetime_value": float(paid) / size if has_money else None,
     }
     return values | ({"sum": float(cell["cumulative_value_amount"])} if "cumulative_value_amount" in cell else {})
@@ -299,7 +299,7 @@ def _total(row: dict[str, Any], *, has_money: bool) -> dict[str, Any]:
         "size": size,
         "returned": int(row["returned_count"]),
         "rate": row["retention_rate"],
-        "revenue": f"{row['cumulative_revenue_amount']:.2f}" if has_money else None,
+        "revenue": row["cumulative_revenue_amount"] if has_money else None,
         "lifetime_value": row["lifetime_value"] if has_money else None,
     }
     if "cumulative_value_amount" not in row:

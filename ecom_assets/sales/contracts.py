@@ -5,7 +5,18 @@ from dataclasses import replace
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.contracts import STATUSES, UserOrderLog
 from ecom_assets.sales.measures import ChargeMeasures, SalesMeasures
-from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, received_amount, text
+from ecom_assets.tables.contract import (
+    Column,
+    Table,
+    amount,
+    count,
+    day,
+    flag,
+    instant,
+    item_quantity,
+    received_amount,
+    text,
+)
 
 PLACE = "Where the properties have it, else `unknown`; `(all)` where it is summed"
 
@@ -114,7 +125,10 @@ class Sales(Table):
     channel = text("The last touch before the order that is not direct; `(none)` without a touch, see mart.touches")
     sales_channel = text("Where it was sold, as the order line says; `(none)` without one")
     status = text("Whether it was shipped, or paid back", one_of=STATUSES)
-    quantity = Column("int64", "How many, negative for refunds", unit="items")
+    quantity = item_quantity(
+        "How many, or how much of what is sold by length or weight, negative for refunds; null where it is not known",
+        nullable=True,
+    )
     revenue_amount = received_amount("What was paid for all of them, negative for refunds")
     shipping_amount = received_amount("What was paid for shipping, negative for refunds", nullable=True)
     tax_amount = received_amount("What was paid in taxes beside that, negative for refunds", nullable=True)

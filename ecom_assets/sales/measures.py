@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ecom_assets.tables.contract import Aggregate, Ratio, amount, count, per_unit
+from ecom_assets.tables.contract import Aggregate, Ratio, amount, count, item_quantity, per_unit
 
 SHIPPED: Final = {"status": "shipped"}
 REFUNDED: Final = {"status": "refunded"}
@@ -42,13 +42,13 @@ class SalesMeasures:
         "How many customers ordered something", "Customers", Aggregate("customer_id", SHIPPED), unit="customers",
         is_additive=False, example=280,
     )  # fmt: skip
-    sold_item_count = count(
-        "How many items were sold", "Items sold", Aggregate("quantity", SHIPPED, is_sum=True), unit="items",
-        example=530,
+    sold_item_count = item_quantity(
+        "How many items were sold; metres and kilograms count as such", "Items sold",
+        Aggregate("quantity", SHIPPED, is_sum=True), nullable=True, at_least=0, example=530,
     )  # fmt: skip
-    refunded_item_count = count(
+    refunded_item_count = item_quantity(
         "How many items were paid back", "Items refunded", Aggregate("quantity", REFUNDED, is_sum=True, sign=-1),
-        unit="items", better="down", example=29,
+        nullable=True, at_least=0, better="down", example=29,
     )  # fmt: skip
     shipped_amount = amount(
         "What customers paid, before refunds", "Gross revenue", Aggregate("revenue_amount", SHIPPED, is_sum=True),

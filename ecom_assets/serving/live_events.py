@@ -261,7 +261,9 @@ class LiveEvents:
         settings = self._settings
         days = Days.between(today - 2 * ONE_DAY, today + 3 * ONE_DAY)
         accepted = load_mapping(mapping_name(settings)).accepted_types(settings.event_types)
-        rule = CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
+        rule = CleaningRule(
+            accepted, settings.late_days, max_amount=settings.largest_amount, timezone=settings.timezone
+        )
         copies = clean.clean_copies(raw, rule, days)
         copies = clean.unique_copies(copies, clean.repeated_ids(copies, rule))
         clean_events = clean.as_clean_events(copies)

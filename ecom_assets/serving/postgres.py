@@ -156,6 +156,7 @@ def _make_tables(target: PostgresEngine, tables: Contracts) -> None:
             target.execute(
                 f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = {text(table.qualified_name())}"  # noqa: S608 (as above)
             )
+    target.restore_views()
 
 
 def _require_ours(target: PostgresEngine, table: type[Table]) -> None:

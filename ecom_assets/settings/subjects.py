@@ -17,7 +17,6 @@ from pydantic_settings import BaseSettings, NoDecode
 from ecom_assets.errors import did_you_mean
 from ecom_assets.tables.values import (
     LONGEST_EVENT_TYPE,
-    MAX_AMOUNT,
     MAX_QUANTITY,
     NOT_IN_EVENT_TYPES,
     WIDEST_AMOUNT,
@@ -234,18 +233,20 @@ class GateSettings(BaseSettings):
     max_days: int = Field(
         1830, ge=1, description="Days that the data may span before a run over all of them is asked for by --from, --to"
     )
-    max_amount: Decimal = Field(
-        MAX_AMOUNT,
+    max_amount: Decimal | None = Field(
+        None,
         gt=0,
         le=WIDEST_AMOUNT,
-        decimal_places=2,
-        description="Maximum amount of an event or order line; those with more are quarantined",
+        decimal_places=4,
+        description="Maximum amount of an event or order line; lines with more are quarantined, and of events with "
+        "more the amount is not known; default 100,000,000, in currencies of smaller units as much more, such as "
+        "1,000,000,000,000 VND",
     )
     max_quantity: int = Field(
         MAX_QUANTITY,
         ge=1,
         le=WIDEST_QUANTITY,
-        description="Maximum quantity of an order line; those with more are quarantined",
+        description="Maximum quantity of an order line; of those with more it is not known",
     )
 
 

@@ -4,11 +4,13 @@ Events, orders, customers and stock share one set of thresholds (`tables/receive
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from functools import partial
-from typing import Any, Protocol
+from operator import attrgetter
+from typing import Any, Final, Protocol
 
 import ibis
 import ibis.expr.types as ir
@@ -146,10 +148,71 @@ EndedDays = Callable[[Days], Days]
 
 
 @dataclass(frozen=True)
+class _Money:
+    """Rows with an amount, and what these come to."""
+
+    rows: int = 0
+    amount: Decimal = Decimal(0)
+
+    def added(self, others: Iterable["_Money"]) -> "_Money":
+        """Return the sum of these and others."""
+        each = [self, *others]
+        return _Money(sum(money.rows for money in each), sum((money.amount for money in each), Decimal(0)))
+
+
+NO_MONEY: Final = _Money()
+MONEY_SHARE: Final = Decimal("0.01")
+"""The share of a day's money that may be refused without a warning."""
+
+
+@dataclass(frozen=True)
+class _RefusedMoney:
+    """The refused rows of a day: how many, those whose amount cannot be read, and the sum of the others."""
+
+    day: date
+    rows: int
+    unread: int
+    amount: Decimal
+
+    def estimated(self, received: _Money) -> Decimal:
+        """Return what these rows come to, if each that cannot be read is worth as much as the mean of the others."""
+        return self.amount + (self.unread * received.amount / received.rows if received.rows else 0)
+
+    def is_much(self, received: _Money) -> bool:
+        """Return whether too large a part of the day's money was refused, or all of its rows if none can be read."""
+        if not received.amount:
+            return self.unread > 0 and not received.rows
+        lost = self.estimated(received)
+        return lost > MONEY_SHARE * (received.amount + lost - self.amount)
+
+
+def _refused_of(row: Mapping[str, Any]) -> _RefusedMoney:
+    amount = Decimal(row["amount"] or 0)
+    return _RefusedMoney(row["refused_day"], int(row["row_count"]), int(row["unread_count"]), amount)
+
+
+def _money_sentence(noun: str, over: Sequence[_RefusedMoney], received: _Money, reason: str) -> str:
+    """Return the warning about the days on which too much money was refused."""
+    rows, unread = sum(day.rows for day in over), sum(day.unread for day in over)
+    amount = sum((day.amount for day in over), Decimal(0))
+    days = str(over[0].day) if len(over) == 1 else f"{over[0].day} to {over[-1].day}, on {len(over):,} days"
+    share = f" ({amount / received.amount:.0%} of their money)" if received.amount and amount else ""
+    known = f"{amount:,.2f}{share}"
+    lost = f"{known} in {rows:,} rows" if not unread else f"{known} and {unread:,} amounts that cannot be read"
+    if unread == rows:
+        lost = f"the amounts of {rows:,} rows, which cannot be read,"
+    return (
+        f"Of the {noun} of {days}, {lost} were refused and count nowhere, most often {reason}. {sentence_of(reason)} "
+        "Fix the source or its mapping, and run again."
+    )
+
+
+@dataclass(frozen=True)
 class GatedSource:
     """A source as its gate sees it; `brings_all` if each time it brings everything there is, as of that day.
 
-    `resource` is the key of the resource that reads it, where it may be files.
+    `resource` is the key of the resource that reads it, where it may be files. `amount` is the column of its money;
+    empty if it has none.
     """
 
     noun: str
@@ -157,11 +220,12 @@ class GatedSource:
     quarantine: type[Table] | None = None
     brings_all: bool = False
     resource: str = ""
+    amount: str = ""
 
 
 SOURCES = (
-    GatedSource("events", RawEvents, QuarantinedEvents, resource="event_source"),
-    GatedSource("orders", RawUserOrderLog, QuarantinedOrders, resource="order_source"),
+    GatedSource("events", RawEvents, QuarantinedEvents, resource="event_source", amount="cart_amount"),
+    GatedSource("orders", RawUserOrderLog, QuarantinedOrders, resource="order_source", amount="payment_amount"),
     GatedSource("customers", RawCustomers, QuarantinedCustomers, brings_all=True),
     GatedSource("stock", RawStock, brings_all=True),
 )
@@ -212,6 +276,15 @@ class _SourceChecks:
         if source.quarantine:
             yield self._few_were_refused("few_were_refused", self.gate.refused_share, warns=False)
         yield self._few_were_refused("very_few_were_refused", LARGE_SHARE, warns=True)
+        if source.amount:
+            yield TableCheck(
+                contract=source.quarantine or raw,
+                name="little_money_was_refused",
+                description=f"On no day more than {MONEY_SHARE:.0%} of the money of {source.noun} is refused.",
+                function=self._check_refused_money,
+                tables=(raw, source.quarantine or raw),
+                warns=True,
+            )
         if source.quarantine and not source.brings_all:
             yield TableCheck(
                 contract=source.quarantine,
@@ -429,6 +502,55 @@ class _SourceChecks:
     def _sender_counts(rows: ir.Table) -> dict[str, int]:
         counted = rows.group_by("sent_by").agg(number=rows.count()).to_pyarrow().to_pylist()
         return {row["sent_by"]: int(row["number"]) for row in counted}
+
+    def _check_refused_money(self, days: Days | None, raw: ir.Table, refused: ir.Table) -> CheckResult:
+        """Compare the money of refused rows with that of all received ones, day by day."""
+        source = self.source
+        refused = of_days(refused, (source.quarantine or source.raw).day_column, days)
+        refused = self._with_money(refused.filter(refused.reject_reason.notin(NO_FAULT)))
+        reasons = refused.group_by("reject_reason").agg(
+            row_count=refused.count(), unread_count=refused.is_unread.sum(), amount=refused.amount.sum()
+        )
+        by_day = refused.group_by(refused_day=refused[str((source.quarantine or source.raw).day_column)]).agg(
+            row_count=refused.count(), unread_count=refused.is_unread.sum(), amount=refused.amount.sum()
+        )
+        lost = [_refused_of(row) for row in by_day.to_pyarrow().to_pylist()]
+        if not lost:
+            return CheckResult(0, 0)
+        totals = self._received_money(raw, days)
+        over = [day for day in sorted(lost, key=attrgetter("day")) if day.is_much(totals.get(day.day, NO_MONEY))]
+        if not over:
+            return CheckResult(0, len(totals))
+        most = max(reasons.to_pyarrow().to_pylist(), key=lambda row: (row["row_count"], row["reject_reason"]))
+        total = NO_MONEY.added(totals[day.day] for day in over if day.day in totals)
+        sentence = _money_sentence(source.noun, over, total, str(most["reject_reason"]))
+        examples = [{"day": str(day.day), "rows": day.rows, "amount": f"{day.amount:.2f}"} for day in over[:EXAMPLES]]
+        return CheckResult(len(over), len(totals), examples, metadata={"sentence": sentence})
+
+    def _with_money(self, rows: ir.Table) -> ir.Table:
+        """Return the rows that are about money, with their `amount` and whether it `is_unread`, as 1 or 0."""
+        if "event_type" in rows.columns:
+            rows = rows.filter(rows.event_type.isin(("purchase", "refund")), ~is_public(rows))
+        amount = rows[self.source.amount]
+        return rows.mutate(amount=amount.abs(), is_unread=amount.isnull().ifelse(1, 0))
+
+    def _received_money(self, raw: ir.Table, days: Days | None) -> dict[date, "_Money"]:
+        """Return the money of the received rows by the day that they count for."""
+        rows = raw
+        if self.source.quarantine is QuarantinedEvents:
+            rows = of_days(raw, RawEvents.day_column, days.widened(before=1, after=self.late_days) if days else None)
+            rows = rows.mutate(received_day=accounted_date(rows, self.late_days))
+        else:
+            rows = rows.mutate(received_day=rows[str(self.source.raw.day_column)])
+        rows = of_days(rows, "received_day", days)
+        if "left_out" in rows.columns:
+            rows = rows.filter(rows.left_out.isnull())
+        rows = self._with_money(rows)
+        by_day = rows.group_by("received_day").agg(read_count=rows.amount.count(), amount=rows.amount.sum())
+        return {
+            row["received_day"]: _Money(int(row["read_count"]), Decimal(row["amount"] or 0))
+            for row in by_day.to_pyarrow().to_pylist()
+        }
 
     @staticmethod
     def _is_large(received: int, refused: int) -> bool:

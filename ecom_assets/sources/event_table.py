@@ -139,7 +139,7 @@ class TableSql:
     def events(self, fallback: date, home: str = "", *, with_currency: bool = False) -> str:
         """Return the SELECT of all rows, with the columns of `raw/events`, and perhaps with their currency."""
         columns = [f"{self._text(name)} AS {ident(name)}" for name in EVENT_FIELDS]
-        money = amount(f"TRIM({self._text('cart_value')})", "NUMBER(18, 2)", "FLOAT")
+        money = amount(f"TRIM({self._text('cart_value')})", "NUMBER(18, 4)", "FLOAT")
         currency, unrated = f"NULLIF(UPPER(TRIM({self._text('currency')})), '')", "CAST(NULL AS VARCHAR)"
         if home:
             is_foreign = f"{currency} <> {text(home)}"

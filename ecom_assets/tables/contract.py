@@ -10,13 +10,19 @@ from typing import Any, ClassVar, Final, Literal
 HIDDEN = "•••"
 """Shown in previews and examples in place of personal data."""
 Limit = int | float | Decimal | date
-AMOUNT = "decimal(18, 2)"
-"""The type of money in one row of a source; `CleaningRule` and `OrderRule` allow far less than fits."""
-MONEY = "decimal(38, 2)"
-"""The type of sums of money: the widest that every engine has, so that no number of clean rows overflows it."""
+AMOUNT = "decimal(18, 4)"
+"""The type of money in one row of a source, exact: prices may have more digits than the currency. `CleaningRule` and
+`OrderRule` allow less than fits."""
+MONEY = "decimal(38, 4)"
+"""The type of sums of money: the widest that every engine has, so that no number of clean rows overflows it. They are
+rounded to the currency's digits once, where they are shown."""
+QUANTITY = "decimal(18, 4)"
+"""The type of how much of an item there is: pieces, metres or kilograms."""
 
 
-Format = Literal["text", "count", "decimal", "money", "rate", "change", "date", "instant", "seconds", "score"]
+Format = Literal[
+    "text", "count", "quantity", "decimal", "money", "rate", "change", "date", "instant", "seconds", "score"
+]
 """How a value is written for people."""
 TEXT_FORMATS: Final[frozenset[Format]] = frozenset({"text", "date", "instant"})
 """Formats whose values may be texts; a text of another format is an exact number."""
@@ -203,6 +209,12 @@ def count(
     return Column("int64", description, unit, at_least=0, label=label, counted_as=of, **more)
 
 
+def item_quantity(description: str, label: str = "", of: Aggregate | None = None, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+    """Return a column of how much of an item there is, exact to a ten-thousandth; `more` as in `Column`."""
+    options = {"unit": "items", "format": "quantity"} | more
+    return Column(QUANTITY, description, label=label, counted_as=of, **options)
+
+
 def flag(description: str, label: str = "", *, nullable: bool = False) -> Column:
     """Return a column of booleans."""
     return Column("boolean", description, label=label, nullable=nullable)
@@ -226,10 +238,10 @@ def per_unit(description: str, label: str = "", of: Ratio | None = None, *, unit
 
 
 def received_amount(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
-    """Return a column of the money in one received row, exact to the cent."""
+    """Return a column of the money in one received row, exact to a ten-thousandth."""
     return Column(AMOUNT, description, "money", label=label, **more)
 
 
 def amount(description: str, label: str = "", of: Aggregate | None = None, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
-    """Return a column of sums of money, exact to the cent."""
+    """Return a column of sums of money, exact to a ten-thousandth."""
     return Column(MONEY, description, "money", label=label, counted_as=of, **more)

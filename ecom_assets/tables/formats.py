@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+from ecom_assets.tables.currencies import digits_of, rounded
+
 MINUS: Final = "\N{MINUS SIGN}"
 UNKNOWN: Final = "-"
 _SMALL: Final = 0.1
@@ -24,14 +26,29 @@ def change(share: float | None) -> str:
     return UNKNOWN if share is None else f"{'+' if share > 0 else MINUS if share < 0 else ''}{percent(abs(share))}"
 
 
-def amount(value: Decimal | float | None) -> str:
-    """Return money to the cent, without its currency: 1,234.50."""
-    return UNKNOWN if value is None else f"{value:,.2f}"
+def amount(value: Decimal | float | None, currency: str = "") -> str:
+    """Return money in the digits of its currency, by default to the cent, without the currency: 1,234.50."""
+    if value is None:
+        return UNKNOWN
+    return f"{rounded(value, currency) if isinstance(value, Decimal) else value:,.{digits_of(currency)}f}"
 
 
 def number(value: float | None) -> str:
     """Return a count, or a number with two decimals: 1,234 or 2.50."""
     return UNKNOWN if value is None else f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
+
+
+def quantity(value: Decimal | float | None) -> str:
+    """Return how much of an item there is, without zeros behind the point: 1,234 or 1.85."""
+    if value is None:
+        return UNKNOWN
+    text = f"{value:,.4f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def plain_quantity(value: Decimal | float) -> int | float:
+    """Return how much of an item there is as JSON has it: an integer where it is whole."""
+    return int(value) if value == int(value) else float(value)
 
 
 def with_minus(text: str) -> str:

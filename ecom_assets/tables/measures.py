@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.tables import portable
 from ecom_assets.tables.contract import MONEY, Aggregate, Column, Ratio
+from ecom_assets.tables.formats import plain_quantity
 from ecom_assets.tables.queries import ZERO, Row, mean, share
 
 
@@ -104,7 +105,9 @@ def completed(row: Row | None, declared: type) -> Row:
 
 
 def _value(value: Any, measure: Column) -> Any:  # noqa: ANN401 (a count or an amount, as an engine returns it)
-    return int(value) if value is not None and measure.type == "int64" else value
+    if value is None:
+        return value
+    return plain_quantity(value) if measure.shown_as == "quantity" else int(value) if measure.type == "int64" else value
 
 
 def _zero(measure: Column) -> Decimal | int:

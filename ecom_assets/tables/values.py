@@ -158,10 +158,9 @@ def duration_text(seconds: int) -> str:
 
 
 MAX_AMOUNT: Final = Decimal(100_000_000)
-"""The default for the money of one event or order line; a shop with a currency of small units, such as IDR, sets a
-higher one."""
-WIDEST_AMOUNT: Final = Decimal(10_000_000_000)
-"""The highest value of `ECOM_MAX_AMOUNT`: attribution adds up the cents of a day as 64-bit numbers."""
+"""The default for the money of one event or order line, in units of the size of a euro; see `currencies.py`."""
+WIDEST_AMOUNT: Final = Decimal(10_000_000_000_000)
+"""The highest value of `ECOM_MAX_AMOUNT`: attribution adds up the ten-thousandths of a day as 64-bit numbers."""
 MAX_QUANTITY: Final = 1_000_000
 """The default limit of the items in one order line."""
 WIDEST_QUANTITY: Final = 1_000_000_000

@@ -467,12 +467,16 @@ class Engine(ABC):
             self.drop(contract)
             self.execute(f"ALTER TABLE {self.name_of(fresh)} RENAME TO {self.quoted(contract.name)}")
             self.refer_to(contract)
+            self.restore_views()
             self.note_write(contract, None)
             self._forget_writes(fresh)
         self._ready.discard(fresh.qualified_name())
 
     def refer_to(self, contract: type[Table]) -> None:  # noqa: B027 (only some engines have foreign keys)
         """Create the foreign keys that refer to a replaced table, where the engine has some."""
+
+    def restore_views(self) -> None:  # noqa: B027 (only some engines have views of others)
+        """Make the views of others again that were dropped with a replaced table, where the engine drops some."""
 
     def row_count(self, contract: type[Table]) -> int:
         """Return the number of rows of the whole table."""

@@ -164,14 +164,14 @@ def _in_range(moment: str) -> str:
     return f"CASE WHEN {moment} BETWEEN {_LOWEST} AND {_HIGHEST} THEN {moment} END"
 
 
-def amount(column: str, kind: str = "DECIMAL(18, 2)", double: str = "DOUBLE") -> str:
+def amount(column: str, kind: str = "DECIMAL(18, 4)", double: str = "DOUBLE") -> str:
     """Return the SQL that parses text as money; NULL for text that is not a number.
 
     A number that is too large is reduced to the largest one that fits, so that an amount of 20 digits differs from text
     that is not an amount.
     """
     double = f"TRY_CAST({column} AS {double})"
-    large, largest = "BETWEEN 1e16 AND 1e300", "9999999999999999.99"  # the bounds leave out infinity and NaN
+    large, largest = "BETWEEN 1e14 AND 1e300", "99999999999999.9999"  # the bounds leave out infinity and NaN
     cut = f"CASE WHEN {double} {large} THEN {largest} WHEN -{double} {large} THEN -{largest} END"
     return f"COALESCE(TRY_CAST({column} AS {kind}), CAST({cut} AS {kind}))"
 

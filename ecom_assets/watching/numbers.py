@@ -70,6 +70,7 @@ class Watched:
                 is_rate=measure.shown_as == "rate",
                 is_count=measure.type == "int64",
                 currency=currency if measure.type == MONEY or measure.shown_as == "money" else "",
+                is_quantity=measure.shown_as == "quantity",
             )
         path, question = self.path, self.saved.question if self.saved else None
         counts = isinstance(question, TrendQuestion) and all(series.measure in COUNTED for series in question.series)

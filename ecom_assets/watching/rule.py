@@ -110,12 +110,15 @@ class ValueFormat:
     is_rate: bool = False
     is_count: bool = False
     currency: str = ""
+    is_quantity: bool = False
 
     def __call__(self, value: float) -> str:
         """Return a value as a text."""
         if self.is_rate:
             return formats.rate(value)
-        text = formats.number(value) if self.is_count else formats.amount(value)
+        if self.is_quantity:
+            return formats.quantity(value)
+        text = formats.number(value) if self.is_count else formats.amount(value, self.currency)
         return f"{text} {self.currency}".strip()
 
 

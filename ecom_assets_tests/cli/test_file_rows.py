@@ -43,19 +43,19 @@ EVENT_ROWS = {
         "unparseable_timestamp": 1,
     },
 }
-# Two good lines, the first of them twice; nothing bought; a status that is none.
+# Two good lines, the first of them twice; a negative amount; a status that is none.
 ORDERS = """\
 id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount,status
 1,o1,2026-03-02 10:00:00,1,Bonn,ann,,,7,Hat,1,20,shipped
 2,o2,2026-03-09 10:00:00,1,Bonn,bob,,,7,Hat,1,30,shipped
 3,o1,2026-03-02 10:00:00,1,Bonn,ann,,,7,Hat,1,20,shipped
-4,o4,2026-03-03 10:00:00,1,Bonn,bob,,,7,Hat,0,10,shipped
+4,o4,2026-03-03 10:00:00,1,Bonn,bob,,,7,Hat,1,-10,shipped
 5,o5,2026-03-03 10:00:00,1,Bonn,bob,,,7,Hat,1,10,lost
 """
 ORDER_ROWS = {
     "read": 5,
     "counted": 2,
-    "rejected": {"duplicate": 1, "quantity_not_positive": 1, "unknown_status": 1},
+    "rejected": {"duplicate": 1, "negative_amount": 1, "unknown_status": 1},
 }
 OF_EVENTS = {
     "sessions": (),
@@ -143,7 +143,7 @@ def test_nor_order_lines(home: Path, command: str) -> None:
 def test_each_command_counts_the_rows_of_orders(home: Path, command: str) -> None:
     assert ask(home, command, "orders", "--json").json["rows"] == ORDER_ROWS
     last = ask(home, command, "orders").out.splitlines()[-1]
-    assert last == "Rows: 5 read, 2 counted; not counted: duplicate 1, quantity_not_positive 1, unknown_status 1"
+    assert last == "Rows: 5 read, 2 counted; not counted: duplicate 1, negative_amount 1, unknown_status 1"
 
 
 @pytest.mark.sampled(1)

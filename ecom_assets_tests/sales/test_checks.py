@@ -9,6 +9,7 @@ import pytest
 from ecom_assets.orders.checks import order_checks
 from ecom_assets.orders.contracts import HeldOrderDays, PriceLog
 from ecom_assets.orders.held_days import OrderGate
+from ecom_assets.orders.orders import OrderRule
 from ecom_assets.sales.checks import SALES_CHECKS
 from ecom_assets.sales.contracts import Sales
 from ecom_assets.tables.check import CheckResult, TableCheck
@@ -31,7 +32,7 @@ PRICES = [
     for day, price in ((0, 9), (4, 10))
 ]
 SET_END = "UPDATE mart.item_prices SET valid_to_date = {} WHERE price_amount = {}"
-ORDER_CHECKS = order_checks(3, by_day=False)
+ORDER_CHECKS = order_checks(OrderRule(), 3, by_day=False)
 CHECKS = [*ORDER_CHECKS, *SALES_CHECKS]
 
 # Each breaks the tables in one way, and these checks, no others, notice.
@@ -155,7 +156,7 @@ def test_a_report_must_be_there(own_shop: OrderPlatform) -> None:
 
 
 def held_sentence(observed: int, limit: int, *, others: int = 0, reason: str = "too_few_customers") -> str:
-    [check, *_] = order_checks(limit, by_day=True)
+    [check, *_] = order_checks(OrderRule(), limit, by_day=True)
     held = [
         {
             "held_date": MONDAY + timedelta(days=number),
@@ -197,7 +198,7 @@ def test_no_lower_limit_is_suggested_where_there_is_none() -> None:
 
 @pytest.mark.slow
 def test_held_days_are_reported_and_their_neighbours_go_on(own_shop: OrderPlatform) -> None:
-    [held, _, accounted] = order_checks(1, by_day=True)
+    [held, _, _, accounted] = order_checks(OrderRule(), 1, by_day=True)
     assert not held.blocking
     few = [order_line("o-1", MONDAY, "anna"), order_line("o-2", MONDAY, "anna", quantity=0)]
     many = [order_line(f"p-{n}", MONDAY + timedelta(days=1), f"c-{n}") for n in range(2)]

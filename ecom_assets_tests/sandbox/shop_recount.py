@@ -13,7 +13,6 @@ REASONS = [
     "future_timestamp",
     "missing_identity",
     "malformed_event_type",
-    "negative_cart_value",
     "too_late",
 ]
 TYPES = [
@@ -43,7 +42,6 @@ select *, case
     when coalesce(user_id, '') in ('', 'null', 'undefined', '0') and coalesce(session_id, '') = ''
         and coalesce(anonymous_id, '') in ('', 'null') then 'missing_identity'
     when coalesce(event_type, '') not in {tuple(TYPES)} then 'malformed_event_type'
-    when cast(cart_value as decimal(18, 2)) < 0 then 'negative_cart_value'
     when received_date > t::date + 7 then 'too_late'
   end as reason
 from read;

@@ -419,8 +419,8 @@ def test_a_reason_that_takes_far_more_rows_than_in_the_week_before_is_a_warning(
         rows = [{"received_date": day, "event_date": day, "event_at": datetime(day.year, day.month, day.day, 12)}  # noqa: DTZ001 (UTC, as tables have it)
                 for day in (MONDAY, *week) for _ in range(200)]  # fmt: skip
         kinds = {"received_date": "date", "event_date": "date", "event_at": "timestamp(6)"}
-        reasons = [(day, "negative_cart_value") for day in week for _ in range(2)]
-        reasons += [(MONDAY, "negative_cart_value")] * today + [(MONDAY, "missing_identity")] * other
+        reasons = [(day, "unparseable_timestamp") for day in week for _ in range(2)]
+        reasons += [(MONDAY, "unparseable_timestamp")] * today + [(MONDAY, "missing_identity")] * other
         refused_rows = ibis.memtable(
             [{column: day, "reject_reason": reason} for day, reason in reasons],
             schema=ibis.schema({column: "date", "reject_reason": "string"}),
@@ -433,8 +433,8 @@ def test_a_reason_that_takes_far_more_rows_than_in_the_week_before_is_a_warning(
 
     assert checked(8).broken_count == 0
     assert checked(9).metadata["sentence"] == (
-        f"Of the {source.noun}, other shares than on the days before are refused: negative_cart_value 4.5% instead of "
-        "1.0%; look at what their source has changed, and run these days again."
+        f"Of the {source.noun}, other shares than on the days before are refused: unparseable_timestamp 4.5% "
+        "instead of 1.0%; look at what their source has changed, and run these days again."
     )
     assert (checked(0, other=2).broken_count, checked(0, other=3).broken_count) == (0, 1)
 

@@ -18,11 +18,10 @@ REASONS = (
     "future_timestamp",
     "missing_identity",
     "malformed_event_type",
-    "negative_cart_value",
     "too_late",
 )
 """Reasons to quarantine a row. If several apply, the first one in this order counts."""
-(NO_ID, NO_TIME, FUTURE, NO_IDENTITY, NO_TYPE, NEGATIVE, TOO_LATE) = range(1, len(REASONS) + 1)
+(NO_ID, NO_TIME, FUTURE, NO_IDENTITY, NO_TYPE, TOO_LATE) = range(1, len(REASONS) + 1)
 LATE_DAYS = 7
 LATE_RATE, DUPLICATE_RATE, BROKEN_RATE = 0.02, 0.01, 0.001
 """Shares of the good rows that arrive 1 to 7 days late, are delivered again, and have a broken copy (per reason)."""
@@ -87,14 +86,7 @@ def break_rows(dice: Dice, twins: Rows, flaw: Ints, number: Ints) -> Rows:
     # Far enough ahead to be in the future by any clock, not only compared with received_at.
     twins["at"] += np.where(flaw == FUTURE, _FUTURE_US, 0)
     twins["at"] -= np.where(flaw == TOO_LATE, (LATE_DAYS + 1 + dice.below(12, "how late", number)) * r.DAY, 0)
-    twins["cents"] = np.where(_is_negative(dice, flaw, number), -1 - dice.below(20_000, "debt", number), twins["cents"])
     return twins
-
-
-def _is_negative(dice: Dice, flaw: Ints, number: Ints) -> Flags:
-    """Return which rows get a negative value: those with this flaw, and one in eight with an earlier one."""
-    is_negative: Flags = (flaw == NEGATIVE) | (flaw < NEGATIVE) & dice.chance(0.125, "second fault", number)
-    return is_negative
 
 
 def delay_days(rows: Rows) -> Ints:

@@ -15,7 +15,7 @@ from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables import formats
 from ecom_assets.tables.contract import Column
-from ecom_assets.tables.formats import aligned_percent
+from ecom_assets.tables.formats import aligned_percent, quantity
 from ecom_assets.tables.queries import provisional_lines
 from ecom_assets.tables.values import batches_of
 
@@ -158,7 +158,7 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
     lines = [
         "",
         title,
-        f"  {sales['orders']:,} orders of {sales['customers']:,} customers, {sales['items_sold']:,} items sold",
+        f"  {sales['orders']:,} orders of {sales['customers']:,} customers, {quantity(sales['items_sold'])} items sold",
         f"  {_named(SalesMeasures.revenue_amount, _shown(sales['revenue_amount']))}: {', '.join(amounts)}",
         *without,
     ]
@@ -425,7 +425,8 @@ def _named(measure: Column, value: str) -> str:
 
 
 def _shown(amount: str | None) -> str:
-    return formats.amount(None if amount is None else Decimal(amount))
+    """Return an amount, in the digits that it has."""
+    return formats.UNKNOWN if amount is None else f"{Decimal(amount):,}"
 
 
 def _row(row: Mapping[str, Any]) -> str:

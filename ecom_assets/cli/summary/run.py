@@ -48,6 +48,7 @@ from ecom_assets.sources.order_reports.report_files import activity_types, has_r
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.presence import given_sources, stored_sources
 from ecom_assets.tables.contract import Table
+from ecom_assets.tables.currencies import rounded
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.measures import summable
 from ecom_assets.tables.queries import Page, Period, Reading, Row, unfinished_day_of_sources
@@ -246,11 +247,11 @@ def _behaviour(reading: Reading, period: Period) -> dict[str, Any]:
         "funnel": funnels.get(DEFAULT_NAME) or next(iter(funnels.values()), {unit: [] for unit in UNITS}),
         "funnels": funnels,
         "cohorts": retention_totals(reading),
-        "carts": [_cart(row) for row in final_carts(reading, period)],
+        "carts": [_cart(row, reading.currency) for row in final_carts(reading, period)],
     }
 
 
-def _cart(row: Row) -> dict[str, Any]:
+def _cart(row: Row, currency: str) -> dict[str, Any]:
     return {
         "unit": row["unit"],
         "horizon_s": int(row["horizon_s"]),
@@ -258,7 +259,7 @@ def _cart(row: Row) -> dict[str, Any]:
         "abandoned": int(row["abandoned"]),
         "recovered": None if row["recovered"] is None else int(row["recovered"]),
         "rate": row["rate"],
-        "abandoned_amount": _money(row["abandoned_amount"]),
+        "abandoned_amount": _money(row["abandoned_amount"], currency),
     }
 
 
@@ -288,7 +289,7 @@ def _sales(reading: Reading, period: Period, source: SalesSource, days: Days) ->
         "orders": sold["order_count"],
         "customers": sold["customer_count"],
         "items_sold": sold["sold_item_count"],
-        **{name: _money(sold[name]) for name in amounts},
+        **{name: _money(sold[name], reading.currency) for name in amounts},
         **lines,
     }
 
@@ -301,7 +302,7 @@ def _customer_week(reading: Reading, period: Period) -> dict[str, Any] | None:
         kind: {
             "customers": int(week[f"{kind}_customers_count"]),
             "orders": int(week[f"{kind}_orders_count"]),
-            "amount": _money(week[amount]),
+            "amount": _money(week[amount], reading.currency),
         }
         for kind, amount in WEEK_COLUMNS.items()
     }
@@ -324,7 +325,7 @@ def _channels(reading: Reading, period: Period, unit: Unit, *, has_money: bool) 
             {
                 "channel": row["channel"],
                 "credit": float(row["credit"]),
-                "revenue_amount": _money(row["revenue_amount"]) if has_money else None,
+                "revenue_amount": _money(row["revenue_amount"], reading.currency) if has_money else None,
             }
             for row in rows
         ]
@@ -360,10 +361,12 @@ def _differences(reading: Reading, period: Period) -> dict[str, Any]:
     result = difference_totals(reading, period)
     causes = result.pop("causes")
     numbers = {
-        name: _money(number or 0) if name.endswith("_amount") else int(number or 0) for name, number in result.items()
+        name: _money(number or 0, reading.currency) if name.endswith("_amount") else int(number or 0)
+        for name, number in result.items()
     }
     by_cause = {
-        cause: {"count": int(total["count"]), "amount": _money(total["amount"] or 0)} for cause, total in causes.items()
+        cause: {"count": int(total["count"]), "amount": _money(total["amount"] or 0, reading.currency)}
+        for cause, total in causes.items()
     }
     return {**numbers, "causes": by_cause}
 
@@ -446,8 +449,8 @@ def _file(written: dict[str, Any]) -> dict[str, Any]:
     return {"path": str(written["path"]), "customers": int(written["row_count"]), "bytes": int(written["bytes"])}
 
 
-def _money(amount: Decimal | int | None) -> str | None:
-    return None if amount is None else f"{amount:.2f}"
+def _money(amount: Decimal | int | None, currency: str) -> str | None:
+    return None if amount is None else str(rounded(Decimal(amount), currency))
 
 
 def _text(value: object) -> str | None:

@@ -182,11 +182,11 @@ class Currencies:
         """Return rows with their amounts in one currency; null where there is no rate."""
         if path:
             joined = self._joined(rates_sql(con, path), rows, f"l.{CURRENCY}", own_day)
-            converted = "round(l.cart_amount * r.rate, 2)"
+            converted = "round(l.cart_amount * r.rate, 4)"
         else:
             joined, converted = f"({rows}) AS l", "NULL"
         is_foreign = f"l.{CURRENCY} <> {text(home)}"
-        amount = f"(CASE WHEN {is_foreign} THEN {converted} ELSE l.cart_amount END)::DECIMAL(18, 2)"
+        amount = f"(CASE WHEN {is_foreign} THEN {converted} ELSE l.cart_amount END)::DECIMAL(18, 4)"
         is_unrated = f"{is_foreign} AND l.cart_amount IS NOT NULL AND {converted} IS NULL"
         unrated = f"CASE WHEN {is_unrated} THEN l.{CURRENCY} END"
         replaced = f"{amount} AS cart_amount, {unrated} AS unrated_currency"
@@ -196,8 +196,8 @@ class Currencies:
         self._require_rates(con, path, select("*", rows, _COUNTS), "lines")
         joined = self._joined(rates_sql(con, path), rows, "l.currency", "l.order_date")
         is_foreign = f"l.currency <> {text(self.target)}"
-        amounts = [f"CASE WHEN {is_foreign} THEN round(l.{name} * r.rate, 2) ELSE l.{name} END" for name in AMOUNTS]
-        replaced = [f"({sql})::DECIMAL(18, 2) AS {name}" for name, sql in zip(AMOUNTS, amounts, strict=True)]
+        amounts = [f"CASE WHEN {is_foreign} THEN round(l.{name} * r.rate, 4) ELSE l.{name} END" for name in AMOUNTS]
+        replaced = [f"({sql})::DECIMAL(18, 4) AS {name}" for name, sql in zip(AMOUNTS, amounts, strict=True)]
         replaced.append(f"CASE WHEN l.currency IS NOT NULL THEN {text(self.target)} END AS currency")
         return select(f"l.* REPLACE ({', '.join(replaced)})", joined)
 

@@ -149,7 +149,9 @@ class FileEvents:
         """Return the cleaning rule of `ecom run`."""
         settings = self.settings
         accepted = self.mapping.accepted_types(settings.event_types)
-        return CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
+        return CleaningRule(
+            accepted, settings.late_days, max_amount=settings.largest_amount, timezone=settings.timezone
+        )
 
     @property
     def checked(self) -> CheckedRows | None:
@@ -269,7 +271,7 @@ class FileEvents:
         if fetched(self.con, events.filter(events.event_type == links.ALIAS).limit(1).select("event_id")):
             received = self.received()
             rows = clean.classify(received.filter(received.event_type == links.ALIAS), self.rule, self._days)
-            rows = clean.as_clean_events(rows.filter(rows.reject_reason.isnull()))
+            rows = clean.as_clean_events(clean.accepted(rows, self.rule))
             aliases = links.identity_aliases(fetched(self.con, links.alias_events(rows, self.identity)))
             if self._may_hold_erased:
                 aliases = links.without_erased(aliases, self._erased_users)
@@ -284,6 +286,8 @@ class FileEvents:
         is_dated = self.named is None or "received_date" in self.named
         is_dated = view_direct(self.con.con, self.files, self.rule.late_days, checked, is_dated=is_dated)
         direct = self.con.table(DIRECT, database=("temp", "main"))
+        if checked.changed_amounts:
+            direct = clean.with_known_amounts(direct, self.rule)
         visitor = visitor_of_user(direct.user_id) if checked.has_escaped else direct.user_id
         result = clean.without_placeholders(direct.rename(source_session_id="session_id", device_id="anonymous_id"))
         result = result.mutate(visitor_id=visitor, joined_by=ibis.literal("user"), is_bot=is_robot(direct.user_agent))
@@ -313,19 +317,29 @@ class FileEvents:
     def _clean_rows(self, name: str, rows: str) -> ir.Table:
         received = temporary(self.con, f"{name}_received", rows, "VIEW")
         classified = clean.classify(received, self.rule, self._days)
-        clean_rows = classified.filter(classified.reject_reason.isnull()).drop("reject_reason", "accounted_date")
+        clean_rows = clean.accepted(classified, self.rule).drop("accounted_date")
         return temporary(self.con, name, self.con.compile(clean_rows))
 
     @cached_property
     def rows(self) -> FileRowCounts:
         """Return the number of rows in the files, and of those that are not in `clean`, by reason."""
         if self.checked is not None:
-            return FileRowCounts(self.checked.read, self.checked.rejected | {DUPLICATE: self.checked.surplus})
+            rejected = self.checked.rejected | {DUPLICATE: self.checked.surplus}
+            return FileRowCounts(self.checked.read, rejected, {"cart_value": self.checked.unread_amounts})
         rows = self._classified
         counts = dict(fetched(self.con, rows.group_by("reject_reason").agg(row_count=rows.count())))
         rejected = {reason: count for reason, count in counts.items() if reason}
         ((surplus,),) = fetched(self.con, self._duplicates.agg(count=lambda t: t.surplus_count.sum().fill_null(0)))
-        return FileRowCounts(sum(counts.values()), rejected | {DUPLICATE: int(surplus)})
+        unread = {"cart_value": self._unread_amounts}
+        return FileRowCounts(sum(counts.values()), rejected | {DUPLICATE: int(surplus)}, unread)
+
+    @cached_property
+    def _unread_amounts(self) -> int:
+        """The number of clean rows that came with an amount that is not known."""
+        rows = self.classified()
+        is_unread = rows.reject_reason.isnull() & clean.has_unread_amount(rows, self.rule)
+        ((count,),) = fetched(self.con, rows.agg(count=is_unread.ifelse(1, 0).sum().fill_null(0)))
+        return int(count)
 
     @cached_property
     def _classified(self) -> ir.Table:
@@ -338,7 +352,7 @@ class FileEvents:
         """Return the clean rows, including surplus copies."""
         rows = self._classified
         # A view, because the engine would store what a query names twice, with all its columns.
-        copies = rows.filter(rows.reject_reason.isnull()).drop("reject_reason")
+        copies = clean.accepted(rows, self.rule)
         return temporary(self.con, COPIES, self.con.compile(copies), "VIEW")
 
     @cached_property
@@ -350,7 +364,7 @@ class FileEvents:
         if not fetched(self.con, ids.limit(1)):
             return self.received().limit(0).select(*ALL_COLUMNS)
         rows = clean.classify(self.received().semi_join(ids, "event_id"), self.rule, self._days)
-        return self._as_temporary(REPEATED_ROWS, rows.filter(rows.reject_reason.isnull()).select(*ALL_COLUMNS))
+        return self._as_temporary(REPEATED_ROWS, clean.accepted(rows, self.rule).select(*ALL_COLUMNS))
 
     @cached_property
     def _duplicates(self) -> ir.Table:

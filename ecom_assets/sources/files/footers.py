@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 IN_TIME = "is_sure"
 """Stands for all rules about time: the footers show that no event breaks one."""
 PLAIN_USERS = "plain_users"
+KNOWN_AMOUNTS = "known_amounts"
+"""Holds if no amount is another than what was read, because it is below zero, too large, or no number."""
 """Stands for all rules about users: each event has a user, whose id is no placeholder and is the id of the visitor."""
 LAST = "\U0010ffff"
 """The character that sorts after all others."""
@@ -115,7 +117,7 @@ def _filled(mapping: RecordMapping, layout: "Layout") -> Iterator[str]:
 
 
 def _amounts(mapping: RecordMapping, layout: "Layout", most: Decimal) -> Iterator[str]:
-    """Yield the rules about amounts, if each amount is an exact number within its limits."""
+    """Yield `KNOWN_AMOUNTS`, if each amount is an exact number within its limits."""
     field = mapping.fields.cart_value
     if mapping.fields.currency:  # what is read can be a converted amount
         return
@@ -124,7 +126,7 @@ def _amounts(mapping: RecordMapping, layout: "Layout", most: Decimal) -> Iterato
     if is_exact and own[field.column].kind == "number" and footer and footer.numbers:
         low, high = footer.numbers
         if low >= 0 and high <= most:
-            yield from ("negative_cart_value", "amount_too_large", "unparseable_cart_value")
+            yield KNOWN_AMOUNTS
 
 
 def _users(mapping: RecordMapping, layout: "Layout") -> Iterator[str]:

@@ -438,7 +438,7 @@ EVENT = RecordKind(
     never_empty=frozenset({"event_id", "event_type", "event_timestamp"}),
     numbers=frozenset({"cart_value"}),
     # Which currency has no rate is known once amounts are converted.
-    read={"cart_amount": ("DECIMAL(18, 2)", amount("e.cart_value")), "unrated_currency": ("VARCHAR", "NULL::VARCHAR")},
+    read={"cart_amount": ("DECIMAL(18, 4)", amount("e.cart_value")), "unrated_currency": ("VARCHAR", "NULL::VARCHAR")},
 )
 
 
@@ -546,8 +546,8 @@ ORDER = RecordKind(
     whole="order_id",
     read={
         "id_number": ("BIGINT", whole_number("e.id")),
-        "quantity": ("BIGINT", whole_number("e.quantity")),
-        **{name: ("DECIMAL(18, 2)", amount(f"e.{name}")) for name in ("payment_amount", *CHARGES)},
+        "quantity": ("DECIMAL(18, 4)", amount("e.quantity")),
+        **{name: ("DECIMAL(18, 4)", amount(f"e.{name}")) for name in ("payment_amount", *CHARGES)},
         "currency": ("VARCHAR", "nullif(upper(trim(e.currency)), '')"),
     },
 )

@@ -1,21 +1,18 @@
 """The plain keys of a mapping's field: where a value comes from and how it is changed, without SQL."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ecom_assets.sources.files.shape import KIND
+from ecom_assets.tables.currencies import USUAL_DIGITS, unusual_digits
 from ecom_assets.tables.spellings import KeyKind
 from ecom_assets.warehouse.sql_text import ident, text, texts
 
-WITHOUT_DECIMALS = (
-    "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF",
-)  # fmt: skip
-WITH_THREE_DECIMALS = ("BHD", "JOD", "KWD", "OMR", "TND")
-"""Currencies whose smallest unit is not a hundredth, as Stripe's "Supported currencies" lists them."""
-NUMBER: Final = "DECIMAL(18, 6)"
+NUMBER: Final = "DECIMAL(19, 6)"
+"""The type of numbers that are calculated with: of its product with another, 38 digits remain exact."""
 
 
 def _as_text(value: object) -> object:
@@ -134,7 +131,9 @@ class Operations(MappingPart):
     Attributes:
         times: A column by which the number is multiplied.
         less: Columns whose numbers are subtracted; an empty one is 0.
-        minor_units: The column with the currency, where the number counts its smallest units, such as cents.
+        minor_units: The column with the currency, where the number counts its smallest units, such as cents, by ISO
+            4217.
+        minor_digits: The digits of these units in currencies of which the vendor counts others than ISO 4217.
         absolute: Take the number without its sign.
         trim: Take the text without blanks around it.
         split: Take one part of the text.
@@ -148,6 +147,7 @@ class Operations(MappingPart):
     times: str | None = None
     less: tuple[str, ...] = ()
     minor_units: str | None = None
+    minor_digits: dict[str, Annotated[int, Field(ge=0, le=4)]] = Field(default_factory=dict)
     absolute: bool = False
     trim: bool = False
     split: Split | None = None
@@ -200,7 +200,7 @@ class Operations(MappingPart):
         for name in self.less:
             result = f"{result} - coalesce({_number(numerals.number_sql(ident(name)))}, 0)"
         if self.minor_units:
-            result = f"({result}) / {_units_sql(ident(self.minor_units))}"
+            result = f"({result}) / {_units_sql(ident(self.minor_units), self.minor_digits)}"
         return f"abs({result})" if self.absolute else result
 
 
@@ -208,15 +208,25 @@ def _number(value: str) -> str:
     return f"TRY_CAST({value} AS {NUMBER})"
 
 
-def _units_sql(currency: str) -> str:
-    """Return the SQL of the number of smallest units in one unit of a currency."""
+def _units_sql(currency: str, others: Mapping[str, int]) -> str:
+    """Return the SQL of the number of smallest units in one unit of a currency; `others` have their own digits."""
     code = f"upper({currency})"
-    cases = f"WHEN {code} IN {_listed(WITHOUT_DECIMALS)} THEN 1 WHEN {code} IN {_listed(WITH_THREE_DECIMALS)} THEN 1000"
-    return f"CASE WHEN {code} IS NULL THEN NULL {cases} ELSE 100 END"
+    own = " ".join(f"WHEN {code} = {text(name)} THEN {10**digits}" for name, digits in others.items())
+    cases = _by_digits(code, lambda digits: str(10**digits))
+    return f"CASE WHEN {code} IS NULL THEN NULL {own} {cases} END"
 
 
-def _listed(values: tuple[str, ...]) -> str:
-    return f"({', '.join(map(text, values))})"
+def in_currency_sql(amount: str, currency: str) -> str:
+    """Return the SQL of an amount rounded to the digits of its currency; to cents where that is not known."""
+    cases = _by_digits(f"upper(trim({currency}))", lambda digits: f"round({amount}, {digits})")
+    return f"CASE {cases} END"
+
+
+def _by_digits(code: str, result: Callable[[int], str]) -> str:
+    """Return the branches of a CASE with what follows from the digits of a currency."""
+    unusual = unusual_digits().items()
+    branches = (f"WHEN {code} IN ({', '.join(map(text, codes))}) THEN {result(digits)}" for digits, codes in unusual)
+    return f"{' '.join(branches)} ELSE {result(USUAL_DIGITS)}"
 
 
 class RowCondition(MappingPart):

@@ -20,7 +20,7 @@ from ecom_assets.errors import SourceError, UsageError, WarehouseError, first_li
 from ecom_assets.events.missing import SourceNames
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.orders.contracts import RawUserOrderLog
-from ecom_assets.orders.orders import OrderRule, classify, user_order_log
+from ecom_assets.orders.orders import OrderRule, classify, unread_attributes, user_order_log
 from ecom_assets.questions.source import identity_rule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.currency import Currencies
@@ -61,7 +61,8 @@ class FileOrders:
         keep_within(con, settings.memory_limit)
         mapping = load_order_mapping(settings.orders_mapping)
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
-        return cls(con, files, OrderRule(settings.max_amount, settings.max_quantity), settings)
+        rule = OrderRule(settings.max_amount, settings.max_quantity, currency=settings.known_currency)
+        return cls(con, files, rule, settings)
 
     def clean(self, *, takes_empty: bool = False) -> ir.Table:
         """Return the rows of `UserOrderLog`, of every day that there is.
@@ -83,7 +84,17 @@ class FileOrders:
         rows = self.con.to_pyarrow(counted).to_pylist()
         rejected = {row["reject_reason"]: row["row_count"] for row in rows if row["reject_reason"]}
         rejected[DUPLICATE] = sum(row["row_count"] - row["id_count"] for row in rows if not row["reject_reason"])
-        return FileRowCounts(sum(row["row_count"] for row in rows), rejected)
+        return FileRowCounts(sum(row["row_count"] for row in rows), rejected, self._unread)
+
+    @cached_property
+    def _unread(self) -> dict[str, int]:
+        """The number of clean lines with an attribute that is not known, as it cannot be read, by its name."""
+        lines = self.classified()
+        clean = lines.filter(lines.reject_reason.isnull())
+        unread = unread_attributes(clean, self.rule)
+        counts = {name: is_unread.ifelse(1, 0).sum().fill_null(0) for name, is_unread in unread.items()}
+        (row,) = self.con.to_pyarrow(clean.agg(**counts)).to_pylist()
+        return {name: int(count) for name, count in row.items()}
 
     def classified(self) -> ir.Table:
         """Return every received line, with the reason if it is rejected."""

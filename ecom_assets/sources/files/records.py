@@ -344,10 +344,14 @@ def _day_of(moment: datetime, zone: str) -> date:
 
 @dataclass(frozen=True)
 class FileRowCounts:
-    """The number of rows that were read, and of those that are not counted, by reason."""
+    """The number of rows that were read, and of those that are not counted, by reason.
+
+    `unread` is the number of counted rows with a value that cannot be read, so that it is not known, by its name.
+    """
 
     read: int
     rejected: Mapping[str, int] = field(default_factory=dict)
+    unread: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def counted(self) -> int:
@@ -357,7 +361,9 @@ class FileRowCounts:
     def as_json(self) -> dict[str, Any]:
         """Return the numbers as JSON, the most frequent reason first."""
         by_count = sorted(self.rejected.items(), key=lambda entry: (-entry[1], entry[0]))
-        return {"read": self.read, "counted": self.counted, "rejected": {name: n for name, n in by_count if n}}
+        unread = {name: count for name, count in sorted(self.unread.items()) if count}
+        rows = {"read": self.read, "counted": self.counted, "rejected": {name: n for name, n in by_count if n}}
+        return rows | ({"unread": unread} if unread else {})
 
 
 DUPLICATE = "duplicate"
@@ -368,12 +374,21 @@ def rows_line(rows: Mapping[str, Any]) -> str:
     """Return the numbers as a line of text, with an explanation of the most frequent reject reason."""
     reasons = ", ".join(f"{name} {count:,}" for name, count in rows["rejected"].items())
     read = f"Rows: {rows['read']:,} read"
+    unread = "".join(
+        f"; {name} of {count:,} is not known, as it cannot be read" for name, count in rows.get("unread", {}).items()
+    )
     if not reasons:
-        return f"{read}, all counted" if rows["read"] else read
-    line = f"{read}, {rows['counted']:,} counted; not counted: {reasons}"
+        return f"{read}, all counted{unread}" if rows["read"] else read
+    line = f"{read}, {rows['counted']:,} counted; not counted: {reasons}{unread}"
     most = next(iter(rows["rejected"]))
     meaning = sentence_of(most) if rows["rejected"][most] > rows["counted"] else ""
     return f"{line}\n  {most}: {meaning}" if meaning else line
+
+
+def unread_warning(rows: Mapping[str, Any]) -> str:
+    """Return a sentence about values of counted rows that cannot be read; empty if there are none."""
+    unread = ", ".join(f"{name} of {count:,}" for name, count in rows.get("unread", {}).items())
+    return f"These values cannot be read, so that they are not known and in no sum: {unread}" if unread else ""
 
 
 def refused_warning(rows: Mapping[str, Any]) -> str:

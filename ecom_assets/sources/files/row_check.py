@@ -22,13 +22,20 @@ import numpy.typing as npt
 
 from ecom_assets.clock import now_utc
 from ecom_assets.events import clean, contracts
-from ecom_assets.events.clean import CleaningRule, is_marked, reject_rules, repeated_ids
+from ecom_assets.events.clean import (
+    CleaningRule,
+    has_unread_amount,
+    is_marked,
+    known_amount,
+    reject_rules,
+    repeated_ids,
+)
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.identity.links import ALIAS
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.json_text import json_text
 from ecom_assets.sources.files import footers
-from ecom_assets.sources.files.footers import IN_TIME, PLAIN_USERS
+from ecom_assets.sources.files.footers import IN_TIME, KNOWN_AMOUNTS, PLAIN_USERS
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables import days, placeholders, values
@@ -83,6 +90,13 @@ def _values_sql(values: dict[str, ir.Value]) -> dict[str, str]:
 
 
 @cache
+def amounts_sql() -> dict[str, str]:
+    """Return the SQL of whether the amount of a row `t0` is another than what was read, and whether it is not known."""
+    known, read = known_amount(_raw(), DEFAULT_RULE), _raw().cart_amount
+    return _values_sql({"changed": ~known.identical_to(read), "unread": has_unread_amount(_raw(), DEFAULT_RULE)})
+
+
+@cache
 def marked_sql() -> str:
     """Return the SQL that tests if the id of a row `t0` looks like the id of another event."""
     return _values_sql({"marked": is_marked(_raw().event_id)})["marked"]
@@ -105,6 +119,8 @@ class CheckedRows:
 
     `has_anonymous`: some clean rows have no user. `has_repeated`: the hashes of some ids of clean rows repeat, which
     the table `REPEATED_HASHES` has. `has_escaped`: the visitors of some users are not called as these.
+    `changed_amounts`: rows whose amount is another than what was read; `unread_amounts`: those that came with an amount
+    that is not known.
     """
 
     read: int
@@ -113,6 +129,8 @@ class CheckedRows:
     has_anonymous: bool
     has_repeated: bool
     has_escaped: bool
+    changed_amounts: int = 0
+    unread_amounts: int = 0
 
     @property
     def has_special(self) -> bool:
@@ -224,7 +242,20 @@ class RowCheck:
         rejected = dict(zip(default_rules(), counts[1:].tolist(), strict=False))
         hashes = rows.hashes if is_ordinary.all() else rows.hashes[is_ordinary | (rows.keys == ANONYMOUS)]
         surplus, has_repeated = self._surplus(hashes)
-        return CheckedRows(len(rows.keys), rejected, surplus, bool(counts[-ANONYMOUS]), has_repeated, bool(has_escaped))
+        has_anonymous = bool(counts[-ANONYMOUS])
+        amounts = self._odd_amounts()
+        return CheckedRows(len(rows.keys), rejected, surplus, has_anonymous, has_repeated, bool(has_escaped), *amounts)
+
+    def _odd_amounts(self) -> tuple[int, int]:
+        """Return `changed_amounts` and `unread_amounts`."""
+        if KNOWN_AMOUNTS in self._passed_by_footers:
+            return 0, 0
+        changed, unread = amounts_sql()["changed"], amounts_sql()["unread"]
+        if not self._count(f"{SURE} AS t0 WHERE {changed} OR {unread}"):
+            return 0, 0
+        self._view_exact()
+        is_clean = f"{EXACT} AS t0 WHERE {_is_clean()}"
+        return self._count(f"{is_clean} AND ({changed})"), self._count(f"{is_clean} AND ({unread})")
 
     def _find_users(self, rows: str) -> None:
         """Store the users of rows, with the number of rows of each, and mark placeholder ids."""

@@ -24,7 +24,7 @@ from ecom_assets.sources.files.mapping import (
     SourceField,
     TimeField,
 )
-from ecom_assets.sources.files.plain import NUMBER, Numerals
+from ecom_assets.sources.files.plain import NUMBER, Numerals, in_currency_sql
 from ecom_assets.sources.files.shape import GROUP, KIND, POSITION, RowShape
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
 from ecom_assets.tables.spellings import SPELLED, spelled_sql
@@ -467,7 +467,7 @@ def field_sql(mapping: RecordMapping, name: str, exact: Collection[str | None] =
 def _translated_sql(mapping: RecordMapping, name: str, exact: Collection[str | None] = ()) -> str:
     field: SourceField | None = getattr(mapping.fields, name)
     is_number, is_place = name in mapping.kind.numbers, name in OF_PLACES
-    value = _value_sql(field, mapping.numerals, is_number=is_number, is_place=is_place)
+    value = _value_sql(field, mapping.numerals, is_number=is_number, is_place=is_place, currency=_currency_sql(mapping))
     if field and (field.key or name in SPELLED) and not (field.column in exact or field.constant is not None):
         value = spelled_sql(value, field.key)
     if translations := mapping.translations().get(name):
@@ -530,7 +530,7 @@ def _amount_below_zero(mapping: RecordMapping, amount: str) -> str:
     has_discount = f"min({own}) OVER (PARTITION BY {_OF_ORDER}) < 0"
     return (
         f"CASE WHEN {_is_returned(mapping)} OR NOT {_has_goods(mapping)} THEN {_without_sign(mapping, amount)}"
-        f" WHEN {has_discount} THEN ({_parts_sql(total, until, goods, all_)})::VARCHAR ELSE {amount} END"
+        f" WHEN {has_discount} THEN ({_parts_sql(total, until, goods, all_, _currency_sql(mapping))})::VARCHAR ELSE {amount} END"
     )
 
 
@@ -554,8 +554,20 @@ def left_out_sql(mapping: RecordMapping) -> str:
     return f"coalesce({ident(mapping.left_out_column)}, {own})" if mapping.left_out_column else own
 
 
-def _value_sql(field: SourceField | None, numerals: Numerals, *, is_number: bool, is_place: bool = False) -> str:
-    """Return the SQL of a field's value, as text, after what its mapping does with it."""
+def _currency_sql(mapping: RecordMapping) -> str:
+    """Return the SQL of the currency that a row says; NULL if the mapping has none."""
+    return _value_sql(getattr(mapping.fields, "currency", None), Numerals(), is_number=False)
+
+
+def _value_sql(
+    field: SourceField | None,
+    numerals: Numerals,
+    *,
+    is_number: bool,
+    is_place: bool = False,
+    currency: str = _NOTHING,
+) -> str:
+    """Return the SQL of a field's value, as text, after what its mapping does with it; shares are in the currency."""
     if field is None:
         return _NOTHING
     if field.by_row:
@@ -569,24 +581,31 @@ def _value_sql(field: SourceField | None, numerals: Numerals, *, is_number: bool
         value = _origin_sql(field, is_place=is_place)
     result = field.applied(value, numerals, is_number=is_number and not field.expression and not field.by_row)
     if field.shared_by:
-        return _share_sql(result, _value_sql(field.shared_by, numerals, is_number=True))
+        return _share_sql(result, _value_sql(field.shared_by, numerals, is_number=True), currency)
     return result
 
 
-def _share_sql(whole: str, weight: str) -> str:
-    """Return the SQL of a line's part of an order's number, exact to the cent: the parts add up to the whole."""
+def _share_sql(whole: str, weight: str, currency: str) -> str:
+    """Return the SQL of a line's part of an order's number, in the digits of its currency: they add up to the whole."""
     order = _OF_ORDER
-    total, own = f"max(TRY_CAST({whole} AS {NUMBER})) OVER (PARTITION BY {order})", f"TRY_CAST({weight} AS {NUMBER})"
+    total = f"max(TRY_CAST({whole} AS {NUMBER})) OVER (PARTITION BY {order})"
+    own = f"coalesce(TRY_CAST({weight} AS {NUMBER}), 0)"
     until = f"sum({own}) OVER (PARTITION BY {order} ORDER BY {ident(POSITION)}::BIGINT)"
     all_ = f"sum({own}) OVER (PARTITION BY {order})"
     first = f"CASE WHEN {ident(POSITION)} = '1' THEN {total} ELSE 0 END"
-    parts = _parts_sql(total, until, own, all_)
+    parts = _parts_sql(total, until, own, all_, currency)
     return f"TRY_CAST(CASE WHEN {all_} = 0 THEN {first} ELSE {parts} END AS {NUMBER})::VARCHAR"
 
 
-def _parts_sql(total: str, until: str, own: str, all_: str) -> str:
-    """Return the SQL of a line's part of a total, by the sum of numbers up to its own, exact to the cent."""
-    return f"round({total} * ({until} / {all_}), 2) - round({total} * (({until} - {own}) / {all_}), 2)"
+def _parts_sql(total: str, until: str, own: str, all_: str, currency: str) -> str:
+    """Return the SQL of a line's part of a total, by the sum of numbers up to its own, in its currency's digits."""
+
+    def up_to(number: str) -> str:
+        # At the end it is the whole, also where that has more digits than the currency.
+        part = in_currency_sql(f"{total} * (({number}) / {all_})", currency)
+        return f"CASE WHEN ({number}) = {all_} THEN {total} ELSE {part} END"
+
+    return f"{up_to(until)} - {up_to(f'{until} - {own}')}"
 
 
 def _origin_sql(field: SourceField, *, is_place: bool) -> str:

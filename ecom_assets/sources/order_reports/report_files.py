@@ -19,7 +19,7 @@ from ecom_assets.orders.contracts import RawCustomerResearch, RawPriceLog, RawUs
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import SANDBOX, received_rows
 from ecom_assets.sources.files.formats import join_paths
-from ecom_assets.sources.files.mapping import RecordKind, RecordMapping, fields_of, whole_number
+from ecom_assets.sources.files.mapping import RecordKind, RecordMapping, fields_of
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.order_reports.api import OTHER_LINKS, history_path
 from ecom_assets.sources.order_reports.source import open_history
@@ -37,7 +37,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.received import NO_DAYS, SliceOutput
-from ecom_assets.tables.values import MAX_AMOUNT
+from ecom_assets.tables.values import WIDEST_AMOUNT
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import in_memory, temporary
 from ecom_assets.warehouse.raw_losses import declared_loss
@@ -46,7 +46,7 @@ from ecom_assets.warehouse.sql_text import amount
 
 NAMES = ("item_name", "product_name", "prod_name", "name", "category_name")
 """What the column with an item's name is called; the first that a file has."""
-CENTS = Decimal("0.01")
+EXACT = Decimal("0.0001")
 
 
 ACTIVITY_KIND = RecordKind(
@@ -59,7 +59,7 @@ ACTIVITY_KIND = RecordKind(
     never_empty=frozenset({"uniq_id", "date_time"}),
     numbers=frozenset({"quantity"}),
     renamed={"quantity": "received_quantity"},
-    read={"quantity": ("BIGINT", whole_number("e.quantity"))},
+    read={"quantity": ("DECIMAL(18, 4)", amount("e.quantity"))},
 )
 
 
@@ -74,8 +74,8 @@ RESEARCH_KIND = RecordKind(
     numbers=frozenset({"sales_qty", "sales_amt"}),
     renamed={"sales_qty": "received_sales_qty", "sales_amt": "received_sales_amt"},
     read={
-        "sales_quantity": ("BIGINT", whole_number("e.sales_qty")),
-        "sales_amount": ("DECIMAL(18, 2)", amount("e.sales_amt")),
+        "sales_quantity": ("DECIMAL(18, 4)", amount("e.sales_qty")),
+        "sales_amount": ("DECIMAL(18, 4)", amount("e.sales_amt")),
     },
 )
 
@@ -226,7 +226,7 @@ def _amount(text: str | None) -> Decimal | None:
         number = Decimal(text or "")
     except InvalidOperation:
         return None
-    return number.quantize(CENTS) if number.is_finite() and 0 <= number <= MAX_AMOUNT else None
+    return number.quantize(EXACT) if number.is_finite() and 0 <= number <= WIDEST_AMOUNT else None
 
 
 def _header(path: Path) -> list[str]:

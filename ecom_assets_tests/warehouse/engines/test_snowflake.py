@@ -44,7 +44,7 @@ class Visits(Table):
 
 
 KINDS = [
-    pa.date32(), pa.string(), pa.timestamp("us"), pa.decimal128(18, 2), pa.int64(), pa.float64(), pa.bool_(),
+    pa.date32(), pa.string(), pa.timestamp("us"), pa.decimal128(18, 4), pa.int64(), pa.float64(), pa.bool_(),
     pa.string(),
 ]  # fmt: skip
 SCHEMA = pa.schema(list(zip(Visits.columns, KINDS, strict=True)))
@@ -128,7 +128,7 @@ def test_types_and_clustering_are_those_of_the_contract(engine: SnowflakeEngine)
         '  "VISIT_DATE" DATE NOT NULL,\n'
         '  "VISITOR_ID" VARCHAR NOT NULL,\n'
         '  "STARTED_AT" TIMESTAMP_NTZ(6),\n'
-        '  "SPENT_AMOUNT" NUMBER(38, 2),\n'
+        '  "SPENT_AMOUNT" NUMBER(38, 4),\n'
         '  "PAGE_COUNT" NUMBER(19, 0) NOT NULL,\n'
         '  "LENGTH_S" FLOAT,\n'
         '  "IS_BOT" BOOLEAN NOT NULL,\n'

@@ -15,6 +15,7 @@ from ecom_assets.delivery.payloads import (
     json_object,
     json_value,
     known_properties,
+    money_json,
     names_as,
     segment_too_long,
     text_too_long,
@@ -33,7 +34,7 @@ RESERVED_EVENTS = ("[amplitude]", "$identify", "$groupidentify")
 """Prefixes of the names of Amplitude's own events, in lower case."""
 RECORD_BYTES = 500_000
 """Our limit, which no record needs; Amplitude limits requests to 1 MB or 20 MB."""
-_OWN_PROPERTIES = {**EVENT_PROPERTIES, "amount": json_value("CASE WHEN revenue IS NULL THEN cart_amount END")}
+_OWN_PROPERTIES = {**EVENT_PROPERTIES, "amount": money_json("CASE WHEN revenue IS NULL THEN cart_amount END")}
 PROPERTIES = PropertyRule(
     most=1000,
     name_length=TEXT_CHARACTERS,
@@ -47,7 +48,7 @@ _EVENT = {
     "event_type": json_value("name"),
     "time": "(at_us // 1000)",
     "insert_id": json_value("record_id"),
-    "revenue": json_value("revenue"),
+    "revenue": money_json("revenue"),
     "revenueType": json_value("CASE WHEN revenue IS NOT NULL THEN event_type END"),
     "currency": json_value("CASE WHEN revenue IS NOT NULL THEN $currency END"),
     "productId": json_value("CASE WHEN revenue IS NOT NULL THEN product_id END"),

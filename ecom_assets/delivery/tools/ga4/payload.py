@@ -13,6 +13,7 @@ from ecom_assets.delivery.payloads import (
     id_length,
     json_object,
     json_value,
+    money_json,
     names_as,
     nothing_known,
     segments_joined,
@@ -49,7 +50,7 @@ PROFILE_EVENT = "customer_profile"
 _ITEM = {
     "item_id": json_value("product_id"),
     "item_category": json_value("product_category"),
-    "price": json_value("CASE WHEN $cart_value = 'item' THEN cart_amount END"),
+    "price": money_json("CASE WHEN $cart_value = 'item' THEN cart_amount END"),
     "quantity": "CASE WHEN $cart_value = 'item' AND cart_amount IS NOT NULL THEN '1' END",
 }
 _OWN_PARAMETERS = {
@@ -59,7 +60,7 @@ _OWN_PARAMETERS = {
     "page_location": json_value("page"),
     "page_referrer": json_value("referrer"),
     "currency": json_value("CASE WHEN amount IS NOT NULL THEN $currency END"),
-    "value": json_value("amount"),
+    "value": money_json("amount"),
     "transaction_id": json_value("transaction_id"),
     "search_term": json_value("CASE WHEN name = 'search' THEN search_term END"),
     "item_list_name": json_value("CASE WHEN name = 'view_item_list' THEN product_category END"),

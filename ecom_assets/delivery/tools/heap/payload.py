@@ -13,6 +13,7 @@ from ecom_assets.delivery.payloads import (
     json_object,
     json_value,
     known_properties,
+    money_json,
     names_as,
     nothing_known,
     segments_joined,
@@ -29,7 +30,7 @@ RECORD_BYTES = 500_000
 """Our limit, which no record needs; Heap documents none."""
 _OWN_PROPERTIES = {
     **EVENT_PROPERTIES,
-    "amount": json_value("cart_amount"),
+    "amount": money_json("cart_amount"),
     "currency": json_value("CASE WHEN cart_amount IS NOT NULL THEN $currency END"),
 }
 PROPERTIES = PropertyRule(

@@ -14,6 +14,7 @@ from ecom_assets.delivery.payloads import (
     json_object,
     json_value,
     known_properties,
+    money_json,
     names_as,
     nothing_known,
     segment_too_long,
@@ -47,7 +48,7 @@ _OWN_PROPERTIES = {
     "product_category": json_value("product_category"),
     "$current_url": json_value("page"),
     "$referrer": json_value("referrer"),
-    "amount": json_value("cart_amount"),
+    "amount": money_json("cart_amount"),
     "currency": json_value("CASE WHEN cart_amount IS NOT NULL THEN $currency END"),
 }
 PROPERTIES = PropertyRule(

@@ -28,6 +28,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import DIALECTS, Dialect
 from ecom_assets.warehouse.engine import DatasetNames, Engine, broken_contract
+from ecom_assets.warehouse.engines.postgres.views import SavedView, dependent_views
 from ecom_assets.warehouse.local import CopiedParts, WholeKeys
 from ecom_assets.warehouse.sql_text import POSTGRES_KEEPS, purging_postgres, text
 
@@ -138,6 +139,7 @@ class PostgresEngine(Engine):
         super().__init__(without_secrets(settings.warehouse_url))
         self._url = settings.warehouse_url
         self._setting = setting
+        self._dropped_views: list[SavedView] = []
 
     def connect_through(self, service: SecretKeeper) -> Self:
         """Take the address from the resource `postgres`, where the secrets of a run are."""
@@ -263,13 +265,39 @@ class PostgresEngine(Engine):
         self.execute(f"ANALYZE {self.name_of(contract)}")
 
     def drop(self, contract: type[Table]) -> None:
-        """Drop the table if it exists, with the foreign keys that refer to it; a view that uses it prevents this."""
+        """Drop the table if it exists, with the foreign keys that refer to it.
+
+        Views that use it, which are not the platform's, are dropped with it, and made again by `restore_views`.
+        """
         if self.has(contract):
             target = f"{text(self.name_of(contract))}::regclass"
+            views = dependent_views(self.query, target)
+            for view in reversed(views):
+                self.execute(f"DROP {view.kind} {view.name}")
+            self._dropped_views += views
             keys = f"SELECT conrelid::regclass::text AS holder, conname FROM pg_constraint WHERE confrelid = {target}"  # noqa: S608 (names come from contracts)
             for row in self.query(keys):
                 self.execute(f"ALTER TABLE {row['holder']} DROP CONSTRAINT {self.quoted(row['conname'])}")
         super().drop(contract)
+
+    def restore_views(self) -> None:
+        """Make the views again that were dropped with their tables, as they were, with owners, rights and comments.
+
+        Raises:
+            WarehouseError: A view does not fit the new tables, so that nothing may stay changed.
+        """
+        views, self._dropped_views = self._dropped_views, []
+        for view in views:
+            if self.query(f"SELECT to_regclass({text(view.name)}) AS found")[0]["found"]:
+                continue  # what dropped it was undone
+            try:
+                for statement in view.statements:
+                    self.execute(statement)
+            except WarehouseError as error:
+                raise WarehouseError(
+                    f"The view {view.name} does not fit the changed tables of {self.address} ({error}); drop or change "
+                    "it, and do this again."
+                ) from error
 
     def refer_to(self, contract: type[Table]) -> None:
         """Create the foreign keys that refer to a replaced table; existing rows are checked by the next run."""

@@ -40,6 +40,8 @@ TYPES = {
     dt.date: "DATE",
     dt.Decimal(18, 2): "NUMBER(18, 2)",
     dt.Decimal(38, 2): "NUMBER(38, 2)",
+    dt.Decimal(18, 4): "NUMBER(18, 4)",
+    dt.Decimal(38, 4): "NUMBER(38, 4)",
     dt.Decimal(18, 9): "NUMBER(18, 9)",
     dt.int64: "NUMBER(19, 0)",
     dt.float64: "FLOAT",

@@ -1,0 +1,82 @@
+"""Cases of attributes that took the money of their row with them: quantities, fees, large and unread amounts."""
+
+from decimal import Decimal
+
+import pytest
+
+from ecom_assets_tests.cases.case import Case
+
+
+@pytest.mark.parametrize("case", ["03"], indirect=True)
+def test_money_is_paid_back_for_no_item(case: Case) -> None:
+    sales = case.run("--orders", "shop.json", "--orders-mapping", "woocommerce")["sales"]
+    assert (sales["revenue_amount"], sales["refunded_amount"]) == ("570.00", "-30.00")
+
+
+@pytest.mark.parametrize("case", ["04"], indirect=True)
+def test_a_metre_and_a_half_and_350_grams_are_sold(case: Case) -> None:
+    sales = case.run("--orders", "shop.json", "--orders-mapping", "woocommerce")["sales"]
+    assert (sales["revenue_amount"], sales["orders"], sales["items_sold"]) == ("338.75", 31, 31.85)
+
+
+@pytest.mark.parametrize("case", ["05"], indirect=True)
+def test_an_order_of_a_fee_only_counts(case: Case) -> None:
+    sales = case.run("--orders", "shop.json", "--orders-mapping", "woocommerce")["sales"]
+    assert (sales["revenue_amount"], sales["orders"]) == ("395.00", 32)
+
+
+@pytest.mark.parametrize("case", ["08"], indirect=True)
+def test_an_amount_with_thousands_leaves_the_buyer(case: Case) -> None:
+    export = ("--events", "events_20260302.json", "--mapping", "ga4_export")
+    result = case.ecom("funnel", *export, "--steps", "page_view,purchase", "--json")
+    assert [step["count"] for step in result.json["steps"]] == [7, 7]
+    assert result.json["rows"]["unread"] == {"cart_value": 1}
+    assert "cart_value of 1" in result.err
+    # Six purchases of 50.00 have an amount; it is not said that the seventh is worth nothing.
+    assert case.series(*export, "--series", "purchase:sum(cart_amount)") == [Decimal(300)]
+
+
+@pytest.mark.parametrize("case", ["09"], indirect=True)
+def test_revenue_below_zero_lowers_the_sum(case: Case) -> None:
+    series = ("--series", "revenue_amount", "--series", "revenue_amount:sum(cart_amount)", "--period", "day")
+    events, total = case.series("--events", "export.json", "--mapping", "amplitude", *series)
+    assert events == 3
+    assert total is not None
+    assert total <= 35
+
+
+@pytest.mark.parametrize("case", ["26"], indirect=True)
+def test_a_motorbike_in_dong_is_no_typing_error(case: Case) -> None:
+    sales = case.run("--orders", "orders.json", "--orders-mapping", "shopify_admin")["sales"]
+    assert (Decimal(sales["revenue_amount"]), sales["orders"]) == (195_500_000, 31)
+
+
+@pytest.mark.parametrize("case", ["65"], indirect=True)
+def test_refunds_with_the_minus_before_the_sign_are_paid_back(case: Case) -> None:
+    sales = case.run("--orders", "items.csv", "--orders-mapping", "m.yaml")["sales"]
+    amounts = [sales[name] for name in ("shipped_amount", "refunded_amount", "revenue_amount")]
+    assert amounts == ["3166.00", "-1190.00", "1976.00"]
+
+
+HEADER = "uniq_id,order_id,date_time,customer_id,item_id,quantity,payment_amount,status\n"
+
+
+@pytest.mark.parametrize("case", ["65"], indirect=True)
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [("-500", "500.00 (14% of their money) in 1 rows"), ("abc", "the amounts of 1 rows, which cannot be read,")],
+)
+def test_little_refused_rows_are_said_by_their_money(case: Case, amount: str, said: str) -> None:
+    # One of 61 lines is under the share of rows that may be refused without a warning, which is 5 %.
+    lines = [f"u{n},o{n},2026-03-02 10:00:00,c{n},i1,1,50,shipped\n" for n in range(60)]
+    lines.append(f"u99,o99,2026-03-02 10:00:00,c99,i1,1,{amount},shipped\n")
+    (case.folder / "lines.csv").write_text(HEADER + "".join(lines))
+    result = case.ecom("run", "--orders", "lines.csv")
+    assert f"Of the orders of 2026-03-02, {said}" in result.err
+
+
+@pytest.mark.parametrize("case", ["65"], indirect=True)
+def test_a_little_refused_money_is_no_warning(case: Case) -> None:
+    lines = [f"u{n},o{n},2026-03-02 10:00:00,c{n},i1,1,50,shipped\n" for n in range(60)]
+    (case.folder / "lines.csv").write_text(HEADER + "".join(lines) + "u99,o99,2026-03-02,c99,i1,1,-29,shipped\n")
+    assert "little_money" not in case.ecom("run", "--orders", "lines.csv").err
