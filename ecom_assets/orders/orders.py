@@ -19,7 +19,7 @@ from ecom_assets.orders.versions import claimed_key, decided, linked, with_recor
 from ecom_assets.tables.contract import AMOUNT, QUANTITY
 from ecom_assets.tables.currencies import SMALL_CURRENCIES, largest_amount
 from ecom_assets.tables.days import Days, is_implausible
-from ecom_assets.tables.placeholders import NO_CUSTOMERS, UNKNOWN_CUSTOMER, is_placeholder
+from ecom_assets.tables.placeholders import MARKS, NO_CUSTOMERS, UNKNOWN_CUSTOMER, is_placeholder
 from ecom_assets.tables.portable import NO, union_all
 from ecom_assets.tables.received import balance
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUANTITY
@@ -102,8 +102,12 @@ def unread_attributes(raw: ir.Table, rule: OrderRule) -> dict[str, ir.BooleanVal
 
     Such a line counts with its money; only the attribute is unknown.
     """
-    unread = {name: raw[f"received_{name}"].notnull() & raw[name].isnull() for name in CHARGES}
-    return {"quantity": raw.received_quantity.notnull() & known_quantity(raw, rule).isnull(), **unread}
+    unknown = {"quantity": known_quantity(raw, rule).isnull(), **{name: raw[name].isnull() for name in CHARGES}}
+    received = {name: raw[f"received_{name}"] for name in unknown}
+    return {
+        name: received[name].notnull() & is_unknown & ~is_placeholder(received[name], MARKS)
+        for name, is_unknown in unknown.items()
+    }
 
 
 def has_unread_attribute(raw: ir.Table, rule: OrderRule) -> ir.BooleanValue:

@@ -67,12 +67,9 @@ def number(name: str, value: Any, currency: str | None = None) -> str:  # noqa: 
 
 
 def money(amount: Decimal | None, currency: str | None = None) -> str:
-    """Write an amount, exact to the cent."""
-    return (
-        UNKNOWN
-        if amount is None
-        else formats.with_minus(f"{formats.amount(amount, currency or '')} {currency or ''}".strip())
-    )
+    """Write an amount, in the digits of its currency."""
+    code = currency or ""
+    return UNKNOWN if amount is None else formats.with_minus(f"{formats.amount(amount, code)} {code}".strip())
 
 
 def signed_money(amount: Decimal, currency: str | None = None) -> str:
