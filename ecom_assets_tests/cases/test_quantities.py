@@ -58,7 +58,7 @@ def test_refunds_with_the_minus_before_the_sign_are_paid_back(case: Case) -> Non
     assert amounts == ["3166.00", "-1190.00", "1976.00"]
 
 
-HEADER = "uniq_id,order_id,date_time,customer_id,item_id,quantity,payment_amount,status\n"
+HEADER = "uniq_id,order_id,date_time,city_id,city_name,customer_id,item_id,item_name,quantity,payment_amount,status\n"
 
 
 @pytest.mark.parametrize("case", ["65"], indirect=True)
@@ -68,8 +68,8 @@ HEADER = "uniq_id,order_id,date_time,customer_id,item_id,quantity,payment_amount
 )
 def test_little_refused_rows_are_said_by_their_money(case: Case, amount: str, said: str) -> None:
     # One of 61 lines is under the share of rows that may be refused without a warning, which is 5 %.
-    lines = [f"u{n},o{n},2026-03-02 10:00:00,c{n},i1,1,50,shipped\n" for n in range(60)]
-    lines.append(f"u99,o99,2026-03-02 10:00:00,c99,i1,1,{amount},shipped\n")
+    lines = [f"u{n},o{n},2026-03-02 10:00:00,1,Bonn,c{n},i1,Hat,1,50,shipped\n" for n in range(60)]
+    lines.append(f"u99,o99,2026-03-02 10:00:00,1,Bonn,c99,i1,Hat,1,{amount},shipped\n")
     (case.folder / "lines.csv").write_text(HEADER + "".join(lines))
     result = case.ecom("run", "--orders", "lines.csv")
     assert f"Of the orders of 2026-03-02, {said}" in result.err
@@ -77,6 +77,8 @@ def test_little_refused_rows_are_said_by_their_money(case: Case, amount: str, sa
 
 @pytest.mark.parametrize("case", ["65"], indirect=True)
 def test_a_little_refused_money_is_no_warning(case: Case) -> None:
-    lines = [f"u{n},o{n},2026-03-02 10:00:00,c{n},i1,1,50,shipped\n" for n in range(60)]
-    (case.folder / "lines.csv").write_text(HEADER + "".join(lines) + "u99,o99,2026-03-02,c99,i1,1,-29,shipped\n")
+    lines = [f"u{n},o{n},2026-03-02 10:00:00,1,Bonn,c{n},i1,Hat,1,50,shipped\n" for n in range(60)]
+    (case.folder / "lines.csv").write_text(
+        HEADER + "".join(lines) + "u99,o99,2026-03-02,1,Bonn,c99,i1,Hat,1,-29,shipped\n"
+    )
     assert "little_money" not in case.ecom("run", "--orders", "lines.csv").err

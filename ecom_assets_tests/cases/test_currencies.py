@@ -1,0 +1,97 @@
+"""Money in the digits of its currency: exact in lines, rounded once where it is shown, shared so that lines add up."""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecom_assets.delivery.payloads import money_json
+from ecom_assets.sources.files.plain import Numerals, Operations, in_currency_sql
+from ecom_assets.tables.currencies import digits_of, largest_amount
+from ecom_assets_tests.cases.case import Case
+
+HEADER = (
+    "uniq_id,order_id,date_time,city_id,city_name,customer_id,item_id,item_name,quantity,payment_amount,status,"
+    "currency\n"
+)
+
+
+def revenue(case: Case, currency: str, amount: str, count: int) -> str:
+    lines = [f"u{n},o{n},2026-03-02 10:00:00,1,Bonn,c{n},i1,Hat,1,{amount},shipped,{currency}\n" for n in range(count)]
+    (case.folder / "lines.csv").write_text(HEADER + "".join(lines))
+    summary = case.run("--orders", "lines.csv", env={"ECOM_CURRENCY": currency})
+    result: str = summary["sales"]["revenue_amount"]
+    return result
+
+
+@pytest.mark.parametrize("case", ["65"], indirect=True)
+@pytest.mark.parametrize(
+    ("currency", "amount", "total"),
+    # Ten sales of 0.125 are 1.25, not ten times 0.13; yen have no decimals, and are rounded once, at the end.
+    [("BHD", "0.125", "1.250"), ("EUR", "0.125", "1.25"), ("JPY", "100.25", "1003"), ("KWD", "1.0005", "10.005")],
+)
+def test_lines_are_added_up_exactly_and_rounded_once(case: Case, currency: str, amount: str, total: str) -> None:
+    assert revenue(case, currency, amount, 10) == total
+
+
+@pytest.mark.parametrize(
+    ("currency", "digits"),
+    [
+        ("KWD", 3), ("BHD", 3), ("OMR", 3), ("JOD", 3), ("TND", 3), ("IQD", 3), ("LYD", 3), ("JPY", 0), ("ISK", 0),
+        ("EUR", 2), ("MGA", 2), ("XAU", 2), ("", 2),
+    ],
+)  # fmt: skip
+def test_digits_are_those_of_the_list(currency: str, digits: int) -> None:
+    assert digits_of(currency) == digits
+
+
+def test_the_bound_of_a_row_grows_with_the_units_of_its_currency() -> None:
+    bounds = {code: int(largest_amount(code)) for code in ("EUR", "KWD", "JPY", "VND", "IRR")}
+    million = 10**6
+    assert bounds == {
+        "EUR": 100 * million, "KWD": 100 * million, "JPY": 10_000 * million, "VND": 1_000_000 * million,
+        "IRR": 10_000_000 * million,
+    }  # fmt: skip
+
+
+STRIPE = {"ISK": 2, "UGX": 2, "MGA": 0}
+
+
+@pytest.mark.parametrize(
+    ("currency", "units", "amount"),
+    [
+        ("isk", 500, "5"), ("ugx", 500, "5"), ("mga", 500, "500"), ("jpy", 500, "500"), ("kwd", 5120, "5.12"),
+        ("eur", 1099, "10.99"), ("vnd", 185_000_000, "185000000"),
+    ],
+)  # fmt: skip
+def test_minor_units_are_the_vendors(currency: str, units: int, amount: str) -> None:
+    operations = Operations(minor_units="currency", minor_digits=STRIPE)
+    sql = operations.applied("amount", Numerals(), is_number=True)
+    row = duckdb.execute(f"SELECT {sql} FROM (SELECT ? AS amount, ? AS currency)", [str(units), currency]).fetchone()
+    assert row is not None
+    assert Decimal(row[0]) == Decimal(amount)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    amount=st.decimals(-9_999_999, 9_999_999, places=4),
+    currency=st.sampled_from(["EUR", "JPY", "KWD", "IQD", "CLF", "VND", None]),
+)
+def test_sql_rounds_as_python_does(amount: Decimal, currency: str | None) -> None:
+    sql = in_currency_sql("?::DECIMAL(18, 4)", "?::VARCHAR")
+    used = [amount if part.startswith("::DECIMAL") else currency for part in sql.split("?")[1:]]
+    row = duckdb.execute(f"SELECT {sql}", used).fetchone()
+    assert row is not None
+    unit = Decimal(1).scaleb(-digits_of(currency or ""))
+    assert Decimal(str(row[0])) == amount.quantize(unit, ROUND_HALF_UP)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cents=st.integers(-(10**12), 10**12))
+def test_payloads_of_amounts_in_cents_stay_byte_for_byte(cents: int) -> None:
+    amount = Decimal(cents).scaleb(-2)
+    sql = f"SELECT to_json(a::DECIMAL(18, 2))::VARCHAR, {money_json('a')} FROM (SELECT ?::DECIMAL(18, 4) AS a)"
+    before, now = duckdb.execute(sql, [amount]).fetchall()[0]
+    assert now == before == f"{amount:.2f}"
