@@ -330,7 +330,7 @@ def _as_credit(units: ir.IntegerValue) -> ir.DecimalValue:
 
 
 def _as_money(parts: ir.IntegerValue) -> ir.DecimalValue:
-    return (parts.cast("decimal(20, 0)") * ibis.literal("0.0001").cast("decimal(5, 4)")).cast(MONEY)
+    return (parts.cast("decimal(38, 0)") * ibis.literal("0.0001").cast(MONEY)).cast(MONEY)
 
 
 def order_channels(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
