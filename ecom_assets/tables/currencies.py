@@ -60,4 +60,4 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
 
 def largest_amount(currency: str) -> Decimal:
     """Return the default for the highest amount of one row: 100 million, or as many euros in a smaller currency."""
-    return min(MAX_AMOUNT * 10 ** _POWERS.get(currency, 0), WIDEST_AMOUNT)
+    return min(MAX_AMOUNT * Decimal(10 ** int(_POWERS.get(currency, 0))), WIDEST_AMOUNT)
