@@ -528,9 +528,10 @@ def _amount_below_zero(mapping: RecordMapping, amount: str) -> str:
     all_ = f"sum({goods}) OVER (PARTITION BY {_OF_ORDER})"
     until = f"sum({goods}) OVER (PARTITION BY {_OF_ORDER} ORDER BY {ident(POSITION)}::BIGINT)"
     has_discount = f"min({own}) OVER (PARTITION BY {_OF_ORDER}) < 0"
+    parts = _parts_sql(total, until, goods, all_, _currency_sql(mapping))
     return (
         f"CASE WHEN {_is_returned(mapping)} OR NOT {_has_goods(mapping)} THEN {_without_sign(mapping, amount)}"
-        f" WHEN {has_discount} THEN ({_parts_sql(total, until, goods, all_, _currency_sql(mapping))})::VARCHAR ELSE {amount} END"
+        f" WHEN {has_discount} THEN ({parts})::VARCHAR ELSE {amount} END"
     )
 
 
