@@ -48,7 +48,8 @@ def test_revenue_below_zero_lowers_the_sum(case: Case) -> None:
 @pytest.mark.parametrize("case", ["26"], indirect=True)
 def test_a_motorbike_in_dong_is_no_typing_error(case: Case) -> None:
     sales = case.run("--orders", "orders.json", "--orders-mapping", "shopify_admin")["sales"]
-    assert (Decimal(sales["revenue_amount"]), sales["orders"]) == (195_500_000, 31)
+    assert Decimal(sales["revenue_amount"]) == 195_500_000
+    assert sales["orders"] == 31
 
 
 @pytest.mark.parametrize("case", ["65"], indirect=True)

@@ -165,7 +165,7 @@ SAMPLE_COLUMNS = (
     "page_url", "referrer_url", "cart_value",
 )  # fmt: skip
 SAMPLE_ROWS = 200
-SAMPLE_FLAWS = (f.NO_TIME, f.NO_TYPE, f.NEGATIVE)
+SAMPLE_FLAWS = (f.NO_TIME, f.NO_TYPE, f.NO_ID)
 
 
 def write_sample(path: Path) -> None:
@@ -198,7 +198,8 @@ def test_the_sample_holds_whole_purchases_and_three_broken_rows() -> None:
     assert con.execute(f"select count(*) from {rows} where event_type = 'purchase'").fetchall()[0][0] > 0
     broken = f"""
         select count(*) from {rows} where try_cast(event_timestamp as timestamp) is null
-        or event_type is null or event_type not in {tuple(TYPES)} or cart_value like '-%'"""
+        or event_type is null or event_type not in {tuple(TYPES)}
+        or coalesce(event_id, '') = ''"""
     assert con.execute(broken).fetchall() == [(3,)]
 
 
