@@ -177,18 +177,35 @@ def test_a_column_that_a_contract_gained_is_added_and_filled(source: DuckDBEngin
     ]
 
 
-def test_a_table_of_another_type_is_replaced_if_no_view_needs_it(source: DuckDBEngine, target: PostgresEngine) -> None:
+def test_views_survive_when_a_table_of_another_type_is_replaced(source: DuckDBEngine, target: PostgresEngine) -> None:
     published(source, target)
     numbered = grown(visitor_id=count("Which visitor"))
     source.drop(Visits)
     source.replace(numbered, from_outside((ONE, "7")), None)
     target.execute("CREATE VIEW mart.visitors AS SELECT visitor_id FROM mart.visits")
-    with pytest.raises(WarehouseError, match=r"cannot drop table mart\.visits because other objects depend on it"):
+    target.execute("CREATE MATERIALIZED VIEW mart.visitor_count AS SELECT count(*) AS n FROM mart.visitors")
+    target.execute("COMMENT ON VIEW mart.visitors IS 'Who came'")
+    target.execute("GRANT SELECT ON mart.visitors TO PUBLIC")
+    publish(source, target, (numbered, Cities), "run-2")
+    assert target.query("SELECT visitor_id FROM mart.visitors") == [{"visitor_id": 7}]
+    rights = "has_table_privilege('pg_monitor', 'mart.visitors', 'SELECT') AS may_read"
+    comment = "obj_description('mart.visitors'::regclass, 'pg_class') AS comment"
+    assert target.query(f"SELECT {rights}, {comment}") == [{"may_read": True, "comment": "Who came"}]
+    target.execute("REFRESH MATERIALIZED VIEW mart.visitor_count")
+    assert target.query("SELECT n FROM mart.visitor_count") == [{"n": 1}]
+
+
+def test_a_view_that_does_not_fit_a_changed_table_is_named_and_nothing_changes(
+    source: DuckDBEngine, target: PostgresEngine
+) -> None:
+    published(source, target)
+    numbered = grown(visitor_id=count("Which visitor"))
+    source.drop(Visits)
+    source.replace(numbered, from_outside((ONE, "7")), None)
+    target.execute("CREATE VIEW mart.visitors AS SELECT upper(visitor_id) AS who FROM mart.visits")
+    with pytest.raises(WarehouseError, match=r"The view mart\.visitors does not fit the changed tables"):
         publish(source, target, (numbered, Cities), "run-2")
     assert seen(target) == FIRST
-    target.execute("DROP VIEW mart.visitors")
-    publish(source, target, (numbered, Cities), "run-2")
-    assert target.query("SELECT visitor_id FROM mart.visits") == [{"visitor_id": 7}]
 
 
 @pytest.mark.parametrize(
