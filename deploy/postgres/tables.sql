@@ -1040,6 +1040,8 @@ CREATE TABLE "mart"."customer_retention" (
   "new_revenue_amount" DECIMAL(38, 4) NOT NULL,
   "returning_revenue_amount" DECIMAL(38, 4) NOT NULL,
   "refunded_amount" DECIMAL(38, 4) NOT NULL,
+  "unknown_customer_orders_count" BIGINT,
+  "unknown_customer_revenue_amount" DECIMAL(38, 4),
   PRIMARY KEY ("week_start_date", "item_category", "city_id")
 );
 

@@ -222,10 +222,14 @@ def in_currency_sql(amount: str, currency: str) -> str:
     return f"CASE {cases} END"
 
 
+def _listed(values: tuple[str, ...]) -> str:
+    return f"({', '.join(map(text, values))})"
+
+
 def _by_digits(code: str, result: Callable[[int], str]) -> str:
     """Return the branches of a CASE with what follows from the digits of a currency."""
     unusual = unusual_digits().items()
-    branches = (f"WHEN {code} IN ({', '.join(map(text, codes))}) THEN {result(digits)}" for digits, codes in unusual)
+    branches = (f"WHEN {code} IN {_listed(codes)} THEN {result(digits)}" for digits, codes in unusual)
     return f"{' '.join(branches)} ELSE {result(USUAL_DIGITS)}"
 
 
