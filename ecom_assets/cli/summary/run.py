@@ -312,7 +312,7 @@ def _customer_week(reading: Reading, period: Period) -> dict[str, Any] | None:
         **kinds,
         "unknown": {
             "orders": int(week["unknown_customer_orders_count"] or 0),
-            "amount": _money(week["unknown_customer_revenue_amount"] or 0),
+            "amount": _money(week["unknown_customer_revenue_amount"] or 0, reading.currency),
         },
         "lines": lines,
         "lines_without_category": without,
