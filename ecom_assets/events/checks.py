@@ -21,6 +21,7 @@ from ecom_assets.events.contracts import (
 )
 from ecom_assets.tables.check import EXAMPLES, BrokenRows, CheckResult, TableCheck, check, of_days
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.formats import amount as money
 from ecom_assets.tables.portable import NO, count_of, rows_of
 
 
@@ -94,7 +95,6 @@ def standard_type(event_type: str) -> str | None:
 def standard_types_are_spelled_so(days: Days | None, clean: ir.Table) -> CheckResult:
     """No event type differs from a standard one by its case, blanks or hyphens only, such as `Purchase`."""
     events = of_days(clean, "event_date", days)
-    events = events.filter(events.event_type.notin(EVENT_TYPES))
     types = events.group_by("event_type").agg(event_count=events.count())
     rows = rows_of(types.order_by(types.event_count.desc(), "event_type"))
     spelled = {row["event_type"]: standard for row in rows if (standard := standard_type(row["event_type"]))}
@@ -155,7 +155,7 @@ KEY: Final = ("event_date", "event_id")
 
 def _event_text(row: Mapping[str, Any]) -> str:
     """Return an event as a sentence names it, without its user."""
-    amount = "" if row["cart_amount"] is None else f" of {row['cart_amount']}"
+    amount = "" if row["cart_amount"] is None else f" of {money(row['cart_amount'])}"
     sender = f" by {row['sent_by'][:LONGEST_NAMED]}" if row["sent_by"] else ""
     what = (row["event_type"] or "a copy of another day")[:LONGEST_NAMED]
     return f"{row['event_id'][:LONGEST_NAMED]!r} ({what}{amount} on {row['event_date']}{sender})"

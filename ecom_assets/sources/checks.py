@@ -515,8 +515,6 @@ class _SourceChecks:
             row_count=refused.count(), unread_count=refused.is_unread.sum(), amount=refused.amount.sum()
         )
         lost = [_refused_of(row) for row in by_day.to_pyarrow().to_pylist()]
-        if not lost:
-            return CheckResult(0, 0)
         totals = self._received_money(raw, days)
         over = [day for day in sorted(lost, key=attrgetter("day")) if day.is_much(totals.get(day.day, NO_MONEY))]
         if not over:

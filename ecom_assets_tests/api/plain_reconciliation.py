@@ -63,9 +63,11 @@ def _week(shop: PlainShop, monday: date, category: str | None, city_id: str | No
         "several_orders_customers_count": sum(len(some) > 1 for some in orders.values()),
         "new_orders_count": sum(len(some) for who, some in orders.items() if who in new),
         "returning_orders_count": sum(len(some) for who, some in orders.items() if who not in new),
+        "unknown_customer_orders_count": 0,
         "refunded_orders_count": sum(len(some) for some in refunds.values()),
         "new_revenue_amount": f"{sum((some for who, some in paid.items() if who in new), ZERO):.2f}",
         "returning_revenue_amount": f"{sum((some for who, some in paid.items() if who not in new), ZERO):.2f}",
+        "unknown_customer_revenue_amount": "0.00",
         "refunded_amount": f"{-back:.2f}",
     }
 

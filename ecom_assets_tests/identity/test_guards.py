@@ -64,7 +64,7 @@ def shared(shop: Platform) -> list[tuple[str, str, str, int]]:
 
 @pytest.mark.parametrize(
     ("name", "listed"),
-    [("GUEST", 1), ("[object Object]", 1), ("000-000", 1), ("Anonymous", 0), ("NULL", 0)],
+    [("GUEST", 1), ("[object Object]", 0), ("000-000", 1), ("Anonymous", 0), ("NULL", 0)],
 )
 def test_a_placeholder_in_any_case_joins_nobody(shop: Platform, name: str, listed: int) -> None:
     """Clean events have no user in place of ids that mean null, so these are nobody to list."""
