@@ -97,7 +97,21 @@ def shown(value: object) -> str:
 
 def as_shown(rows: Iterable[Row], like: list[Line]) -> list[Line]:
     """Return the columns of rows that a table of the page has, as the page writes them."""
-    return [{name: shown(row[name]) for name in like[0]} for row in rows]
+    digits = {name: max(digits_of(line[name]) for line in like) for name in like[0]}
+    return [{name: shown(with_digits(row[name], digits[name])) for name in like[0]} for row in rows]
+
+
+def digits_of(cell: str) -> int:
+    """Return how many digits a cell has after its point."""
+    return len(cell.partition(".")[2])
+
+
+def with_digits(value: object, digits: int) -> object:
+    """Return a decimal with as many digits as its column on the page, and more only if not zero."""
+    if not isinstance(value, Decimal):
+        return value
+    rounded = round(value, digits)
+    return rounded if rounded == value else value
 
 
 def run(platform: Platform, rows: list[Row]) -> None:

@@ -59,10 +59,10 @@ def test_a_single_purchase_says_which_channels_led_to_it(platform: ShopPlatform)
     _, done = tables("Attribution")
     bought(platform, done)
     of_anna = [row for row in platform.rows(ConversionCredit) if row["visitor_id"] == "anna"]
-    for is_refund, parts in ((False, ("12.00", "6.00", "12.00")), (True, ("-6.00", "-3.00", "-6.00"))):
+    for is_refund, parts in ((False, (12, 6, 12)), (True, (-6, -3, -6))):
         rows = {row["channel"]: row for row in of_anna if row["is_refund"] == is_refund}
-        by_position = [str(rows[name]["position_revenue_amount"]) for name in ("Email", "Direct", "Organic Search")]
-        assert by_position == list(parts)
+        by_position = [rows[name]["position_revenue_amount"] for name in ("Email", "Direct", "Organic Search")]
+        assert by_position == [Decimal(part) for part in parts]
         assert sum(row["position_credit"] for row in rows.values()) == (0 if is_refund else 1)
         (purchase,) = [
             r for r in platform.rows(Conversions) if (r["visitor_id"], r["is_refund"]) == ("anna", is_refund)

@@ -8,6 +8,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.command import HEADER
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.serving.conftest import real_time
+from ecom_assets_tests.test_metrics_doc import as_shown
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
@@ -22,5 +23,5 @@ def test_the_windows_of_the_page_are_those_of_its_events(tmp_path: Path) -> None
     )
     os.utime(landed, (NOON.timestamp(), NOON.timestamp()))
     answer = real_time(Settings(home=tmp_path, events=str(landed)), NOON)
-    assert [{name: str(window[name]) for name in windows[0]} for window in answer["windows"]] == windows
+    assert as_shown(answer["windows"], windows) == windows
     assert f"`lag_s` is {answer['lag_s']:.0f}." in page.text
