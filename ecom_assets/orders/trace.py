@@ -35,11 +35,8 @@ def received_lines(rows: ir.Table, context: TraceContext) -> ir.Table:
     touched = arrived.semi_join(keys, ["uniq_id", "received_date"])
     counted = counted_rows(raw, held, waiting, context.rules["order_rule"], touched)
     named = counted.mutate(line_id=claimed_key(counted.uniq_id, counted.claim))
-    upstream = named.semi_join(rows, named.line_id == rows.uniq_id)
-    joined = upstream.join(rows, upstream.line_id == rows.uniq_id)
-    return joined.select(
-        **{name: upstream[name] for name in RawUserOrderLog.columns}, **{name: rows[name] for name in carried(rows)}
-    )
+    above = rows.select("uniq_id", *carried(rows)).rename(line_id="uniq_id")
+    return named.join(above, "line_id").select(*RawUserOrderLog.columns, *carried(rows))
 
 
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
