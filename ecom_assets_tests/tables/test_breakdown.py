@@ -49,6 +49,11 @@ def event(number: int, who: str, day: int, kind: str, amount: str | None = None)
     }
 
 
+def large_cart(number: int, amount: int) -> Row:
+    """Return a cart whose number is in `properties` only, because no amount of an event is as large."""
+    return event(number, "gil", 1, "cart") | {"properties": json.dumps({"amount": float(amount)})}
+
+
 STORY = [
     event(0, "anna", 0, "cart", "0"),
     event(1, "anna", 0, "purchase", "30"),
@@ -248,14 +253,14 @@ def test_numbers_too_large_to_be_exact_are_missing_values() -> None:
     rule = RetentionQuestion(start="cart", period="day", sum_of="properties.amount")
     assert [cohort["sum"][0] for cohort in answer(rows, rule)["cohorts"]] == [34.99, 22.0], "with Anna's purchase"
     amounts = (2**53, 2**53 + 2, -(2**53))
-    at_the_limit = [event(n, "gil", 1, "cart", str(amount)) for n, amount in enumerate(amounts)]
+    at_the_limit = [large_cart(n, amount) for n, amount in enumerate(amounts)]
     (total,) = answer(at_the_limit[:2], TrendQuestion.from_mapping({"series": ["cart:sum(properties.amount)"]}))[
         "series"
     ]
     assert total["total"] == 2**53, "the next number that is not rounded to this one is missing"
     (least,) = answer(at_the_limit, TrendQuestion.from_mapping({"series": ["cart:min(properties.amount)"]}))["series"]
     assert least["total"] == -(2**53)
-    largest = [event(91, "gil", 1, "cart", "1000000000000000"), event(92, "gil", 1, "cart", "5000000000000000")]
+    largest = [large_cart(91, 1_000_000_000_000_000), large_cart(92, 5_000_000_000_000_000)]
     bins = answer(largest, TrendQuestion.from_mapping({"series": ["cart"], "by": "properties.amount:bins=2"}))["series"]
     assert [bin_["breakdown"] for bin_ in bins] == ["under 3000000000000000", "3000000000000000 or more"]
 
