@@ -29,8 +29,8 @@ _DELAY_BOUNDS_DAYS = cumulative([40, 22, 13, 9, 7, 5, 4])
 _FUTURE_US = 72 * 365 * r.DAY
 _CORRUPTIBLE = (r.PAGE, r.PRODUCT, r.ADD)
 _VARIANTS = 6
-_SLOTS, _UNUSED_SLOT = 8, 7
-"""Broken rows have a slot for each reason, and one of a reason that there is no more, so that the others stay."""
+_SLOT_FLAWS: Ints = np.array([NO_ID, NO_TIME, FUTURE, NO_IDENTITY, NO_TYPE, 0, 0, TOO_LATE], np.int64)
+"""The flaw of each slot of broken rows. Slots of former reasons have none, so that the rows of the others stay."""
 _REDELIVERIES = np.array([0] + [1] * 5 + [2] * 4, np.int64)
 
 
@@ -65,13 +65,13 @@ def duplicates(dice: Dice, rows: Rows, end_us: int) -> Rows:
 def broken(dice: Dice, rows: Rows, first_number: int, *, at_least_one: bool) -> Rows:
     """Return broken rows: for each reason, `BROKEN_RATE` of the good rows."""
     able = np.flatnonzero(np.isin(rows["type"], _CORRUPTIBLE))
-    key = first_number * _SLOTS + np.arange(_SLOTS, dtype=np.int64)
+    slots = len(_SLOT_FLAWS)
+    key = first_number * slots + np.arange(slots, dtype=np.int64)
     sizes = (len(rows) * BROKEN_RATE + dice.unit("broken count", key)).astype(np.int64)
     sizes = np.maximum(sizes, int(at_least_one)) if len(able) else np.zeros_like(sizes)
-    slot = np.repeat(np.arange(1, _SLOTS + 1, dtype=np.int64), sizes)
-    number = first_number + np.arange(len(slot), dtype=np.int64)
-    is_used = slot != _UNUSED_SLOT
-    flaw, number = (slot - (slot > _UNUSED_SLOT))[is_used], number[is_used]
+    flaw = np.repeat(_SLOT_FLAWS, sizes)
+    number = first_number + np.arange(len(flaw), dtype=np.int64)
+    flaw, number = flaw[flaw > 0], number[flaw > 0]
     if not len(flaw):
         return r.joined([])
     twins = rows[able[dice.below(len(able), "broken which", number)]]
@@ -85,8 +85,16 @@ def break_rows(dice: Dice, twins: Rows, flaw: Ints, number: Ints) -> Rows:
     twins["received"] = twins["at"] + dice.below(3 * r.SECOND, "broken delay", number)
     # Far enough ahead to be in the future by any clock, not only compared with received_at.
     twins["at"] += np.where(flaw == FUTURE, _FUTURE_US, 0)
-    twins["at"] -= np.where(flaw == TOO_LATE, (LATE_DAYS + 1 + dice.below(12, "how late", number)) * r.DAY, 0)
+    delay_us = (LATE_DAYS + 1 + dice.below(12, "how late", number)) * r.DAY
+    twins["at"] -= np.where(_is_too_late(dice, flaw, number), delay_us, 0)
     return twins
+
+
+def _is_too_late(dice: Dice, flaw: Ints, number: Ints) -> Flags:
+    """Return which rows are too late: those with this flaw, and one in eight of others with a time that can be read."""
+    is_second = ~np.isin(flaw, (NO_TIME, FUTURE)) & dice.chance(0.125, "second fault", number)
+    is_late: Flags = (flaw == TOO_LATE) | is_second
+    return is_late
 
 
 def delay_days(rows: Rows) -> Ints:

@@ -31,7 +31,7 @@ DAY = DAY_S * SECOND
 NOTHING = -1
 """The code of a null in columns whose codes start at 0."""
 NO_MONEY = -(2**62)
-"""The code of a null in `cents`, where small negative numbers are planted faults."""
+"""The code of a null in `cents`."""
 CART_LINES = 4
 SALES_CHANNELS = ("web", "app", "store", "marketplace")
 WEB, APP, STORE, MARKETPLACE = range(len(SALES_CHANNELS))
