@@ -117,6 +117,7 @@ SUMMARY = {
     "retention": {
         "week_start_date": str,
         **dict.fromkeys(("new", "returning", "refunded"), OF_WEEK),
+        "unknown": {"orders": int, "amount": str},
         **dict.fromkeys(("lines", "lines_without_category"), int),
     },
     "channels": {"unit": str, "models": {model: [CREDIT] for model in sorted(MODELS)}},

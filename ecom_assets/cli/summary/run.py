@@ -354,7 +354,8 @@ def _segments(reading: Reading, source: SalesSource | None, *, has_money: bool) 
     if not result["customers"] and source is None:
         return None
     value = expected_value(reading)
-    return {**result, "value": value | {name: _text(value[name]) for name in ("as_of_date", "lifetime_value_amount")}}
+    amount = _money(value["lifetime_value_amount"], reading.currency)
+    return {**result, "value": value | {"as_of_date": _text(value["as_of_date"]), "lifetime_value_amount": amount}}
 
 
 def _differences(reading: Reading, period: Period) -> dict[str, Any]:
