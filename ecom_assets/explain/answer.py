@@ -333,7 +333,11 @@ def _shown_value(name: str, value: object, contract: type[Table]) -> Any:  # noq
 
 
 def json_value(value: object) -> Any:  # noqa: ANN401 (as JSON has it)
-    """Return a value as a JSON value: money as decimal text, days and instants as ISO text."""
+    """Return a value as a JSON value: exact decimals as text, days and instants as ISO text.
+
+    Decimals have two digits after the point, as other answers have, or more where they need them.
+    """
     if isinstance(value, Decimal):
-        return str(value)
+        whole, point, digits = f"{value:f}".partition(".")
+        return whole + point + digits.rstrip("0").ljust(min(2, len(digits)), "0")
     return value.isoformat() if isinstance(value, date | datetime) else value
