@@ -18,10 +18,13 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ecom_assets"
 SOURCES = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "ecom_sandbox").rglob("*.py"))]
 ALL = [*SOURCES, *sorted((ROOT / "ecom_assets_tests").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
+RENEWING = sorted((ROOT / "renew").glob("*.py"))
 SUBJECTS = [name for name in registry.SUBJECTS if name != "delivery"]
 WIRED = {"assets.py", "checks.py", "queries.py", "__init__.py"}
 TOUCHES_ENGINES = {
+    "ecom_assets/events/late_rows.py",  # sees days of raw events being replaced, and notes what they change
     "ecom_assets/orders/held_days.py",  # keeps since when a day is held, and who released it
+    "ecom_assets/sales/source_days.py",  # asks the open warehouse which days of each source are known
     "ecom_assets/reconciliation/restatements.py",  # sees slices being replaced
     "ecom_assets/funnels/kernel/counts.py",  # the fast way on DuckDB
     "ecom_assets/funnels/kernel/passes.py",
@@ -188,7 +191,7 @@ def exists(name: str) -> bool:
 @cache
 def ends_of_paths() -> set[str]:
     """Return each file's name, with none of its folders to all of them."""
-    parts = [name_of(path).split("/") for path in [*ALL, *(ROOT / "docs").rglob("*.py")]]
+    parts = [name_of(path).split("/") for path in [*ALL, *RENEWING, *(ROOT / "docs").rglob("*.py")]]
     return {"/".join(of_file[n:]) for of_file in parts for n in range(len(of_file))}
 
 

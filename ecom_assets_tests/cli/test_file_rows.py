@@ -22,13 +22,14 @@ from ecom_assets.tables.days import Days
 from ecom_assets_tests.command import HEADER, UNTIL_DUE, CommandResult, ecom
 from ecom_assets_tests.hypothesis_settings import examples
 
-# Two good events; a copy of the first; a time that nobody can read; a visitor called 0; no type; a field too many.
+# Two good events; a copy of the first; a time that nobody can read; a visitor called 0, without a session; no type; a
+# field too many.
 EVENTS = """\
 a1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,
 a2,ann,purchase,2026-01-01T10:01:00Z,,,s1,https://shop.example/,,10
 a1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,
 b1,bob,page_view,soon,,,s2,https://shop.example/,,
-c1,0,page_view,2026-01-01T10:00:00Z,,,s3,https://shop.example/,,
+c1,0,page_view,2026-01-01T10:00:00Z,,,,https://shop.example/,,
 d1,dan,,2026-01-01T10:00:00Z,,,s4,https://shop.example/,,
 e1,eve,page_view,2026-01-01T10:00:00Z,,,s5,https://shop.example/,,,more
 """
