@@ -288,9 +288,9 @@ class FileEvents:
         direct = self.con.table(DIRECT, database=("temp", "main"))
         if checked.changed_amounts:
             direct = clean.with_known_amounts(direct, self.rule)
-        visitor = visitor_of_user(direct.user_id) if checked.has_escaped else direct.user_id
         result = clean.without_placeholders(direct.rename(source_session_id="session_id", device_id="anonymous_id"))
-        result = result.mutate(visitor_id=visitor, joined_by=ibis.literal("user"), is_bot=is_robot(direct.user_agent))
+        visitor = visitor_of_user(result.user_id) if checked.has_escaped else result.user_id
+        result = result.mutate(visitor_id=visitor, joined_by=ibis.literal("user"), is_bot=is_robot(result.user_agent))
         result = result.mutate(session_device_id=session_device_of(result, self.identity))
         result = result.select(*CleanEvents.columns)
         return result if is_dated else result.drop("received_date")
