@@ -336,23 +336,25 @@ class FileEvents:
     @cached_property
     def _unread_amounts(self) -> int:
         """The number of clean rows that came with an amount that is not known."""
-        rows = self.classified()
-        is_unread = rows.reject_reason.isnull() & clean.has_unread_amount(rows, self.rule)
+        rows = self._classified
+        is_unread = rows.reject_reason.isnull() & rows.has_unread_amount
         ((count,),) = fetched(self.con, rows.agg(count=is_unread.ifelse(1, 0).sum().fill_null(0)))
         return int(count)
 
     @cached_property
     def _classified(self) -> ir.Table:
-        """Return every row, with the reason if it is rejected."""
+        """Return every row, with the reason if it is rejected, and whether its amount could not be read."""
         # Kept, because parsing texts is expensive: they are read once for the answer, for its copies and for `rows`.
-        return self._as_temporary(ROWS, self.classified().select(*self.columns, "reject_reason"))
+        rows = self.classified()
+        rows = rows.mutate(has_unread_amount=clean.has_unread_amount(rows, self.rule))
+        return self._as_temporary(ROWS, rows.select(*self.columns, "reject_reason", "has_unread_amount"))
 
     @cached_property
     def _copies(self) -> ir.Table:
         """Return the clean rows, including surplus copies."""
         rows = self._classified
         # A view, because the engine would store what a query names twice, with all its columns.
-        copies = clean.accepted(rows, self.rule)
+        copies = clean.accepted(rows.drop("has_unread_amount"), self.rule)
         return temporary(self.con, COPIES, self.con.compile(copies), "VIEW")
 
     @cached_property
