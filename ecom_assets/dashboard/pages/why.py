@@ -19,7 +19,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.trace import Computed
 
 Row = dict[str, Any]
-KINDS: Final[dict[str | None, Kind]] = {"money": "money", "share": "rate", "s": "seconds"}
+KINDS: Final[dict[str | None, Kind]] = {"money": "money", "share": "rate", "s": "seconds", "items": "quantity"}
 MOST_LENGTH: Final = 36
 """The most characters of a cell of received rows."""
 NOT_NOTED: Final = "Which runs wrote these rows was not noted."
@@ -131,7 +131,9 @@ def way_down(view: View) -> Block:
         return Notice("This number has no rows of its own to add up: go down from what it is computed from.")
     blocks: list[Block] = []
     for part in result["down"]:
-        kind: Kind = "money" if any("." in str(level["gives"]) for level in part["levels"]) else "count"
+        is_exact = any("." in str(level["gives"]) for level in part["levels"])
+        sum_kind: Kind = "quantity" if part["of"] == "quantity" else "money"
+        kind: Kind = sum_kind if is_exact else "count"
         columns = [
             TableColumn("table", "Table"),
             TableColumn("row_count", "Rows", "count"),
