@@ -42,6 +42,7 @@ VALUE = {
 }
 SALES = {
     "source": str,
+    "changed_days": {"from": str, "to": str, "count": int},
     "orders": int,
     "customers": int,
     "items_sold": int,
@@ -95,7 +96,7 @@ PLACES = [f"{tool}_{kind}" for tool in ("amplitude", "ga4", "heap", "mixpanel") 
 SENT = [*(f"export.{name}" for name in PLACES), "export.customers_json", "serving.marts"]
 """What leaves the warehouse."""
 WARNED = {
-    **dict.fromkeys(("table", "name", "description", "sentence"), str),
+    **dict.fromkeys(("table", "name", "description", "sentence", "days"), str),
     **dict.fromkeys(("observed", "limit", "looked_at"), int),
     "examples": [{"id_kind": str, "id_value": str, "reason": str, "reached_count": int}],
 }
