@@ -108,6 +108,7 @@ SUMMARY = {
     "days": {"from": str, "to": str},
     "provisional_from": type(None),
     "missing_days": {},
+    "unknown": {},
     "activity_types": [],
     "sessions": SESSIONS,
     "funnel": {"session": [STEP], "visitor": [STEP]},
