@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ecom_assets.tables import formats
 from ecom_assets.tables.contract import TEXT_FORMATS, Format
+from ecom_assets.tables.currencies import rounded
 from ecom_assets.tables.formats import MINUS
 
 Kind = Format
@@ -14,6 +15,13 @@ DASH = "\N{EN DASH}"
 UNKNOWN: Final = DASH
 SIGNS: Final = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "CHF": "CHF ", "SEK": "SEK ", "PLN": "PLN "}
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+
+
+def exact(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN401 (any cell of an answer)
+    """Return a value as scripts read it in a page: as the API writes it, money in its currency's digits."""
+    if value is None:
+        return ""
+    return str(rounded(value, currency) if kind == "money" and isinstance(value, Decimal) else value)
 
 
 def formatted(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN401 (any cell of an answer)

@@ -21,7 +21,7 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Notice, Row
 from ecom_assets.dashboard.charts import marked, marks_of, sentence_of_marks
 from ecom_assets.dashboard.form_inputs import comparisons, conditions_of
-from ecom_assets.dashboard.formats import day_range, formatted, in_words, sign_of
+from ecom_assets.dashboard.formats import day_range, exact, formatted, in_words, sign_of
 from ecom_assets.dashboard.page import GROUPS, DashboardPage, Filters, Section, View, all_pages
 from ecom_assets.dashboard.sessions import MESSAGE, PREFIX, message_for, token_of
 from ecom_assets.dashboard.static_files import address_of_file
@@ -202,4 +202,4 @@ TEMPLATES.globals.update(
     conditions_of=conditions_of,
     day_range=day_range,
 )
-TEMPLATES.filters.update(formatted=formatted, day_range=day_range, with_code=_with_code)
+TEMPLATES.filters.update(exact=exact, formatted=formatted, day_range=day_range, with_code=_with_code)

@@ -16,6 +16,7 @@ from ecom_assets.quality.queries import held, row_accounting
 from ecom_assets.report.causes import conversion_causes, of_sources, order_value_causes, revenue_causes, revenue_factors
 from ecom_assets.sales.queries import customer_weeks, revenue_trend, sales
 from ecom_assets.sessions.queries import engagement
+from ecom_assets.tables.currencies import rounded
 from ecom_assets.tables.days import FIRST_DATE, LAST_DATE, ONE_DAY
 from ecom_assets.tables.queries import (
     NoOrdersError,
@@ -142,7 +143,12 @@ def _numbers(reading: Reading, period: Period) -> tuple[Numbers, dict[str, str]]
         except NoSourceError as error:
             missing[subject] = str(error)
             result |= {name: _number(None, None, None) for name in names}
-    return {name: result[name] for name in NUMBERS}, missing
+    return {name: _in_digits(result[name], reading.currency) for name in NUMBERS}, missing
+
+
+def _in_digits(number: Row, currency: str) -> Row:
+    """Return a number whose amounts are rounded to the digits of their currency."""
+    return {part: rounded(value, currency) if isinstance(value, Decimal) else value for part, value in number.items()}
 
 
 def _number(value: Any, previous: Any, change: float | None) -> Row:  # noqa: ANN401 (a count, an amount or a share)
