@@ -44,7 +44,7 @@ class Landed:
         """Return every landed row of whatever kind, in the order of some columns."""
         return _rows(self.folder, order)
 
-    def wait_for(self, count: int, within_s: float = 10.0) -> list[Row]:
+    def wait_for(self, count: int, within_s: float = 30.0) -> list[Row]:
         """Return the rows once there are so many."""
         return _once(self.events, count, within_s)
 
@@ -52,7 +52,7 @@ class Landed:
         """Return the dead letters once there are so many."""
         return _once(self.letters, count, within_s=10.0)
 
-    def wait_until_sealed(self, within_s: float = 10.0) -> None:
+    def wait_until_sealed(self, within_s: float = 30.0) -> None:
         """Wait until nothing that a collector has answered for is still to land."""
         end = time.monotonic() + within_s
         while waiting := list(self.folder.parent.rglob(f"*{SUFFIX}")):
