@@ -61,6 +61,8 @@ WRITTEN: Final = {
     "postgres_url": "postgres://shop@db.example/marts",
     "collect_rate_address": "20/second",
     "collect_rate_key": "6000/minute",
+    "collect_trusted_proxies": "10.0.0.0/8",
+    "delivery_user_properties": "funnel_step",
     "rate_limit_address": "20/second",
     "rate_limit_key": "none",
     "report_email": "owner@shop.example",
