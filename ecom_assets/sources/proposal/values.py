@@ -25,7 +25,7 @@ from ecom_assets.sources.files.table_heads import TableKeys, delimiter_of
 from ecom_assets.sources.files.unpacked import sheet_of, unpacked
 from ecom_assets.sources.files.workbooks import SheetTable
 from ecom_assets.tables.placeholders import NULLS
-from ecom_assets.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE
+from ecom_assets.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, batches_of
 from ecom_assets.warehouse.sql_text import date_literal, ident, instant, select, text
 
 _SAMPLE = 1000
@@ -394,8 +394,10 @@ def _stored(
     paths = _paths(con, [(name,) for name in columns])
     values = tuple(Value(path, sql, index) for index, (path, sql) in enumerate(paths))
     values = tuple(replace(value, alias=_money_alias(value.name, values)) for value in values)
-    cells = [f"{_filled(_cell(value.path))} AS {value.column}" for value in values]
+    cells = [f"nullif(trim({_cell(value.path)}), '') AS {value.column}" for value in values]
     con.execute(f"CREATE TEMP TABLE {TABLE} AS {select(cells, 'rows_of_file')}")
+    for some in batches_of(values, COLUMNS_AT_ONCE):
+        _remove_nulls(con, [value.column for value in some])
     ((count,),) = con.execute(select("count(*)", TABLE)).fetchall()
     return values, int(count)
 
@@ -480,9 +482,19 @@ def _members(con: duckdb.DuckDBPyConnection, path: tuple[str, ...]) -> list[str]
     return list(dict.fromkeys(name for (cell,) in rows for name in json.loads(cell)))
 
 
-def _filled(cell: str) -> str:
-    """Return the SQL of a value without blanks around it; NULL for what stands for no value."""
-    return f"CASE WHEN lower(trim({cell})) NOT IN ({', '.join(map(text, NULLS))}) THEN trim({cell}) END"
+COLUMNS_AT_ONCE = 50
+"""Columns that one statement compares with all words for null: hundreds of them take gigabytes."""
+
+
+def _remove_nulls(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> None:
+    """Replace the texts in some columns of all values that stand for no value by NULL."""
+    words = ", ".join(map(text, NULLS))
+    is_null = {column: f"lower({column}) IN ({words})" for column in columns}
+    tests = [f"coalesce(bool_or({condition}), false)" for condition in is_null.values()]
+    (found,) = con.execute(select(tests, TABLE)).fetchall()
+    for column, has_null in zip(columns, found, strict=True):
+        if has_null:
+            con.execute(f"UPDATE {TABLE} SET {column} = NULL WHERE {is_null[column]}")  # noqa: S608 (our names)
 
 
 def _cell(path: tuple[str, ...]) -> str:
