@@ -82,11 +82,11 @@ def test_a_reader_sees_the_next_publication_by_itself(tmp_path: Path, shop: Shop
     with closing(store_of(tmp_path)) as store:
         shop.sell(10, 20)
         first = shop.publish()
-        assert revenue(store) == "30.00"
+        assert revenue(store) == "30.0000"
         shop.sell(10, 25)
-        assert revenue(store) == "30.00", "what is not published is not shown"
+        assert revenue(store) == "30.0000", "what is not published is not shown"
         second = shop.publish("run-2")
-        assert revenue(store) == "35.00"
+        assert revenue(store) == "35.0000"
         assert first.data_version != second.data_version
         assert second.written_row_count == 1, "a day that has not changed is not read again"
 
@@ -136,10 +136,10 @@ def test_a_dying_publication_leaves_the_old_one(tmp_path: Path, shop: Shop, monk
             patch.setattr(owner, function, _die)
             with pytest.raises(KeyboardInterrupt):
                 shop.publish("run-2")
-            assert revenue(store) == "10.00"
+            assert revenue(store) == "10.0000"
     with closing(store_of(tmp_path)) as store:
         shop.publish("run-3")
-        assert revenue(store) == "99.00"
+        assert revenue(store) == "99.0000"
     assert len(shop.files()) <= 2
 
 
@@ -168,7 +168,7 @@ def test_readers_beside_many_publications_see_each_whole(tmp_path: Path, shop: S
         done.set()
         for reader in readers:
             reader.join(30)
-    assert set(seen) == {"100.00"}
+    assert set(seen) == {"100.0000"}
     assert len(shop.files()) <= 2
 
 
@@ -202,7 +202,7 @@ def test_a_damaged_pointer_is_reported_and_mended_by_publishing(tmp_path: Path, 
         with pytest.raises(WarehouseError, match="is damaged; remove it"), store.reading():
             pass
         shop.publish("run-2")
-        assert revenue(store) == "10.00"
+        assert revenue(store) == "10.0000"
 
 
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path, shop: Shop) -> None:

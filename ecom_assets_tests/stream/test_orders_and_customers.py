@@ -89,7 +89,7 @@ def test_an_order_that_is_a_test_in_a_later_message_is_no_sale(tmp_path: Path) -
     assert ecom("run", "--select", '+key:"staging/user_order_log"', home=home.folder, env=env).exit_code == 0
     with duckdb.connect(str(home.folder / "warehouse.duckdb"), read_only=True) as con:
         counted = con.execute("SELECT uniq_id, payment_amount::VARCHAR FROM staging.user_order_log").fetchall()
-    assert counted == [("sale-21", "3.00")]
+    assert counted == [("sale-21", "3.0000")]
 
 
 def test_of_several_messages_about_an_order_the_last_one_counts_in_a_run(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_of_several_messages_about_an_order_the_last_one_counts_in_a_run(tmp_pat
     with duckdb.connect(str(home.folder / "warehouse.duckdb"), read_only=True) as con:
         counted = con.execute("SELECT uniq_id, payment_amount::VARCHAR FROM staging.user_order_log").fetchall()
         ((received,),) = con.execute("SELECT count(*) FROM raw.user_order_log").fetchall()
-    assert (received, dict(counted)) == (4, {"sale-11": "20.00", "sale-12": "4.00"})
+    assert (received, dict(counted)) == (4, {"sale-11": "20.0000", "sale-12": "4.0000"})
     assert "events/0 is read up to offset 2." in ecom("status", home=home.folder, env=env).out
 
 
