@@ -5,7 +5,7 @@ so that its pages show why a row does not count.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -19,6 +19,7 @@ from ecom_assets.collector.refusals import EventRefusal
 from ecom_assets.collector.rights import SendingRights, allowed_line
 from ecom_assets.collector.segments import SegmentEntry, SegmentLayout
 from ecom_assets.sources.files.mapping import EVENT_FIELDS
+from ecom_assets.tables.placeholders import NO_CONSENT, is_nobody_text
 from ecom_assets.tables.values import LONGEST_EVENT_TYPE, PUBLIC_SENDER
 
 TEXT_FIELDS: Final = tuple(name for name in EVENT_FIELDS if name not in {"properties", "sent_by"})
@@ -32,6 +33,7 @@ CALL_TEXTS: Final = ("messageId", "userId", "anonymousId", "previousId", "groupI
 PAGE: Final = "page"
 """The sender where pages of this machine send events without a key."""
 IDENTITIES: Final = ("user_id", "anonymous_id", "session_id")
+CALL_IDENTITIES: Final = ("userId", "anonymousId")
 MOST_SHOWN: Final = 20
 """Refused events that an answer lists; it counts the others, and all are kept as dead letters."""
 LONGEST_NAMED: Final = 200
@@ -153,10 +155,9 @@ def native_event(event: dict[str, Any], sent_at: datetime | None, sender: EventS
         raise EventRefusal("missing_event_type", f"event_type must have 1 to {LONGEST_EVENT_TYPE} characters.")
     line.setdefault("event_id", _id(event.get("messageId")))
     line["event_timestamp"] = _text_of(_happened_at("event_timestamp", line.get("event_timestamp"), sent_at, sender))
-    if sender.device and "anonymous_id" not in line:
+    if sender.device and _says_nobody(line.get("anonymous_id")):
         line["anonymous_id"] = sender.device
-    if not any(name in line for name in IDENTITIES):
-        raise EventRefusal("missing_identity", "One of user_id, anonymous_id and session_id is needed.")
+    _require_somebody(line, IDENTITIES)
     if sender.user_agent and "user_agent" not in line:
         line["user_agent"] = sender.user_agent
     other_members = {name: value for name, value in event.items() if name not in _NOT_PROPERTIES and value is not None}
@@ -192,8 +193,7 @@ def segment_call(event: dict[str, Any], kind: str, sent_at: datetime | None, sen
     line: dict[str, Any] = {name: _text(name, value) for name, value in texts if value is not None and value != ""}
     if kind == "track" and not 1 <= len(line.get("event", "")) <= LONGEST_EVENT_TYPE:
         raise EventRefusal("missing_event_type", f"event must have 1 to {LONGEST_EVENT_TYPE} characters.")
-    if "userId" not in line and "anonymousId" not in line:
-        raise EventRefusal("missing_identity", "One of userId and anonymousId is needed.")
+    _require_somebody(line, CALL_IDENTITIES)
     line["type"] = kind
     line.setdefault("messageId", _id(None))
     called = event.get("timestamp") or event.get("originalTimestamp")
@@ -212,6 +212,19 @@ def _context(context: Mapping[str, Any], sender: EventSender) -> dict[str, Any]:
     page = context.get("page")
     page_fields = {name: page.get(name) for name in ("url", "referrer")} if isinstance(page, dict) else {}
     return {"page": page_fields, "userAgent": agent if isinstance(agent, str) else None}
+
+
+def _says_nobody(value: object) -> bool:
+    """Return whether an id is missing or a placeholder; a refusal of consent is neither, so it stays and is counted."""
+    return is_nobody_text(value) and str(value).strip().lower() != NO_CONSENT
+
+
+def _require_somebody(line: Mapping[str, Any], identities: Sequence[str]) -> None:
+    """Raise if an event has no id of its visitor; a placeholder such as `undefined` is none."""
+    if all(_says_nobody(line.get(name)) for name in identities):
+        named = " and ".join((", ".join(identities[:-1]), identities[-1]))
+        stated = next((f"; {name} is {line[name][:LONGEST_NAMED]!r}" for name in identities if name in line), "")
+        raise EventRefusal("missing_identity", f"One of {named} is needed{stated}.")
 
 
 def _named(event: object) -> str | int | None:

@@ -91,7 +91,11 @@ STAR_ASSETS = (
 SALES_ASSETS = (*LINE_ASSETS, *STAR_ASSETS)
 """`mart.conversions` is computed between `LINE_ASSETS` and `STAR_ASSETS`."""
 
-purchase_revenue_daily = table_asset(PurchaseRevenueDaily, follows="groups", events=CleanEvents)(
-    sold_lines.purchase_revenue_daily
-)
+
+@table_asset(PurchaseRevenueDaily, follows="groups", events=CleanEvents)
+def purchase_revenue_daily(events: ir.Table, places: ReadPlaces) -> ir.Table:
+    """Sum purchases and refunds by day, category and place."""
+    return sold_lines.purchase_revenue_daily(events, places())
+
+
 PURCHASE_ASSETS = (purchase_revenue_daily,)

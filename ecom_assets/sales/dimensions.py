@@ -12,7 +12,7 @@ from ecom_assets.orders.orders import order_key
 from ecom_assets.sales.contracts import Calendar, City, Customer, Item, ItemPrices
 from ecom_assets.tables.days import Days, day_table, iso_week_number, iso_year_number, month_start, start_of_week
 from ecom_assets.tables.measures import aggregates
-from ecom_assets.tables.places import Places
+from ecom_assets.tables.places import UNKNOWN, Places
 from ecom_assets.tables.portable import first_of_each
 
 SATURDAY = 6
@@ -37,23 +37,11 @@ def calendar(days: Days) -> ir.Table:
     ).select(*Calendar.columns)
 
 
-UNKNOWN = "unknown"
-
-
 def city(lines: ir.Table, places: Places) -> ir.Table:
-    """Return one row per city of `UserOrderLog`, with its region and country.
-
-    A received country or region that the lists know has the name that they give it, so that a code
-    and a name are one place; others stay as received. Where nothing was received, the lists decide.
-    """
+    """Return one row per city of `UserOrderLog`, with its region and country."""
     latest = _latest(lines, "city_id", ("city_name", "region", "country"))
-    placed = places.add_with_regions(latest, lines, "country", "region", "city_name")
-    return placed.mutate(
-        city_name=placed.city_name.fill_null(UNKNOWN),
-        region=ibis.coalesce(placed.place_region, placed.region.nullif(""), UNKNOWN),
-        country=ibis.coalesce(placed.place_country, placed.country.nullif(""), UNKNOWN),
-        lookup_version=ibis.literal(places.version),
-    ).select(*City.columns)
+    named = places.name(latest, lines)
+    return named.mutate(lookup_version=ibis.literal(places.version)).select(*City.columns)
 
 
 def item(lines: ir.Table, prices: ir.Table) -> ir.Table:

@@ -23,12 +23,12 @@ from ecom_assets.sales.coverage import (
     require_orders,
     sales_source,
 )
-from ecom_assets.sales.dimensions import UNKNOWN
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sales.sales import DIMENSIONS, PURCHASE, PURCHASE_DIMENSIONS, REFUND, added_up, purchase_totals
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.tables.days import HOUR_S, ONE_DAY, Days, day_start, hours_of
 from ecom_assets.tables.measures import completed, summable, summed, sums
+from ecom_assets.tables.places import UNKNOWN
 from ecom_assets.tables.queries import (
     ZERO,
     NoSourceError,

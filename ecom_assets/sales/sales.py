@@ -7,12 +7,12 @@ import ibis.expr.types as ir
 
 from ecom_assets.orders.orders import ALL, CHARGES, NONE, order_key
 from ecom_assets.sales.contracts import ProductSalesDaily, PurchaseRevenueDaily, RevenueDaily, Sales
-from ecom_assets.sales.dimensions import UNKNOWN
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.tables.contract import AMOUNT, MONEY
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.measures import aggregates, with_ratios
 from ecom_assets.tables.placeholders import UNKNOWN_CUSTOMER
+from ecom_assets.tables.places import Places
 from ecom_assets.tables.portable import union_all
 
 DIMENSIONS = ("channel", "city_id", "item_category", "sales_channel")
@@ -77,9 +77,9 @@ PLACE_NAMES = {
 PURCHASE_DIMENSIONS = ("product_category", *PLACE_NAMES)
 
 
-def purchase_revenue_daily(events: ir.Table) -> ir.Table:
+def purchase_revenue_daily(events: ir.Table, places: Places) -> ir.Table:
     """Return the totals of each day in `CleanEvents` and the sums by category and by place, `(all)` in the others."""
-    bought = purchases_and_refunds(events)
+    bought = purchases_and_refunds(events, places)
     parts = [
         purchase_totals(bought, ["event_date", *kept]).mutate(
             **{name: ibis.literal(ALL) for name in PURCHASE_DIMENSIONS if name not in kept}
@@ -89,13 +89,14 @@ def purchase_revenue_daily(events: ir.Table) -> ir.Table:
     return union_all(*(part.select(*PurchaseRevenueDaily.columns) for part in parts))
 
 
-def purchases_and_refunds(events: ir.Table) -> ir.Table:
+def purchases_and_refunds(events: ir.Table, places: Places) -> ir.Table:
     """Return the events of purchases and refunds with the category and the place that they count for."""
     bought = events.filter(events.event_type.isin([PURCHASE, REFUND]))
-    return bought.mutate(
+    bought = bought.mutate(
         product_category=bought.product_category.fill_null(NONE),
         **{level: _named(bought.properties, names) for level, names in PLACE_NAMES.items()},
     )
+    return places.name(bought, bought, each_alone=True)
 
 
 def purchase_totals(events: ir.Table, unit: Sequence[str]) -> ir.Table:
@@ -119,4 +120,4 @@ def sales_of_events(events: ir.Table) -> ir.Table:
 
 def _named(properties: ir.StringColumn, names: Sequence[str]) -> ir.StringValue:
     """Return a text from the properties, found by a pattern, because engines parse JSON differently."""
-    return properties.re_extract(f'"({"|".join(names)})" *: *"([^"]*)"', 2).nullif("").fill_null(UNKNOWN)
+    return properties.re_extract(f'"({"|".join(names)})" *: *"([^"]*)"', 2).nullif("")

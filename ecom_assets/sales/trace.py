@@ -107,7 +107,7 @@ def _this_line(context: TraceContext) -> ir.Table:
 
 def _purchases(context: TraceContext) -> ir.Table:
     """Return the purchase and refund events of a day and of the values in a row's other key columns."""
-    bought = purchases_and_refunds(context.on_day(CleanEvents, "event_date"))
+    bought = purchases_and_refunds(context.on_day(CleanEvents, "event_date"), context.rules["places"]())
     for name in PurchaseRevenueDaily.key[1:]:
         if context.row[name] != "(all)":
             bought = bought.filter(bought[name] == context.row[name])

@@ -50,3 +50,8 @@ def known(value: ir.StringValue, words: Collection[str]) -> ir.StringValue:
 def is_placeholder_text(value: str, words: Collection[str]) -> bool:
     """Return what `is_placeholder` says of one text."""
     return value.strip().lower() in words
+
+
+def is_nobody_text(value: object) -> bool:
+    """Return whether one id of a user, source session or device is missing or a placeholder."""
+    return value is None or is_placeholder_text(str(value), NOBODY)

@@ -19,6 +19,8 @@ LONGEST_CODE = 3
 """ISO 3166-2's codes of regions have one to three letters or digits."""
 StatedPlace = tuple[str | None, str | None, str | None]
 """A country, a region and a city, as a row states them."""
+PLACE_LEVELS = ("country", "region", "city_name")
+UNKNOWN = "unknown"
 FOUND = ("place_country_code", "place_country", "place_region_code", "place_region")
 
 
@@ -83,15 +85,32 @@ class Places:
         found = {(pair[country], pair[city]): self.find(pair[country], pair[city]) for pair in pairs}
         return _with_locations(rows, (country, city), found.items())
 
-    def add_with_regions(self, rows: ir.Table, present: ir.Table, country: str, region: str, city: str) -> ir.Table:
-        """Return rows with the columns `FOUND`, in which a stated region decides over the city's.
+    def name(self, rows: ir.Table, stated: ir.Table, *, each_alone: bool = False) -> ir.Table:
+        """Return rows whose `PLACE_LEVELS` have one name per place, and `UNKNOWN` where it is not known.
 
-        A region has one name, whether a row states its name, its code, or only the city: see
-        `named_regions`. The arguments are those of `add_to`; `region` is the column of the region.
+        A received country or region that the lists know has the name that they give it, so that a
+        code and a name are one place; others stay as received. Where nothing was received, the
+        lists decide. A stated region decides over the city's: see `named_regions`.
+
+        Args:
+            rows: The rows, with the columns `PLACE_LEVELS`.
+            stated: A table whose places include those of the rows.
+            each_alone: Whether no place says anything of another one, so that a day's places have
+                the same names whichever days are computed with it.
         """
-        stated = present.select(country, region, city).distinct().to_pyarrow().to_pylist()
-        places = [(row[country], row[region], row[city]) for row in stated]
-        return _with_locations(rows, (country, region, city), self.named_regions(places).items())
+        distinct = stated.select(*PLACE_LEVELS).distinct().to_pyarrow().to_pylist()
+        places: list[StatedPlace] = [(row["country"], row["region"], row["city_name"]) for row in distinct]
+        if each_alone:
+            found = {place: self.named_regions([place])[place] for place in places}
+        else:
+            found = self.named_regions(places)
+        placed = _with_locations(rows, PLACE_LEVELS, found.items())
+        named = placed.mutate(
+            city_name=placed.city_name.nullif("").fill_null(UNKNOWN),
+            region=ibis.coalesce(placed.place_region, placed.region.nullif(""), UNKNOWN),
+            country=ibis.coalesce(placed.place_country, placed.country.nullif(""), UNKNOWN),
+        )
+        return named.drop(*FOUND)
 
     def named_regions(self, stated: Iterable[StatedPlace]) -> dict[StatedPlace, Location | None]:
         """Return the location of each stated (country, region, city).

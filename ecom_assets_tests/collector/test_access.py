@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,29 +20,15 @@ CALL = {"messageId": "m-1", "timestamp": "2026-11-24T04:00:00.000Z", "sentAt": "
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    home = tmp_path_factory.mktemp("access")
-    file = KeyFile(home / "home")
+def keys(key_file: KeyFile) -> dict[str, str]:
     made = {
-        "write": file.create("shop", (Scope.COLLECT,), (SHOP,))[1],
-        "read": file.create("reports", (Scope.READ,))[1],
-        "server": file.create("server", (Scope.COLLECT, Scope.LINK))[1],
+        "write": key_file.create("shop", (Scope.COLLECT,), (SHOP,))[1],
+        "read": key_file.create("reports", (Scope.READ,))[1],
+        "server": key_file.create("server", (Scope.COLLECT, Scope.LINK))[1],
     }
-    revoked, made["revoked"] = file.create("old", (Scope.COLLECT,))
-    file.revoke(revoked.key_id)
-    return made | {"folder": str(home)}
-
-
-@pytest.fixture(scope="module")
-def running(keys: dict[str, str]) -> Iterator[CollectClient]:
-    with collecting(collect_settings(Path(keys["folder"]))) as client:
-        yield client
-
-
-@pytest.fixture
-def client(running: CollectClient) -> CollectClient:
-    running.remove_landed()
-    return running
+    revoked, made["revoked"] = key_file.create("old", (Scope.COLLECT,))
+    key_file.revoke(revoked.key_id)
+    return made
 
 
 def view(key: str = "", event_id: str = "1") -> dict[str, object]:

@@ -3,7 +3,6 @@
 import json
 import statistics
 import time
-from collections.abc import Iterator
 from http import HTTPStatus
 from itertools import count
 from typing import Any, Final
@@ -15,25 +14,13 @@ from hypothesis import strategies as st
 from ecom_assets.collector.access import CollectRefusal, EventQuota
 from ecom_assets.collector.bodies import MOST_LEVELS, UnreadEvent, events_in
 from ecom_assets.collector.events import MOST_SHOWN
-from ecom_assets_tests.collector.served import CollectClient, collect_settings, collecting
+from ecom_assets_tests.collector.served import CollectClient
 from ecom_assets_tests.hypothesis_settings import examples
 
 GOOD: Final = '{"event_id": "good", "event_type": "page_view", "user_id": "anna"}'
 SHOP: Final = "https://shop.example"
 EMPTY_DATE: Final = "0001-01-01T00:00:00+01:00"
 """What .NET sends of a date that nobody set; in UTC it is before the first year."""
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectClient]:
-    with collecting(collect_settings(tmp_path_factory.mktemp("bodies"))) as client:
-        yield client
-
-
-@pytest.fixture
-def client(running: CollectClient) -> CollectClient:
-    running.remove_landed()
-    return running
 
 
 def lists(levels: int) -> str:

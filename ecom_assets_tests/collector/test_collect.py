@@ -3,32 +3,13 @@
 import gzip
 import json
 import socket
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.collector.served import IPHONE, CollectClient, collect_settings, collecting
+from ecom_assets_tests.collector.served import IPHONE, CollectClient
 
 SHOP = "https://shop.example"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("collect")
-
-
-@pytest.fixture(scope="module")
-def running(folder: Path) -> Iterator[CollectClient]:
-    with collecting(collect_settings(folder)) as client:
-        yield client
-
-
-@pytest.fixture
-def client(running: CollectClient) -> CollectClient:
-    running.remove_landed()
-    return running
 
 
 def event(event_id: str = "1", **values: object) -> dict[str, object]:
@@ -103,6 +84,25 @@ def test_a_server_gets_no_device_and_lends_no_browser(client: CollectClient) -> 
     assert (row["anonymous_id"], row["user_agent"]) == ("its-own", None)
     refused = client.post({"event_type": "page_view"}).json()["refused"]
     assert [entry["reason"] for entry in refused] == ["missing_identity"]
+
+
+@pytest.mark.parametrize(
+    "written", ["undefined", "NULL", " - ", "(not set)", "00000000-0000-0000-0000-000000000000", "0"]
+)
+def test_a_placeholder_is_nobody(client: CollectClient, written: str) -> None:
+    batch = [event("1", user_id=written), event("2", user_id=written, session_id="s-1"), event("3", user_id="0001")]
+    answer = client.post({"batch": batch}).json()
+    assert [(entry["event_id"], entry["reason"]) for entry in answer["refused"]] == [("1", "missing_identity")]
+    assert f"user_id is {written!r}" in answer["refused"][0]["detail"]
+    assert [row["event_id"] for row in client.wait_for(2)] == ["2", "3"]
+    call = {"type": "track", "event": "Sale", "userId": written, "anonymousId": written}
+    assert client.post(call, "/v1/track").json()["refused"][0]["reason"] == "missing_identity"
+
+
+def test_a_placeholder_does_not_hide_the_device_of_a_page(client: CollectClient) -> None:
+    batch = [event("1", user_id="undefined", anonymous_id="undefined"), event("2", anonymous_id="(no consent)")]
+    client.post({"batch": batch, "device": "proposed-by-the-page"}, origin=SHOP)
+    assert [row["anonymous_id"] for row in client.wait_for(2)] == ["proposed-by-the-page", "(no consent)"]
 
 
 def test_an_image_takes_an_event_from_pages_without_scripts(client: CollectClient) -> None:

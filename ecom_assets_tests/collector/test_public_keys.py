@@ -30,29 +30,14 @@ Send = Callable[[CollectClient, str, dict[str, Any]], requests.Response]
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    home = tmp_path_factory.mktemp("public_keys")
-    file = KeyFile(home / "home")
+def keys(key_file: KeyFile) -> dict[str, str]:
     return {
-        "page": file.create("page", (Scope.COLLECT,))[1],
-        "shop": file.create("shop", (Scope.COLLECT,), (SHOP,))[1],
-        "mail": file.create("mails", (Scope.COLLECT,), (), ("mail_open", "page_view"))[1],
-        "server": file.create("server", (Scope.COLLECT, Scope.LINK))[1],
-        "admin": file.create("admin", (Scope.ADMIN,))[1],
-        "folder": str(home),
+        "page": key_file.create("page", (Scope.COLLECT,))[1],
+        "shop": key_file.create("shop", (Scope.COLLECT,), (SHOP,))[1],
+        "mail": key_file.create("mails", (Scope.COLLECT,), (), ("mail_open", "page_view"))[1],
+        "server": key_file.create("server", (Scope.COLLECT, Scope.LINK))[1],
+        "admin": key_file.create("admin", (Scope.ADMIN,))[1],
     }
-
-
-@pytest.fixture(scope="module")
-def running(keys: dict[str, str]) -> Iterator[CollectClient]:
-    with collecting(collect_settings(Path(keys["folder"]))) as client:
-        yield client
-
-
-@pytest.fixture
-def client(running: CollectClient) -> CollectClient:
-    running.remove_landed()
-    return running
 
 
 NATIVE_ALIAS: Final = {"event_type": "alias", "user_id": "mallory", "previous_id": "anna"}

@@ -37,6 +37,7 @@ from ecom_assets.sales.queries import sales_totals
 from ecom_assets.sales.sales import DIMENSIONS, purchase_revenue_daily
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.sources.places import known_places
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.queries import Period
 from ecom_assets.warehouse.local import in_memory
@@ -197,7 +198,7 @@ def test_the_sales_of_purchase_events_are_those_of_the_page() -> None:
     for line in lines:
         line["cart_amount"] = line.pop("cart_value")
     events = ibis.memtable(clean_events([row | {"cart_amount": _amount(row["cart_amount"])} for row in rows_of(lines)]))
-    actual = purchase_revenue_daily(events).to_pyarrow().to_pylist()
+    actual = purchase_revenue_daily(events, known_places()).to_pyarrow().to_pylist()
     actual.sort(key=lambda row: [str(row[name]) for name in PurchaseRevenueDaily.key])
     assert as_shown(actual, expected) == expected
 

@@ -1,13 +1,17 @@
 """Which region and country a city is in: by its country first, never by its name alone where that is another city."""
 
+import json
 from pathlib import Path
 
+import ibis
 import pytest
 
 from ecom_assets.errors import SettingError
+from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.rules import places_of
 from ecom_assets.sales.dimensions import city
+from ecom_assets.sales.sales import purchases_and_refunds
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.places import known_places
 from ecom_assets.tables.places import Places, folded
@@ -82,6 +86,44 @@ def test_a_code_and_a_name_are_one_country_and_one_region() -> None:
         *[("California", "United States")] * 2,
         ("XX", "Canada"),
     ]
+
+
+def of_purchases(*addresses: Address) -> list[tuple[str, str, str]]:
+    """Return country, region and city of purchase events with a country, a region and a city, in order."""
+    names = ("country", "region", "city")
+    rows = [
+        {
+            "event_id": f"{number:02}",
+            "event_type": "purchase",
+            "event_at": at("09:00"),
+            "properties": json.dumps(dict(zip(names, address, strict=True))),
+        }
+        for number, address in enumerate(addresses)
+    ]
+    events = ibis.memtable(as_table([dict.fromkeys(CleanEvents.columns) | row for row in rows], CleanEvents))
+    bought = purchases_and_refunds(events, known_places()).order_by("event_id")
+    return [(row["country"], row["region"], row["city_name"]) for row in bought.to_pyarrow().to_pylist()]
+
+
+def test_places_of_purchase_events_have_the_names_of_those_of_orders() -> None:
+    addresses: list[Address] = [
+        ("CA", "ON", "Toronto"), ("Canada", "Ontario", "Toronto"), ("CAN", None, "Toronto"), (None, None, "Toronto"),
+        ("Kanada", None, None), ("Atlantis", "Deep", "Nowhere"), ("", "", ""), (None, None, None),
+    ]  # fmt: skip
+    rows = of_purchases(*addresses)
+    assert [(region, country) for country, region, _ in rows] == placed(*addresses)
+    assert rows == [
+        *[("Canada", "Ontario", "Toronto")] * 4,
+        ("Canada", "unknown", "unknown"),
+        ("Atlantis", "Deep", "Nowhere"),
+        *[("unknown", "unknown", "unknown")] * 2,
+    ]
+
+
+def test_the_place_of_an_event_does_not_depend_on_the_others() -> None:
+    """Of order lines, `ON` is Ontario since another line of the table says so; days of events are computed alone."""
+    assert of_purchases(("CA", "ON", "Tinyville")) == [("Canada", "ON", "Tinyville")]
+    assert of_purchases(("CA", "ON", "Tinyville"), ("CA", "ON", "Toronto"))[0] == ("Canada", "ON", "Tinyville")
 
 
 def test_a_code_whose_cities_are_in_two_regions_stays_as_it_is() -> None:
