@@ -96,12 +96,14 @@ def received_is_customers_plus_quarantined_plus_surplus(days: Days | None, *tabl
 
 @check(Customers, reads=(Customers,), blocking=True)
 def one_version_is_current(_days: Days | None, versions: ir.Table) -> BrokenRows:
-    """Of each customer exactly one version is current, and the others end where the next begins."""
+    """Of each customer at most the last version is current, and the others end where the next begins, or before."""
     in_order = ibis.window(group_by="customer_id", order_by="valid_from")
     ordered = versions.mutate(next_from=versions.valid_from.lead().over(in_order))
     is_end = ordered.next_from.isnull()
+    # A record that is no valid customer ends a version, so that a customer may have none for some days, or at last.
+    is_ended = ordered.valid_to.notnull() & (ordered.valid_to > ordered.valid_from) & ~ordered.is_current
     is_right = is_end.ifelse(
-        ordered.valid_to.isnull() & ordered.is_current, (ordered.valid_to == ordered.next_from) & ~ordered.is_current
+        (ordered.valid_to.isnull() & ordered.is_current) | is_ended, is_ended & (ordered.valid_to <= ordered.next_from)
     )
     # No ids in the examples: Dagster keeps them longer than the warehouse keeps the rows.
     ordered = ordered.select("valid_from", "valid_to", "is_current", "next_from", is_right=is_right)

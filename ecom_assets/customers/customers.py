@@ -236,20 +236,25 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 def customer_versions(raw: ir.Table) -> ir.Table:
     """Return one row per customer and version, with the last record received while the version was valid.
 
-    A customer who is missing from a fetch keeps the current version: APIs omit customers for many reasons.
+    A customer who is missing from a fetch keeps the current version: APIs omit customers for many reasons. A record
+    that is no valid customer ends the version: what an older record says is out of date.
     """
-    records = _without_older(latest_copies(raw))
-    records = records.mutate(newest_date=records.received_date.max().over(ibis.window()))
+    records = _without_older(newest_copies(raw))
+    records = records.mutate(
+        newest_date=records.received_date.max().over(ibis.window()), is_valid=records.reject_reason.isnull()
+    )
     in_order = ibis.window(group_by="customer_id", order_by="received_date")
-    before = {f"{name}_before": records[name].lag().over(in_order) for name in ("received_date", *VERSIONED)}
+    before = {f"{name}_before": records[name].lag().over(in_order) for name in ("is_valid", *VERSIONED)}
     records = records.mutate(**before)
     changed = [records[name].fill_null("") != records[f"{name}_before"].fill_null("") for name in VERSIONED]
-    records = records.mutate(begins=records.received_date_before.isnull() | reduce(or_, changed))
+    is_first = ~records.is_valid_before.fill_null(NO)
+    records = records.mutate(begins=records.is_valid & (is_first | reduce(or_, changed)))
     so_far = ibis.cumulative_window(group_by="customer_id", order_by="received_date")
     begun = records.begins.ifelse(records.received_date, ibis.null("date"))
-    records = records.mutate(valid_from=begun.max().over(so_far), next_begins=records.begins.lead().over(in_order))
+    next_ends = (records.begins | ~records.is_valid).lead().over(in_order)
+    records = records.mutate(valid_from=begun.max().over(so_far), next_ends=next_ends)
     records = records.mutate(valid_to=records.received_date.lead().over(in_order))
-    last = records.filter(records.next_begins.fill_null(ibis.literal(value=True)))
+    last = records.filter(records.is_valid & records.next_ends.fill_null(ibis.literal(value=True)))
     day_before = (last.valid_to - ibis.interval(days=1)).cast("date")
     return last.mutate(
         last_received_date=last.received_date,
@@ -258,15 +263,20 @@ def customer_versions(raw: ir.Table) -> ir.Table:
     )
 
 
-def latest_copies(raw: ir.Table) -> ir.Table:
-    """Return each customer once per fetch: the version changed last, of equal times the later record.
+def newest_copies(raw: ir.Table) -> ir.Table:
+    """Return the record of each customer that is newest in its fetch, valid or not.
 
-    If that one is no valid customer, the fetch has none: what an older version says is out of date.
+    It is the one that was changed last, of equal times the later record.
     """
     named = raw.filter(raw.customer_id.notnull())
     newest_first = [ibis.desc(named.updated_at.fill_null(LONG_AGO)), ibis.desc(named.record_number)]
-    latest = first_of_each(named, ["received_date", "customer_id"], newest_first)
-    return latest.filter(latest.reject_reason.isnull())
+    return first_of_each(named, ["received_date", "customer_id"], newest_first)
+
+
+def latest_copies(raw: ir.Table) -> ir.Table:
+    """Return the valid ones of `newest_copies`: if the newest is no valid customer, the fetch has none."""
+    newest = newest_copies(raw)
+    return newest.filter(newest.reject_reason.isnull())
 
 
 def _without_older(records: ir.Table) -> ir.Table:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from ecom_assets_tests.command import CommandResult, ecom
@@ -32,6 +33,11 @@ class Case:
         """Run the platform and return its summary."""
         summary: dict[str, Any] = self.ecom("run", *arguments, "--json", env=env).json
         return summary
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return rows of the warehouse of an earlier run."""
+        with duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True) as con:
+            return con.execute(sql).fetchall()
 
     def series(self, *arguments: str, env: Mapping[str, str] | None = None) -> list[Decimal | None]:
         """Ask a trend and return the total of each of its series; None where it is not known."""

@@ -9,7 +9,8 @@ from ecom_assets_tests.cases.case import Case
 
 @pytest.mark.parametrize("case", ["33"], indirect=True)
 def test_nan_of_json_is_neither_a_user_nor_an_amount(case: Case) -> None:
-    assert case.series("--events", "events.jsonl", "--series", "purchase", "--period", "day") == [20]
+    asked = ("--series", "purchase", "--series", "purchase:sum(cart_amount)", "--period", "day")
+    assert case.series("--events", "events.jsonl", *asked) == [20, 190], "19 of them have an amount, 10.00 each"
 
 
 @pytest.mark.parametrize("case", ["53"], indirect=True)

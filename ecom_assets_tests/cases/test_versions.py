@@ -24,6 +24,8 @@ SHOPIFY = ("--orders-mapping", "shopify")
 def test_lines_of_an_order_that_lie_apart_are_one_order(case: Case) -> None:
     summary = case.run("--orders", "sorted_by_item.csv", *SHOPIFY)
     assert (summary["sales"]["revenue_amount"], summary["sales"]["items_sold"]) == ("14800.00", 13)
+    sold = "SELECT item_name, sum(payment_amount) FROM staging.user_order_log GROUP BY 1 ORDER BY 2"
+    assert [float(amount) for _, amount in case.rows(sold)] == [480, 1000, 13320]
 
 
 @pytest.mark.parametrize("case", ["36"], indirect=True)
@@ -36,9 +38,10 @@ def test_orders_of_two_shops_that_share_numbers_both_count_with_a_warning(case: 
 
 @pytest.mark.parametrize("case", ["41"], indirect=True)
 def test_numbers_that_a_spreadsheet_shortened_are_not_taken_for_orders(case: Case) -> None:
-    case.ecom("mapping", "init", "orders.csv", "--timezone", "UTC", "--out", "m.yaml")
+    said = case.ecom("mapping", "init", "orders.csv", "--timezone", "UTC", "--out", "m.yaml").out
+    assert "order_id, such as 5.62101E+12, is no order number" in said
     sales = case.run("--orders", "orders.csv", "--orders-mapping", "m.yaml")["sales"]
-    assert (sales["orders"], sales["average_order_value"]) == (30, "34.50")
+    assert (sales["orders"], sales["average_order_value"]) == (30, "34.50"), "1,035.00 / 30"
 
 
 NUMBERED = """

@@ -364,7 +364,7 @@ def read_record(
 
 def _version_of(record: object, mapping: CustomerMapping) -> tuple[str | None, datetime | None]:
     """Return whose version a record is, and when it was changed; None for what it does not say."""
-    customer_id, fault = read_id(mapping.fields.id.value_in(record), mapping.id_type)
+    customer_id, fault = read_id(mapping.fields.id.value_in(record), mapping.id_type, mapping.fields.id.key)
     if fault or _NOT_STORABLE.search(customer_id):
         return None, None
     changed = mapping.fields.updated_at
