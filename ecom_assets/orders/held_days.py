@@ -6,13 +6,15 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from ecom_assets.errors import UsageError
 from ecom_assets.operations.requests import RELEASE, Requests
-from ecom_assets.orders.contracts import DayReleases, HeldOrderDays, RawUserOrderLog, UserOrderLog
-from ecom_assets.orders.orders import OrderRule, classify
+from ecom_assets.orders.contracts import DayReleases, HeldOrderDays, RawUserOrderLog, WaitingOrderDays
+from ecom_assets.orders.orders import OrderRule, classify, counted_rows
+from ecom_assets.orders.versions import claimed_key
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of, union_all
 from ecom_assets.warehouse.engine import Engine
@@ -54,29 +56,34 @@ def order_day_counts(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     )
 
 
-def held_order_dates(raw: ir.Table, held: ir.Table, kept: ir.Table, rule: OrderRule) -> ir.Table:
-    """Return each order day with held clean lines, and how many of these lines have no other copy on that day.
+def held_order_dates(raw: ir.Table, held: ir.Table, waiting: ir.Table | None, rule: OrderRule) -> ir.Table:
+    """Return each order day that the held lines change, and how many lines it would get that it does not have.
 
-    An arrival day without clean lines counts as an order day, because its report names none. A held copy that is older
-    than the copy in `UserOrderLog` does not count as held.
+    A held version of an order changes the days of all of its lines: also of those that it moves to another day, leaves
+    out or does not have any more. A version that is not the newest changes none. An arrival day without clean lines
+    counts as an order day, because its report names none.
 
     Args:
-        raw: Rows of `RawUserOrderLog`.
+        raw: All rows of `RawUserOrderLog`.
         held: Rows of `HeldOrderDays`.
-        kept: Rows of `UserOrderLog`.
+        waiting: All rows of `WaitingOrderDays`; None where no line can wait.
         rule: Which lines are clean.
     """
-    lines = classify(raw.semi_join(held, raw.received_date == held.held_date), rule)
-    clean = lines.filter(lines.reject_reason.isnull()).select("uniq_id", "received_date", "order_date").distinct()
-    counted = kept.select(kept_id="uniq_id", kept_received_date="received_date", kept_order_date="order_date")
-    copies = clean.left_join(counted, clean.uniq_id == counted.kept_id)
-    waiting = copies.filter(copies.kept_id.isnull() | (copies.kept_received_date < copies.received_date))
-    stands = waiting.kept_order_date == waiting.order_date  # null, so not true, without a copy
-    of_lines = waiting.select("order_date", missing_count=stands.ifelse(0, 1).cast("int64"))
-    without = held.filter(held.held_row_count == 0).select(
-        order_date="held_date", missing_count=held.held_row_count + 1
+    arrived = raw.semi_join(held, raw.received_date == held.held_date)
+    released, counted = (
+        rows.select("order_date", "received_date", key=claimed_key(rows.uniq_id, rows.claim))
+        for rows in (counted_rows(raw, without, waiting, rule, arrived) for without in (None, held))
     )
-    days = union_all(of_lines, without)
+    days_of = {"of_key": counted.key, "of_date": counted.order_date}
+    of_held = released.semi_join(held, released.received_date == held.held_date)
+    now = counted.select(**days_of)
+    same = of_held.left_join(now, [of_held.key == now.of_key, of_held.order_date == now.of_date])
+    added = same.select("order_date", missing_count=same.of_key.isnull().ifelse(1, 0).cast("int64"))
+    gone = counted.anti_join(released, ["key", "order_date"])
+    removed = gone.select("order_date", missing_count=ibis.literal(0, "int64"))
+    empty = held.filter(held.held_row_count == 0)
+    without = empty.select(order_date="held_date", missing_count=ibis.literal(1, "int64"))
+    days = union_all(added, removed, without)
     return days.group_by("order_date").agg(missing_count=days.missing_count.sum().cast("int64"))
 
 
@@ -163,9 +170,8 @@ def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
     held = held_days(engine)
     if not held:
         return {}
-    raw, waiting, kept = (engine.table(contract) for contract in (RawUserOrderLog, HeldOrderDays, UserOrderLog))
-    arrived = raw.filter(Days.from_dates(row["held_date"] for row in held).contain(raw.received_date))
-    rows = held_order_dates(arrived, waiting, kept, rule).to_pyarrow().to_pylist()
+    contracts = (RawUserOrderLog, HeldOrderDays, WaitingOrderDays)
+    rows = held_order_dates(*(engine.table(contract) for contract in contracts), rule).to_pyarrow().to_pylist()
     days = {str(row["order_date"]): "none" if row["missing_count"] else "part" for row in rows}
     return {ORDERS: dict(sorted(days.items()))} if days else {}
 

@@ -4,18 +4,25 @@ The reference is a few lines of Python over the list of versions; it knows nothi
 """
 
 import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ecom_assets.orders.checks import ACCOUNTED
-from ecom_assets.orders.contracts import UserOrderLog
-from ecom_assets.orders.orders import order_accounting
+from ecom_assets.orders.contracts import HeldOrderDays, RawUserOrderLog, UserOrderLog
+from ecom_assets.orders.held_days import held_order_dates
+from ecom_assets.orders.orders import OrderRule, order_accounting, user_order_log
 from ecom_assets.tables.days import Days
-from ecom_assets_tests.builders import Row, order_line
-from ecom_assets_tests.hypothesis_settings import seeds
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.builders import Row, as_table, order_line
+from ecom_assets_tests.hypothesis_settings import examples, seeds
 from ecom_assets_tests.platform import OrderPlatform
 
 MONDAY = date(2026, 3, 9)
@@ -172,3 +179,184 @@ def test_days_that_are_run_as_versions_arrive_end_as_one_run(shop: OrderPlatform
             shop.receive([row for rows in versions for row in rows], Days((day,)))
             shop.run(Days((day,)))
         assert sold(shop) == newest(versions), f"seed {seed}"
+
+
+# Conflicts and copies
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An order as a file has it: a record of some lines, placed at an hour, without a time of change."""
+
+    number: str
+    customer: str
+    hour: int
+    lines: tuple[tuple[str, int], ...]
+
+    def rows(self, day: int, file: str, position: int) -> list[Row]:
+        """Return its rows in a file that arrived on a day."""
+        return version(
+            self.number,
+            [f"{item}:{amount}" for item, amount in self.lines],
+            day,
+            source_file=f"{day} {file}",
+            record_number=position,
+            customer_id=self.customer,
+            placed_at=PLACED + timedelta(hours=self.hour),
+        )
+
+
+ORDERS = st.builds(
+    Exported,
+    number=st.sampled_from(("101", "102")),
+    customer=st.sampled_from(("anna", "ben")),
+    hour=st.sampled_from((0, 1)),
+    lines=st.lists(
+        st.tuples(st.sampled_from(("hat", "cap")), st.integers(1, 3)),
+        min_size=1,
+        max_size=2,
+        unique_by=lambda line: line[0],
+    ).map(tuple),
+)
+FILES = st.dictionaries(st.tuples(st.integers(0, 2), st.sampled_from("ab")), st.lists(ORDERS, max_size=4), max_size=4)
+"""The orders of each file, by its day of arrival and its name."""
+
+
+def orders_that_count(files: dict[tuple[int, str], list[Exported]]) -> list[Exported]:
+    """Return the orders that count: of each number, customer and hour the last; of one day each other amount."""
+    exports: dict[tuple[str, str, int], list[tuple[int, str, Exported]]] = defaultdict(list)
+    for (day, file), orders in files.items():
+        for order in orders:
+            exports[order.number, order.customer, order.hour].append((day, file, order))
+    result = []
+    for own in exports.values():
+        last_day = max(day for day, _, _ in own)
+        # Of a file the later record; dictionaries keep what was added last.
+        of_files = {file: order for day, file, order in own if day == last_day}
+        by_amount = {sum(amount for _, amount in of_files[file].lines): of_files[file] for file in sorted(of_files)}
+        result += by_amount.values()
+    return result
+
+
+def cleaned(rows: Iterable[Row], days: Days = DAYS) -> list[Row]:
+    """Return the clean lines of rows."""
+    con = connect()
+    con.con.register("raw", as_table(rows, RawUserOrderLog))
+    return user_order_log(con.table("raw"), None, None, OrderRule(), days).to_pyarrow().to_pylist()
+
+
+@examples(100)
+@given(files=FILES)
+def test_conflicts_count_and_copies_do_not(files: dict[tuple[int, str], list[Exported]]) -> None:
+    raw = [
+        row
+        for (day, file), orders in files.items()
+        for position, order in enumerate(orders)
+        for row in order.rows(day, file, position)
+    ]
+    expected = orders_that_count(files)
+    rows = cleaned(raw)
+    sold = Counter((row["customer_id"], row["item_id"], int(row["payment_amount"])) for row in rows)
+    assert sold == Counter((order.customer, *line) for order in expected for line in order.lines)
+    numbers = Counter(order.number for order in expected)
+    keys = {number: {row["order_id"] for row in rows if row["order_id"].split(" ")[0] == number} for number in numbers}
+    assert {number: len(own) for number, own in keys.items()} == numbers
+    assert {row["shared_order_id"] for row in rows} - {None} == {number for number, n in numbers.items() if n > 1}
+
+
+@examples(60)
+@given(
+    lines=st.lists(
+        st.tuples(st.sampled_from(("hat", "cap")), st.integers(1, 9)),
+        min_size=1,
+        max_size=2,
+        unique_by=lambda line: line[0],
+    ),
+    cuts=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=4),
+)
+def test_overlapping_exports_give_what_one_export_gives(
+    lines: Sequence[tuple[str, int]], cuts: Sequence[tuple[int, int]]
+) -> None:
+    """Six orders, of which each export has those from one number to another; one export may come on a later day."""
+    orders = [Exported(str(n), "anna", n, tuple(lines)) for n in range(6)]
+    raw = [
+        row
+        for name, (first, last) in enumerate(cuts)
+        for order in orders[first : last + 1]
+        for row in order.rows(name % 2, str(name), order.hour)
+    ]
+    exported = {n for first, last in cuts for n in range(first, last + 1)}
+    amounts = Counter(row["order_id"] for row in cleaned(raw))
+    assert amounts == Counter({str(n): len(lines) for n in exported})
+
+
+# Days that are held back
+
+
+def held_days(raw: Iterable[Row], *days: int) -> dict[int, int]:
+    """Return how many lines each order day waits for, by days after Monday, where the lines of `days` are held."""
+    con = connect()
+    raw = list(raw)
+    con.con.register("raw", as_table(raw, RawUserOrderLog))
+    held = [MONDAY + timedelta(days=day) for day in days]
+    counts = Counter(row["received_date"] for row in raw if not row["left_out"])
+    rows = [{"held_date": day, "held_row_count": counts[day]} for day in held]
+    con.con.register("held", as_table(rows, HeldOrderDays))
+    result = held_order_dates(con.table("raw"), con.table("held"), None, OrderRule()).to_pyarrow().to_pylist()
+    return {(row["order_date"] - MONDAY).days: row["missing_count"] for row in result}
+
+
+def ordered(day: int) -> Row:
+    """Return what moves lines to another order day."""
+    return {"order_date": MONDAY + timedelta(days=day), "ordered_at": PLACED + timedelta(days=day)}
+
+
+def test_a_held_version_that_moves_an_order_changes_both_days() -> None:
+    moved = version("101", ["hat:20"], 3, **changed(3), **ordered(1))
+    assert held_days([*version("101", ["hat:20"], 0, **changed(0)), *moved], 3) == {0: 0, 1: 1}
+
+
+def test_a_held_version_without_a_line_changes_its_day() -> None:
+    first = version("101", ["hat:20", "cap:5"], 0, **changed(0), **ordered(0))
+    shorter = version("101", ["hat:20"], 3, **changed(3), **ordered(2))
+    assert held_days([*first, *shorter], 3) == {0: 0, 2: 1}
+    cancelled = version("101", ["hat:20"], 3, **changed(3), left_out="not_a_sale")
+    other = version("102", ["hat:7"], 3, **changed(3), **ordered(1))
+    assert held_days([*first, *cancelled, *other], 3) == {0: 0, 1: 1}
+
+
+def test_a_held_version_that_is_older_changes_nothing() -> None:
+    newest_one = version("101", ["hat:25"], 0, **changed(2))
+    assert held_days([*newest_one, *version("101", ["hat:20"], 3, **changed(1), **ordered(1))], 3) == {}
+
+
+@examples(60)
+@given(seed=st.integers(0, 10_000), held=st.sets(st.integers(0, 8), min_size=1, max_size=3))
+def test_held_order_days_are_those_that_differ_from_a_release(seed: int, held: set[int]) -> None:
+    dice = random.Random(seed)  # noqa: S311 (stories, not secrets)
+    versions = [[row | day for row in rows] for rows in random_versions(dice) for day in [ordered(dice.randint(0, 1))]]
+    let_in = [rows for rows in versions if (rows[0]["received_date"] - MONDAY).days not in held]
+    (now, of_now), (released, of_released) = ((newest(rows), days_of(rows)) for rows in (let_in, versions))
+    expected: Counter[int] = Counter()
+    for line in released:
+        day, arrived = of_released[line]
+        if arrived in held:
+            expected[day] += not (line in now and of_now[line][0] == day)
+    for line in now:
+        day, _ = of_now[line]
+        if line not in released or of_released[line][0] != day:
+            expected[day] += 0
+    # A held day without a line that counts is an order day of its own: nobody knows what it lacks.
+    clean = {of_line[1] for rows in versions if not rows[0]["left_out"] for of_line in days_of([rows]).values()}
+    expected.update(held - clean)
+    assert held_days([row for rows in versions for row in rows], *held) == dict(expected)
+
+
+def days_of(versions: list[list[Row]]) -> dict[str, tuple[int, int]]:
+    """Return the days of order and of arrival of each line of the newest versions, as days after Monday."""
+    latest = {rows[0]["record_id"]: rows for rows in sorted(versions, key=lambda rows: rows[0]["changed_at"])}
+    return {
+        row["uniq_id"]: ((row["order_date"] - MONDAY).days, (row["received_date"] - MONDAY).days)
+        for rows in latest.values()
+        for row in rows
+    }
