@@ -108,7 +108,7 @@ def _with_newest(rows: ir.Table) -> ir.Table:
     )
     rows = rows.mutate(is_last=rows.is_current & (ibis.rank().over(in_file) == 0))
     file = ibis.window(group_by=[*CLAIM, "is_last", "source_file"])
-    amount = rows.payment_amount.cast("decimal(38, 2)")
+    amount = rows.payment_amount.cast("decimal(38, 4)")
     counts = rows.is_clean & rows.is_last
     shipped = (counts & (rows.status != "refunded")).ifelse(amount, 0).sum().over(file)
     refunded = (counts & (rows.status == "refunded")).ifelse(amount, 0).sum().over(file)

@@ -21,9 +21,9 @@ from ecom_assets.sales.queries import (
     geography,
     sales_by,
 )
+from ecom_assets.tables.currencies import unit_of
 from ecom_assets.tables.queries import DECIMALS, ZERO, NoSourceError, Page, Period, Reading, Row
 
-CENT: Final = Decimal("0.01")
 NONE_YET: Final = Fraction(0)
 
 
@@ -159,7 +159,8 @@ def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decim
         except NoSourceError:
             continue
         if len({*parts_now, *parts_before} - {REST}) > 1:
-            result.append({"dimension": dimension, "parts": _contributions((parts_now, now), (parts_before, before))})
+            parts = _contributions((parts_now, now), (parts_before, before), unit_of(reading.currency))
+            result.append({"dimension": dimension, "parts": parts})
     return result
 
 
@@ -167,13 +168,15 @@ def _known_amounts(amounts: MaybeAmounts) -> Amounts:
     return {name: amount for name, amount in amounts.items() if amount is not None}
 
 
-def _contributions(current: tuple[Amounts, Decimal], previous: tuple[Amounts, Decimal]) -> list[Row]:
+def _contributions(current: tuple[Amounts, Decimal], previous: tuple[Amounts, Decimal], unit: Decimal) -> list[Row]:
+    """Return what each part adds; what is in none is a rest, unless it is less than the unit that totals have."""
     (now, total), (before, total_before) = current, previous
     change = total - total_before
     rest = total - sum(now.values(), ZERO), total_before - sum(before.values(), ZERO)
     rows = [_contribution(name, now.get(name, ZERO), before.get(name, ZERO), change) for name in {**now, **before}]
     rows.sort(key=lambda row: (-abs(row["contribution_amount"]), row["value"]))
-    return [*rows, *([_contribution(REST, *rest, change)] if any(rest) else [])]
+    has_rest = any(abs(amount) >= unit for amount in rest)
+    return [*rows, *([_contribution(REST, *rest, change)] if has_rest else [])]
 
 
 def _contribution(name: str, now: Decimal, before: Decimal, change: Decimal) -> Row:
@@ -220,8 +223,10 @@ REVENUE_DIMENSIONS: Final[Mapping[str, tuple[tuple[Source, ...], AmountsOf]]] = 
 """The sources that each dimension of revenue is counted from, and the amounts of its parts."""
 
 
-def revenue_factors(now: Row, before: Row, base: str) -> list[Row] | None:
+def revenue_factors(now: Row, before: Row, base: str, currency: str) -> list[Row] | None:
     """Return what each of three factors adds to the change of revenue; None where one of them is unknown or zero.
+
+    What they add is in the digits of the currency, and adds up to the change.
 
     Revenue is a base (sessions or customers), times orders per unit of the base, times revenue per order. `now` and
     `before` have `revenue_amount`, `order_count` and the base, such as `session_count`.
@@ -233,9 +238,8 @@ def revenue_factors(now: Row, before: Row, base: str) -> list[Row] | None:
         return None
     exact = ([Fraction(row[name]) for name in names] for row in (now, before))
     factors_now, factors_before = ([units, orders / units, revenue / orders] for units, orders, revenue in exact)
-    parts = rounded(
-        factor_contributions(factors_now, factors_before), now["revenue_amount"] - before["revenue_amount"], CENT
-    )
+    change = now["revenue_amount"] - before["revenue_amount"]
+    parts = rounded(factor_contributions(factors_now, factors_before), change, unit_of(currency))
     factors = (base, f"orders_per_{base.removesuffix('_count')}", "revenue_per_order")
     return [
         {"factor": factor, "value": _number(value), "previous": _number(other), "contribution_amount": part}
@@ -259,18 +263,22 @@ def order_value_causes(reading: Reading, period: Period, now: Row, before: Row) 
         parts_now, parts_before = (_order_values(reading, days) for days in (known_period, known_period.previous))
     except NoSourceError:
         return None
-    are_whole = all(_adds_up(parts, row) for parts, row in ((parts_now, now), (parts_before, before)))
+    unit = unit_of(reading.currency)
+    are_whole = all(_adds_up(parts, row, unit) for parts, row in ((parts_now, now), (parts_before, before)))
     if not are_whole or len({**parts_now, **parts_before}) < 2:  # noqa: PLR2004 (one part explains nothing)
         return None
     change = now["average_order_value"] - before["average_order_value"]
-    return {"dimension": MARKETING_CHANNEL, "parts": _mix_and_rate(parts_now, parts_before, change, CENT)}
+    return {"dimension": MARKETING_CHANNEL, "parts": _mix_and_rate(parts_now, parts_before, change, unit)}
 
 
-def _adds_up(parts: Mapping[str, PartRatio], whole: Row) -> bool:
-    """Return whether every order, and all revenue, is in a part: only then do mix and rate add up to the change."""
+def _adds_up(parts: Mapping[str, PartRatio], whole: Row, unit: Decimal) -> bool:
+    """Return whether every order, and all revenue, is in a part: only then do mix and rate add up to the change.
+
+    The revenue of the whole is rounded to the unit of its currency; parts are exact.
+    """
     orders = sum((part.denominator for part in parts.values()), Fraction(0))
     revenue = sum((part.numerator for part in parts.values()), Fraction(0))
-    return orders == whole["order_count"] and revenue == Fraction(whole["revenue_amount"])
+    return orders == whole["order_count"] and abs(revenue - Fraction(whole["revenue_amount"])) < Fraction(unit)
 
 
 def _order_values(reading: Reading, period: Period) -> dict[str, PartRatio]:

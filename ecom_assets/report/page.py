@@ -24,7 +24,9 @@ TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-WORDING: Final = ("number", "money", "signed_money", "rate", "change", "points", "factor", "part_name")
+WORDING: Final = (
+    "number", "amount", "signed_amount", "money", "signed_money", "rate", "change", "points", "factor", "part_name",
+)  # fmt: skip
 TEMPLATES.filters.update({name: getattr(wording, name) for name in WORDING})
 MOST_PARTS: Final = 8
 """Parts of a dimension that are shown; the others are one row."""

@@ -245,7 +245,7 @@ def _causes(reading: Reading, period: Period, numbers: Numbers) -> dict[str, Any
     if is_comparable and now["revenue_amount"] is not None and before["revenue_amount"] is not None:
         knows_visits = of_sources(reading, period, "sales", "events").is_comparable
         bases = ["session_count"] if knows_visits else []
-        factors = {base: revenue_factors(now, before, base) for base in [*bases, "customer_count"]}
+        factors = {base: revenue_factors(now, before, base, reading.currency) for base in [*bases, "customer_count"]}
         values |= {
             "revenue_change_amount": now["revenue_amount"] - before["revenue_amount"],
             "factors": [parts for parts in factors.values() if parts],

@@ -66,15 +66,24 @@ def number(name: str, value: Any, currency: str | None = None) -> str:  # noqa: 
     return rate(value) if shown_as == "rate" else money(value, currency) if shown_as == "money" else f"{value:,}"
 
 
-def money(amount: Decimal | None, currency: str | None = None) -> str:
-    """Write an amount, in the digits of its currency."""
-    code = currency or ""
-    return UNKNOWN if amount is None else formats.with_minus(f"{formats.amount(amount, code)} {code}".strip())
+def amount(value: Decimal | None, currency: str | None) -> str:
+    """Write an amount in the digits of its currency, without the currency."""
+    return UNKNOWN if value is None else formats.with_minus(formats.amount(value, currency or ""))
 
 
-def signed_money(amount: Decimal, currency: str | None = None) -> str:
-    """Write a difference of amounts with its sign."""
-    return f"{'+' if amount > 0 else ''}{money(amount, currency)}"
+def signed_amount(value: Decimal, currency: str | None) -> str:
+    """Write a difference of amounts with its sign, without the currency."""
+    return f"{'+' if value > 0 else ''}{amount(value, currency)}"
+
+
+def money(value: Decimal | None, currency: str | None) -> str:
+    """Write an amount in the digits of its currency, and the currency."""
+    return UNKNOWN if value is None else f"{amount(value, currency)} {currency or ''}".strip()
+
+
+def signed_money(value: Decimal, currency: str | None) -> str:
+    """Write a difference of amounts with its sign, and the currency."""
+    return f"{'+' if value > 0 else ''}{money(value, currency)}"
 
 
 def points(difference: Decimal) -> str:
@@ -86,7 +95,7 @@ def factor(name: str, value: float, currency: str | None) -> str:
     """Write the value of a factor of revenue."""
     if name.endswith("_count"):
         return f"{value:,.0f}"
-    return money(Decimal(f"{value:.2f}"), currency) if name == "revenue_per_order" else f"{value:.4f}"
+    return amount(Decimal(str(value)), currency) if name == "revenue_per_order" else f"{value:.4f}"
 
 
 def part_name(dimension: str, value: str) -> str:
@@ -215,13 +224,15 @@ def _causes(report: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  {cause_sentence(cause, currency)}" for cause in report["largest_causes"])
     for parts in causes["factors"]:
         effects = (
-            f"{FACTORS[effect['factor']].lower()} {signed_money(effect['contribution_amount'])}" for effect in parts
+            f"{FACTORS[effect['factor']].lower()} {signed_amount(effect['contribution_amount'], currency)}"
+            for effect in parts
         )
         yield f"  {', '.join(effects)}"
     for cause in causes["revenue"]:
         yield from ("", DIMENSIONS[cause["dimension"]])
         for part in cause["parts"][:MOST_PARTS]:
-            yield f"  {part_name(cause['dimension'], part['value']):32}{signed_money(part['contribution_amount']):>14}"
+            added = signed_amount(part["contribution_amount"], currency)
+            yield f"  {part_name(cause['dimension'], part['value']):32}{added:>14}"
         if (more := len(cause["parts"]) - MOST_PARTS) > 0:
             yield f"  and {more} more"
 

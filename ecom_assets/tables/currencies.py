@@ -53,9 +53,14 @@ def unusual_digits() -> dict[int, tuple[str, ...]]:
     return {number: tuple(sorted(code for code, digits in _digits().items() if digits == number)) for number in numbers}
 
 
+def unit_of(currency: str) -> Decimal:
+    """Return the smallest amount that the digits of a currency can write: 0.01, of yen 1."""
+    return Decimal(1).scaleb(-digits_of(currency))
+
+
 def rounded(amount: Decimal, currency: str) -> Decimal:
     """Return an amount in the digits of its currency, half of the last one away from zero."""
-    return amount.quantize(Decimal(1).scaleb(-digits_of(currency)), ROUND_HALF_UP)
+    return amount.quantize(unit_of(currency), ROUND_HALF_UP)
 
 
 def largest_amount(currency: str) -> Decimal:

@@ -313,8 +313,8 @@ ZERO: Final = Decimal("0.00")
 
 
 def mean(amount: Decimal | None, count: int) -> Decimal | None:
-    """Return an amount per unit, rounded to the cent; None without units or amount."""
-    return (amount / count).quantize(Decimal("0.01")) if count and amount is not None else None
+    """Return an amount per unit, which is rounded where it is shown; None without units or amount."""
+    return amount / count if count and amount is not None else None
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import UsageError
-from ecom_assets.report.causes import CENT, PartRatio, factor_contributions, mix_and_rate, rounded
+from ecom_assets.report.causes import PartRatio, factor_contributions, mix_and_rate, rounded
 from ecom_assets.report.weekly import Week
+from ecom_assets.report.wording import factor, money, signed_amount
+from ecom_assets.tables.currencies import unit_of
 from ecom_assets_tests.markdown import Line, section
 
+CENT = Decimal("0.01")
 COUNTS = st.integers(0, 40)
 PARTS = st.dictionaries(st.sampled_from("abcd"), st.builds(PartRatio, COUNTS.map(Fraction), COUNTS.map(Fraction)))
 
@@ -107,3 +110,27 @@ def test_a_wrong_week_is_reported_in_one_sentence(wrong: str) -> None:
 @pytest.mark.parametrize(("newest", "week"), [(date(2026, 1, 25), "2026-W04"), (date(2026, 1, 31), "2026-W04")])
 def test_the_newest_week_is_over(newest: date, week: str) -> None:
     assert str(Week.newest_whole(newest)) == week
+
+
+@pytest.mark.parametrize(
+    ("currency", "parts"),
+    # 100 shared in three: what is left of the last digit goes to the first.
+    [("JPY", ["34", "33", "33"]), ("EUR", ["33.34", "33.33", "33.33"]), ("KWD", ["33.334", "33.333", "33.333"])],
+)
+def test_parts_are_in_the_digits_of_the_currency_and_add_up(currency: str, parts: list[str]) -> None:
+    actual = rounded([Fraction(100, 3)] * 3, Decimal(100), unit_of(currency))
+    assert ([str(part) for part in actual], sum(actual)) == (parts, 100)
+
+
+@pytest.mark.parametrize(
+    ("currency", "texts"),
+    [
+        ("JPY", ("1,235 JPY", "+1,235", "13")),
+        ("KWD", ("1,234.568 KWD", "+1,234.568", "12.500")),
+        ("EUR", ("1,234.57 EUR", "+1,234.57", "12.50")),
+    ],
+)
+def test_the_report_writes_amounts_in_the_digits_of_the_currency(currency: str, texts: tuple[str, ...]) -> None:
+    amount = Decimal("1234.5675")
+    written = money(amount, currency), signed_amount(amount, currency), factor("revenue_per_order", 12.5, currency)
+    assert written == texts

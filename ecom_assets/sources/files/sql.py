@@ -573,7 +573,7 @@ def _value_sql(
         return _NOTHING
     if field.by_row:
         values = {
-            kind: _value_sql(origin, numerals, is_number=is_number, is_place=is_place)
+            kind: _value_sql(origin, numerals, is_number=is_number, is_place=is_place, currency=currency)
             for kind, origin in field.by_row.items()
         }
         cases = " ".join(f"WHEN {text(kind)} THEN {value}" for kind, value in values.items())
