@@ -87,7 +87,8 @@ def compute_segments(question: SegmentsQuestion, data: QuestionData) -> dict[str
     result = customer_segments(purchases, question.scores)
     if data.keep:
         data.keep(result.order_by("customer_id"))
-    return {**facts, **segment_totals(result, rows_of, has_money=_has_money(data))}
+    currency = data.source.settings.known_currency
+    return {**facts, **segment_totals(result, rows_of, has_money=_has_money(data), currency=currency)}
 
 
 def compute_value(question: ValueQuestion, data: QuestionData) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def compute_value(question: ValueQuestion, data: QuestionData) -> dict[str, Any]
     purchases, facts = _purchases(question, data, named)
     histories_table = data.con.to_pyarrow(histories(purchases))
     models = ValueModels.fit(histories_table)
-    rows = lifetime_value(histories_table, models, rule).select(list(LifetimeValue.columns))
+    rows = lifetime_value(histories_table, models, rule, settings.known_currency).select(list(LifetimeValue.columns))
     if data.keep:
         data.keep(data.con.create_table("lifetime_value", rows, temp=True).order_by("customer_id"))
     correlation = {"frequency_value_correlation": value_correlation(histories_table)}
@@ -107,7 +108,7 @@ def compute_value(question: ValueQuestion, data: QuestionData) -> dict[str, Any]
         **facts,
         **_of_model("bg_nbd", models.orders, ("r", "alpha", "a", "b")),
         "order_value": _of_model("gamma_gamma", models.values, ("p", "q", "v")) | correlation,
-        **value_totals(rows),
+        **value_totals(rows, settings.known_currency),
     }
 
 

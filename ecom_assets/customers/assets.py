@@ -19,6 +19,7 @@ from ecom_assets.customers.contracts import (
 from ecom_assets.customers.customers import CustomerRule, MarketSegments
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.value import ValueRule
+from ecom_assets.orders.orders import OrderRule
 from ecom_assets.sales.assets import EVERY_SALE
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.tables.asset import Reads, invalidation, table_asset
@@ -37,13 +38,21 @@ def customer_segments(sales: ir.Table, sessions: ir.Table) -> ir.Table:
 
 
 @table_asset(LifetimeValue, deps=(customer_segments.key,), sales=EVERY_SALE, sessions=EVERY_SESSION)
-def lifetime_value(sales: ir.Table, sessions: ir.Table, value_rule: ValueRule) -> Any:  # noqa: ANN401 (Ibis has no types)
+def lifetime_value(
+    sales: ir.Table,
+    sessions: ir.Table,
+    value_rule: ValueRule,
+    order_rule: OrderRule,
+) -> Any:  # noqa: ANN401 (Ibis has no types)
     """Fit both models to the order histories, and compute the expected value of each customer."""
     from ecom_assets.customers import value  # noqa: PLC0415 (loads SciPy)
 
     histories = value.histories(Purchases.from_platform(sales, sessions)).to_pyarrow()
     con = connect()
-    con.con.register("lifetime_value", value.lifetime_value(histories, value.ValueModels.fit(histories), value_rule))
+    con.con.register(
+        "lifetime_value",
+        value.lifetime_value(histories, value.ValueModels.fit(histories), value_rule, order_rule.currency),
+    )
     return con.table("lifetime_value").select(*LifetimeValue.columns)
 
 

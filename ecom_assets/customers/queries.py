@@ -31,6 +31,7 @@ from ecom_assets.sales.contracts import Customer, Sales
 from ecom_assets.sales.coverage import ORDERS, sales_source
 from ecom_assets.sessions.queries import has_paid_events
 from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.currencies import rounded
 from ecom_assets.tables.measures import measures_of
 from ecom_assets.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.tables.portable import can_be_null, rows_of
@@ -199,8 +200,10 @@ def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
     return bought, bought.group_by("customer_id").agg(first_order_date=bought.order_date.min())
 
 
-def segment_totals(segmented: ir.Table, fetch: Fetch = rows_of, *, has_money: bool = True) -> dict[str, Any]:
-    """Return the numbers of each segment, including empty ones.
+def segment_totals(
+    segmented: ir.Table, fetch: Fetch = rows_of, *, has_money: bool = True, currency: str = ""
+) -> dict[str, Any]:
+    """Return the numbers of each segment, including empty ones, with revenue in the digits of its currency.
 
     Means are null for an empty segment, shares if there are no customers at all, and revenue if no purchase has an
     amount.
@@ -215,7 +218,7 @@ def segment_totals(segmented: ir.Table, fetch: Fetch = rows_of, *, has_money: bo
                 "customers": int(row.get("customer_count", 0)),
                 "share": row["customer_count"] / customers if row else (0.0 if customers else None),
                 "orders": int(row.get("order_count", 0)),
-                "revenue_amount": f"{row.get('revenue_amount', 0):.2f}" if has_money else None,
+                "revenue_amount": str(rounded(row.get("revenue_amount", ZERO), currency)) if has_money else None,
                 "mean_recency_days": int(row["recency_days_sum"]) / row["customer_count"] if row else None,
             }
             for name, row in ((name, result.get(name, {})) for name in SEGMENTS)
@@ -223,7 +226,7 @@ def segment_totals(segmented: ir.Table, fetch: Fetch = rows_of, *, has_money: bo
     }
 
 
-def value_totals(rows: pa.Table) -> dict[str, Any]:
+def value_totals(rows: pa.Table, currency: str) -> dict[str, Any]:
     """Return sums over rows of `LifetimeValue`; expected values are null without a model or without customers."""
     amounts = rows["lifetime_value_amount"].drop_null().to_pylist()
     return {
@@ -231,7 +234,7 @@ def value_totals(rows: pa.Table) -> dict[str, Any]:
         "repeat_customers": pc.sum(pc.greater(rows["repeat_order_count"], 0)).as_py() or 0,
         "expected_alive": _sum(rows["alive_probability"]),
         "expected_orders": _sum(rows["expected_order_count"]),
-        "lifetime_value_amount": f"{sum(amounts, Decimal(0)):.2f}" if amounts else None,
+        "lifetime_value_amount": str(rounded(sum(amounts, ZERO), currency)) if amounts else None,
     }
 
 

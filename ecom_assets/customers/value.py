@@ -5,7 +5,6 @@ The engine reduces the orders of each customer to three whole numbers and an amo
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 import ibis
@@ -28,6 +27,7 @@ from ecom_assets.customers.value_models import (
 )
 from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.currencies import unit_of
 
 MONTH_DAYS = 30
 YEAR_DAYS = 365
@@ -101,7 +101,7 @@ class ValueModels:
         return cls(fit_bg_nbd(grouped(x, first_to_last, observed)), fit_gamma_gamma(x.astype(np.float64), repeat))
 
 
-def lifetime_value(histories_table: pa.Table, models: ValueModels, rule: ValueRule) -> pa.Table:
+def lifetime_value(histories_table: pa.Table, models: ValueModels, rule: ValueRule, currency: str = "") -> pa.Table:
     """Return the rows of `histories` with the other columns of `LifetimeValue`.
 
     The models may be fitted to these rows or to others.
@@ -120,7 +120,7 @@ def lifetime_value(histories_table: pa.Table, models: ValueModels, rule: ValueRu
         value = models.values.model.expected_value(x, _repeat_amounts(histories_table))
         columns["expected_order_value"] = np.round(value, DECIMALS)
     if chance is not None and discounted is not None and value is not None:
-        columns["lifetime_value_amount"] = _money(chance * discounted * value)
+        columns["lifetime_value_amount"] = _money(chance * discounted * value, currency)
     return _with_columns(histories_table, columns | _model_columns(models, rule))
 
 
@@ -170,7 +170,7 @@ def _model_columns(models: ValueModels, rule: ValueRule) -> dict[str, Any]:
 
 KINDS: Final = {
     **dict.fromkeys(("alive_probability", "expected_order_count", "expected_order_value"), pa.float64()),
-    "lifetime_value_amount": pa.decimal128(18, 2),
+    "lifetime_value_amount": pa.decimal128(18, 4),
     **dict.fromkeys(("no_model_reason", "no_order_value_reason"), pa.string()),
     **dict.fromkeys(("r", "alpha", "a", "b", "p", "q", "v"), pa.float64()),
     **dict.fromkeys(("horizon_days", "value_months"), pa.int64()),
@@ -199,7 +199,8 @@ def _repeat_amounts(table: pa.Table) -> Floats:
     return whole.astype(np.float64) / 10_000
 
 
-def _money(amounts: Floats) -> pa.Array:
-    cents = pa.array(np.round(amounts * 100).astype(np.int64)).cast(pa.decimal128(19, 0))
-    cent = pa.scalar(Decimal("0.01"), pa.decimal128(3, 2))
-    return pc.multiply(cents, cent).cast(pa.decimal128(18, 2))
+def _money(amounts: Floats, currency: str) -> pa.Array:
+    """Return amounts rounded to the digits of their currency."""
+    unit = unit_of(currency)
+    units = pa.array(np.round(amounts / float(unit)).astype(np.int64)).cast(pa.decimal128(19, 0))
+    return pc.multiply(units, pa.scalar(unit)).cast(pa.decimal128(18, 4))

@@ -18,6 +18,7 @@ from ecom_assets.dashboard.blocks import TableColumn
 from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.static_files import all_files
 from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.currencies import digits_of
 
 Spec = dict[str, Any]
 AXIS_FORMATS: Final = {"count": "~s", "quantity": "~s", "rate": "~%", "decimal": "~s", "seconds": "~s"}
@@ -32,6 +33,15 @@ DAY_LABEL: Final = (
 """The label of a day: the first of a year says which one; of an hour its time."""
 NAME_AXIS: Final = {"labelLimit": 160}
 DAY_AXIS: Final = {"format": "%-d %b", "grid": False, "labelAngle": 0, "labelOverlap": True}
+
+
+def in_digits(part: Any, currency: str) -> Any:  # noqa: ANN401 (a specification, or a part of it)
+    """Return a specification whose amounts are written in the digits of their currency."""
+    if isinstance(part, Mapping):
+        return {name: in_digits(value, currency) for name, value in part.items()}
+    if isinstance(part, list):
+        return [in_digits(value, currency) for value in part]
+    return f",.{digits_of(currency)}f" if part == EXACT["money"] else part
 
 
 def line(x: str, y: str, *, kind: str = "count", area: bool = False, title: str = "") -> Spec:

@@ -167,7 +167,8 @@ def _navigation(view: View | None) -> list[tuple[str, list[tuple[DashboardPage, 
 
 def _chart(block: Chart, marks: Sequence[Annotation], currency: str) -> Markup:
     spec = {**block.spec, "height": block.height, "description": block.description}
-    chart = {"spec": marked(spec, marks), "rows": charts.plain(block.rows), "currencySign": sign_of(currency)}
+    shown = charts.in_digits(marked(spec, marks), currency)
+    chart = {"spec": shown, "rows": charts.plain(block.rows), "currencySign": sign_of(currency)}
     return htmlsafe_json_dumps(chart, separators=(",", ":"), default=str)
 
 

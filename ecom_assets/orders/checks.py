@@ -34,6 +34,7 @@ from ecom_assets.orders.versions import linked, with_record
 from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, BrokenRows, CheckResult, TableCheck, check, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days, listed_days
+from ecom_assets.tables.formats import amount
 from ecom_assets.tables.portable import rows_of
 
 ACCOUNTED = (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays, WaitingOrderDays)
@@ -161,7 +162,10 @@ def order_numbers_are_unique(days: Days | None, lines: ir.Table) -> CheckResult:
     shared = lines.filter(lines.shared_order_id.notnull())
     of_run = shared if days is None else shared.semi_join(of_days(shared, "order_date", days), "shared_order_id")
     orders = of_run.group_by("shared_order_id", "order_id").agg(
-        ordered_at=of_run.ordered_at.min(), payment_amount=of_run.payment_amount.sum(), file=of_run.source_file.min()
+        ordered_at=of_run.ordered_at.min(),
+        payment_amount=of_run.payment_amount.sum(),
+        currency=of_run.currency.max(),
+        file=of_run.source_file.min(),
     )
     listed = orders.order_by("shared_order_id", "order_id").to_pyarrow().to_pylist()
     numbers = {row["shared_order_id"] for row in listed}
@@ -174,7 +178,10 @@ def _shared_sentence(listed: Sequence[Mapping[str, Any]], number_count: int) -> 
     if not listed:
         return {}
     claims = [row for row in listed if row["shared_order_id"] == listed[0]["shared_order_id"]]
-    each = " and ".join(f"{row['payment_amount']:,.2f} of {row['ordered_at']} in {row['file']}" for row in claims)
+    each = " and ".join(
+        f"{amount(row['payment_amount'], row['currency'] or '')} of {row['ordered_at']} in {row['file']}"
+        for row in claims
+    )
     numbers = "1 order number is" if number_count == 1 else f"{number_count:,} order numbers are"
     sentence = (
         f"{numbers} claimed by several orders, for example {listed[0]['shared_order_id']}: {each}; all of them count. "

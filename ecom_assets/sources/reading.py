@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -28,6 +28,7 @@ from ecom_assets.sources.files.mapping import LEFT_OUT, RecordMapping
 from ecom_assets.sources.files.question_source import FileOrders
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.sources.mapping_file import shipped_in
+from ecom_assets.tables import formats
 from ecom_assets.warehouse.local import temporary
 from ecom_assets.warehouse.sql_text import select
 
@@ -57,11 +58,15 @@ COUNTED, REFUSED = "counted", "refused"
 
 @dataclass(frozen=True)
 class MoneyRead:
-    """Rows of order lines, their orders (None if they have no numbers), and their money (None if not known)."""
+    """Rows of order lines, their orders (None if they have no numbers), and their money (None if not known).
+
+    The currency is empty if no row says one, or if they are of several.
+    """
 
     row_count: int
     order_count: int | None
     amount: Decimal | None
+    currency: str
 
 
 @dataclass(frozen=True)
@@ -124,17 +129,23 @@ class FileReading:
         reason = lines.reject_reason
         fate = reason.isnull().ifelse(COUNTED, (reason == LEFT_OUT).ifelse(LEFT_OUT, REFUSED))
         sign = (lines.status == "refunded").ifelse(-1, 1)
-        amount = lines.payment_amount.cast("decimal(24, 2)")
-        of_rows = lines.select("uniq_id", "order_id", fate=fate, amount=reason.isnull().ifelse(amount * sign, amount))
+        amount = lines.payment_amount.cast("decimal(24, 4)")
+        of_rows = lines.select(
+            "uniq_id", "order_id", "currency", fate=fate, amount=reason.isnull().ifelse(amount * sign, amount)
+        )
         one_each = of_rows.filter(of_rows.fate != COUNTED).union(
             of_rows.filter(of_rows.fate == COUNTED).distinct(on="uniq_id")
         )
         orders = one_each.order_id.nunique()
         grouped = one_each.group_by("fate").agg(
-            order_count=orders, row_count=one_each.count(), amount=one_each.amount.sum()
+            order_count=orders,
+            row_count=one_each.count(),
+            amount=one_each.amount.sum(),
+            first_currency=one_each.currency.min(),
+            last_currency=one_each.currency.max(),
         )
         return {
-            row["fate"]: MoneyRead(row["row_count"], row["order_count"] or None, row["amount"])
+            row["fate"]: MoneyRead(row["row_count"], row["order_count"] or None, row["amount"], _one_currency(row))
             for row in self.files.con.to_pyarrow(grouped).to_pylist()
         }
 
@@ -265,6 +276,11 @@ class CustomerFileReading:
         return record.customer.model_dump(mode="json", exclude=HIDDEN, exclude_none=True)
 
 
+def _one_currency(row: Mapping[str, Any]) -> str:
+    first = row["first_currency"] or ""
+    return first if first == row["last_currency"] else ""
+
+
 MONEY_LABELS: Final = {COUNTED: "would count", REFUSED: "would be refused", LEFT_OUT: "would be left out"}
 
 
@@ -277,7 +293,7 @@ def money_lines(reading: object) -> list[str]:
         if (read := reading.money.get(name)) is None:
             continue
         orders = f" of {read.order_count:,} orders" if read.order_count else ""
-        amount = "an amount that is not known" if read.amount is None else f"{read.amount:,}"
+        amount = "an amount that is not known" if read.amount is None else formats.amount(read.amount, read.currency)
         net = ", sold less paid back" if name == COUNTED else ""
         lines.append(f"  {label}: {amount}{net}, {read.row_count:,} rows{orders}")
     return ["Money:", *lines]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.sources.mapping_file import shipped_in
+from ecom_assets.tables.currencies import rounded
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.sources.conftest import Read, ndjson_text, write
 from ecom_assets_tests.sources.test_order_files import read as order_rows
@@ -260,7 +261,7 @@ def test_ga4_s_transactions(tmp_path: Path, read: Read, first: Any, again: Any, 
 def test_ga4_s_amounts_without_a_value(tmp_path: Path, read: Read, hit: dict[str, Any], amount: str | None) -> None:
     base = {"event_timestamp": 1767261600000000, "user_pseudo_id": "u", "event_params": [{"key": "x", "value": {}}]}
     [row] = read(write(tmp_path / "e.jsonl", ndjson_text([{**base, **hit}])), "ga4_export")
-    assert (None if row["cart_amount"] is None else str(row["cart_amount"])) == amount
+    assert row["cart_amount"] == (amount and Decimal(amount))
     assert json.loads(row["properties"] or "{}").get("ecommerce") == hit.get("ecommerce")
 
 
@@ -280,3 +281,54 @@ def test_amplitude_s_revenue(tmp_path: Path, read: Read, properties: dict[str, A
              "device_id": "d", "event_properties": properties}  # fmt: skip
     [row] = read(write(tmp_path / "e.json", ndjson_text([event])), "amplitude")
     assert row["cart_amount"] == amount
+
+
+@pytest.mark.parametrize(
+    ("currency", "total", "shares"),
+    # 100 in three lines: yen have no decimals, euros two, dinars of Kuwait three.
+    [("JPY", 100, ["33", "34", "33"]), ("EUR", 100, ["33.33", "33.34", "33.33"]),
+     ("KWD", 100, ["33.333", "33.334", "33.333"])],
+)  # fmt: skip
+def test_lines_share_an_order_in_the_digits_of_its_currency(
+    tmp_path: Path, currency: str, total: int, shares: list[str]
+) -> None:
+    lines = [{"id": n, "name": "S", "sku": "S", "quantity": 1, "total": "5.00", "total_tax": "0"} for n in range(3)]
+    order = {**WOO_ORDER, "currency": currency, "total": str(total), "total_tax": "0", "shipping_total": "0",
+             "line_items": lines, "refunds": []}  # fmt: skip
+    rows = rows_in(tmp_path, "woocommerce", [order])
+    assert [row["payment_amount"] for row in rows] == [Decimal(share) for share in shares]
+    assert sum(row["payment_amount"] for row in rows) == total
+
+
+def test_a_part_that_is_paid_back_is_kept_exactly(tmp_path: Path) -> None:
+    """A third of an order of 1,000 yen and 100 yen of taxes is paid back in three steps: nothing is left."""
+    line = {"id": 1, "name": "S", "sku": "S", "quantity": 1, "total": "1000", "total_tax": "100"}
+    back = [{"id": n, "reason": "", "total": amount} for n, amount in ((1, "-367"), (2, "-367"), (3, "-366"))]
+    order = {**WOO_ORDER, "currency": "JPY", "total": "1100", "total_tax": "100", "shipping_total": "0",
+             "line_items": [line], "refunds": back}  # fmt: skip
+    rows = rows_in(tmp_path, "woocommerce", [order])
+    net = sum(row["payment_amount"] * (-1 if row["status"] == "refunded" else 1) for row in rows)
+    taxes = sum((row["tax_amount"] or 0) * (-1 if row["status"] == "refunded" else 1) for row in rows)
+    assert abs(net) <= Decimal("0.0002")
+    assert abs(taxes) <= Decimal("0.0002")
+    assert rounded(net, "JPY") == rounded(taxes, "JPY") == 0
+
+
+@pytest.mark.parametrize(("currency", "unit"), [("JPY", "1"), ("EUR", "0.01"), ("KWD", "0.001")])
+def test_taxes_that_the_prices_have_in_them_are_taken_out_to_the_last_digit(
+    tmp_path: Path, currency: str, unit: str
+) -> None:
+    """Goods of 7 and shipping of 3 units, of which 2 are taxes: goods, shipping and taxes add up to the 10."""
+    smallest = Decimal(unit)
+    goods, freight, taxes, total = (number * smallest for number in (7, 3, 2, 10))
+    header = (
+        "Name,Email,Financial Status,Currency,Subtotal,Shipping,Taxes,Total,Created at,Lineitem quantity,"
+        "Lineitem name,Lineitem price,Lineitem sku,Payment Method"
+    )
+    line = (
+        f"#1,a@x.example,paid,{currency},{goods},{freight},{taxes},{total},2026-07-01 23:30:00 +0200,1,A,{goods},A,Card"
+    )
+    rows = order_rows(write(tmp_path / "orders_export.csv", f"{header}\n{line}\n"), "shopify")
+    parts = [sum(row[name] or 0 for row in rows) for name in ("payment_amount", "shipping_amount", "tax_amount")]
+    assert sum(parts) == total
+    assert parts[0] == (goods - taxes * goods / total).quantize(Decimal("0.0001"))

@@ -206,14 +206,16 @@ def _channel_lines(totals: Mapping[str, Any]) -> list[str]:
     if not models or any(channel["revenue_amount"] is None for channel in models[MODELS_SHOWN[0]]):
         return []
     amounts = {
-        model: {channel["channel"]: float(channel["revenue_amount"]) for channel in models[model]}
+        model: {channel["channel"]: Decimal(channel["revenue_amount"]) for channel in models[model]}
         for model in MODELS_SHOWN
     }
     channels = list(dict.fromkeys(channel for model in MODELS_SHOWN for channel in amounts[model]))
+    # Zero in the digits of the other amounts, which are those of their currency.
+    nothing = Decimal(0).quantize(next(iter(amounts[MODELS_SHOWN[0]].values())))
     head = "".join(f"{model.replace('_', ' '):>18}" for model in MODELS_SHOWN)
     lines = ["", f"{'Revenue by channel':27}{head}"]
     for channel in channels:
-        cells = "".join(f"{amounts[model].get(channel, 0.0):>18,.2f}" for model in MODELS_SHOWN)
+        cells = "".join(f"{amounts[model].get(channel, nothing):>18,}" for model in MODELS_SHOWN)
         lines.append(f"  {channel:25}{cells}")
     return lines
 

@@ -350,7 +350,9 @@ def _customers(reading: Reading, period: Period, settings: Settings) -> dict[str
 
 def _segments(reading: Reading, source: SalesSource | None, *, has_money: bool) -> dict[str, Any] | None:
     """Return customers by segment, and their expected value; None if there is no customer and no source of sales."""
-    result = segment_totals(reading.table(CustomerSegments), reading.state, has_money=has_money)
+    result = segment_totals(
+        reading.table(CustomerSegments), reading.state, has_money=has_money, currency=reading.currency
+    )
     if not result["customers"] and source is None:
         return None
     value = expected_value(reading)

@@ -15,6 +15,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import CURRENCY
 from ecom_assets.sources.files.unpacked import catalogue_rows
+from ecom_assets.tables import formats
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.values import PUBLIC_SENDER
 from ecom_assets.warehouse.sql_text import day_in_zone, select, text
@@ -157,7 +158,10 @@ class Currencies:
 
     def _refusal(self, amounts: Sequence[Amounts], subject: str, row: str, remedy: str = _BY_RATES) -> str:
         ranked = sorted(amounts, key=lambda row: (-row[2], row[0] or ""))
-        sums = "; ".join(f"{name or 'no currency'} {total:,.2f} in {count:,} {row}s" for name, total, count in ranked)
+        sums = "; ".join(
+            f"{name or 'no currency'} {formats.amount(total, name or '')} in {count:,} {row}s"
+            for name, total, count in ranked
+        )
         other = f", and ECOM_CURRENCY is {self.target}" if self.target else ""
         if any(name is None for name, _, _ in amounts):
             remedy = f"give each {row} its currency, or load those of one currency only"

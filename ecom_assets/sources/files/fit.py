@@ -38,8 +38,8 @@ def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, us
     values |= {f"{LEFT_OUT}.{name}": condition.sql for name, condition in mapping.leave_out.items()}
     all_used = {column for columns in used.values() for column in columns}
     for name, value in values.items():
-        # What a line below zero is, its amount and its quantity say, whatever the field.
-        of_field = all_used if mapping.below_zero != "refuse" else used[name]
+        # What a line below zero is, its amount and its quantity say, whatever the field; shares are in the currency.
+        of_field = all_used if mapping.below_zero != "refuse" else (*used[name], *used.get("currency", ()))
         columns = [f"NULL::VARCHAR AS {ident(column)}" for column in {*of_field, *ADDED}]
         columns += [f"NULL::VARCHAR AS {column}" for column in ("__other", "__malformed", "__file")]
         try:
