@@ -170,8 +170,8 @@ def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
     held = held_days(engine)
     if not held:
         return {}
-    contracts = (RawUserOrderLog, HeldOrderDays, WaitingOrderDays)
-    rows = held_order_dates(*(engine.table(contract) for contract in contracts), rule).to_pyarrow().to_pylist()
+    raw, held_lines, waiting = map(engine.table, (RawUserOrderLog, HeldOrderDays, WaitingOrderDays))
+    rows = held_order_dates(raw, held_lines, waiting, rule).to_pyarrow().to_pylist()
     days = {str(row["order_date"]): "none" if row["missing_count"] else "part" for row in rows}
     return {ORDERS: dict(sorted(days.items()))} if days else {}
 

@@ -25,8 +25,9 @@ MAGNITUDES: Final[dict[int, tuple[str, ...]]] = {
     4: ("GNF", "IDR", "LAK", "SLL", "STD", "SYP", "UZS", "VND"),
     5: ("IRR", "LBP"),
 }  # fmt: skip
-"""Currencies by the power of ten of their units in a euro, where it is 1 or more: a euro is some 25,000 to 30,000
-dong. By the reference rates of the European Central Bank and of central banks, 2025; see docs/adr/0045."""
+"""Currencies by the power of ten that is nearest to their units in a euro, where it is 1 or more: a euro is some 25,000
+to 30,000 dong. These are rough values that no publication lists; only the default of a bound against typing errors
+follows from them, see docs/adr/0045."""
 SMALL_CURRENCIES: Final = tuple(code for codes in MAGNITUDES.values() for code in codes)
 _POWERS: Final = {code: power for power, codes in MAGNITUDES.items() for code in codes}
 

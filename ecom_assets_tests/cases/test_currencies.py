@@ -1,6 +1,7 @@
 """Money in the digits of its currency: exact in lines, rounded once where it is shown, shared so that lines add up."""
 
 from decimal import ROUND_HALF_UP, Decimal
+from math import log10
 
 import duckdb
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.delivery.payloads import money_json
 from ecom_assets.sources.files.plain import Numerals, Operations, in_currency_sql
-from ecom_assets.tables.currencies import digits_of, largest_amount
+from ecom_assets.tables.currencies import MAGNITUDES, digits_of, largest_amount
 from ecom_assets_tests.cases.case import Case
 
 HEADER = (
@@ -54,6 +55,23 @@ def test_the_bound_of_a_row_grows_with_the_units_of_its_currency() -> None:
         "EUR": 100 * million, "KWD": 100 * million, "JPY": 10_000 * million, "VND": 1_000_000 * million,
         "IRR": 10_000_000 * million,
     }  # fmt: skip
+
+
+REFERENCE_RATES = {
+    "USD": 1.3932, "JPY": 134.84, "BGN": 1.9558, "CZK": 26.357, "DKK": 7.4434, "GBP": 0.84715, "HUF": 279.50,
+    "PLN": 4.5138, "RON": 4.2143, "SEK": 10.9725, "CHF": 1.5102, "NOK": 8.8995, "RUB": 43.4098, "TRY": 2.1642,
+    "AUD": 1.7283, "BRL": 2.7325, "CAD": 1.5708, "CNY": 9.5242, "HKD": 10.7976, "IDR": 14491.00, "INR": 66.888,
+    "KRW": 1761.36, "MXN": 18.5714, "MYR": 4.9264, "NZD": 2.1685, "PHP": 67.360, "SGD": 2.0274, "THB": 47.585,
+    "ZAR": 11.2910, "ISK": 290.00,
+}  # fmt: skip
+"""Units in a euro: the European Central Bank's reference rates of 19 June 2009, of ISK the last of 2008, as Banca
+d'Italia publishes them (cambi_rif_20090619)."""
+
+
+@pytest.mark.parametrize("currency", REFERENCE_RATES)
+def test_the_powers_of_ten_are_those_of_published_rates_within_one(currency: str) -> None:
+    powers = {code: power for power, codes in MAGNITUDES.items() for code in codes}
+    assert abs(powers.get(currency, 0) - log10(REFERENCE_RATES[currency])) <= 1
 
 
 STRIPE = {"ISK": 2, "UGX": 2, "MGA": 0}

@@ -24,6 +24,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.files import FileCustomers
 from ecom_assets.sources.customer_api.records import CustomerMapping, customer_rows, read_record
 from ecom_assets.sources.landing import LANDED_CUSTOMERS, stream_folder
+from ecom_assets.tables.check import BrokenRows
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.customers.customer_stories import PERFECT
@@ -86,8 +87,9 @@ def test_a_refused_record_ends_the_version_of_its_customer() -> None:
     shop.run(Days.between(FIRST, FIRST + timedelta(days=4)), only=["customers"])
     versions = [(row["valid_from"].day, row["valid_to"], row["is_current"]) for row in shop.rows(Customers)]
     assert versions == [(10, date(2026, 3, 12), False), (14, None, True)]
-    broken = one_version_is_current.function(None, shop.table(Customers)).broken
-    assert broken.count().to_pyarrow().as_py() == 0
+    result = one_version_is_current.function(None, shop.table(Customers))
+    assert isinstance(result, BrokenRows)
+    assert result.broken.count().to_pyarrow().as_py() == 0
     shop.close()
 
 

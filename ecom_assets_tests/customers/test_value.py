@@ -200,8 +200,17 @@ def test_spans_and_rates_that_mean_nothing_are_refused(rule: tuple[int, int, flo
         ValueRule(*rule)
 
 
+@pytest.mark.parametrize(("currency", "digits"), [("EUR", 2), ("JPY", 0), ("KWD", 3), ("", 2)])
+def test_the_expected_value_is_in_the_digits_of_the_currency(currency: str, digits: int) -> None:
+    reported = answer(histories, sold([("ann", 0, 10), ("ann", 7, 20), ("ben", 14, 5)]))
+    rows = lifetime_value(reported, MODELS, ValueRule(), currency)
+    amounts = rows["lifetime_value_amount"].to_pylist()
+    assert [amount == round(amount, digits) for amount in amounts] == [True] * len(amounts)
+    assert any(amount != round(amount, digits - 1) for amount in amounts)
+
+
 def test_money_is_exact_to_the_cent() -> None:
     reported = answer(histories, sold([("ann", 0, 10), ("ann", 7, "12345678901.23"), ("ben", 14, 5)]))
     rows = lifetime_value(reported, MODELS, ValueRule())
-    assert rows.schema.field("lifetime_value_amount").type == pa.decimal128(18, 2)
+    assert rows.schema.field("lifetime_value_amount").type == pa.decimal128(18, 4)
     assert by_customer(rows)["ann"]["repeat_amount"] == Decimal("12345678901.23")

@@ -228,7 +228,7 @@ def orders_that_count(files: dict[tuple[int, str], list[Exported]]) -> list[Expo
     for (day, file), orders in files.items():
         for order in orders:
             exports[order.number, order.customer, order.hour].append((day, file, order))
-    result = []
+    result: list[Exported] = []
     for own in exports.values():
         last_day = max(day for day, _, _ in own)
         # Of a file the later record; dictionaries keep what was added last.
@@ -242,7 +242,8 @@ def cleaned(rows: Iterable[Row], days: Days = DAYS) -> list[Row]:
     """Return the clean lines of rows."""
     con = connect()
     con.con.register("raw", as_table(rows, RawUserOrderLog))
-    return user_order_log(con.table("raw"), None, None, OrderRule(), days).to_pyarrow().to_pylist()
+    lines: list[Row] = user_order_log(con.table("raw"), None, None, OrderRule(), days).to_pyarrow().to_pylist()
+    return lines
 
 
 @examples(100)

@@ -307,8 +307,11 @@ def test_a_part_that_is_paid_back_is_kept_exactly(tmp_path: Path) -> None:
     order = {**WOO_ORDER, "currency": "JPY", "total": "1100", "total_tax": "100", "shipping_total": "0",
              "line_items": [line], "refunds": back}  # fmt: skip
     rows = rows_in(tmp_path, "woocommerce", [order])
-    net = sum(row["payment_amount"] * (-1 if row["status"] == "refunded" else 1) for row in rows)
-    taxes = sum((row["tax_amount"] or 0) * (-1 if row["status"] == "refunded" else 1) for row in rows)
+    signs = {"refunded": -1, "shipped": 1}
+    net, taxes = (
+        sum(((row[name] or 0) * signs[row["status"]] for row in rows), Decimal(0))
+        for name in ("payment_amount", "tax_amount")
+    )
     assert abs(net) <= Decimal("0.0002")
     assert abs(taxes) <= Decimal("0.0002")
     assert rounded(net, "JPY") == rounded(taxes, "JPY") == 0
@@ -332,3 +335,58 @@ def test_taxes_that_the_prices_have_in_them_are_taken_out_to_the_last_digit(
     parts = [sum(row[name] or 0 for row in rows) for name in ("payment_amount", "shipping_amount", "tax_amount")]
     assert sum(parts) == total
     assert parts[0] == (goods - taxes * goods / total).quantize(Decimal("0.0001"))
+
+
+def states_in_csv(header: str, line: str, states: Mapping[str, int | None]) -> tuple[str, dict[str, Decimal]]:
+    """Return a CSV with an order in each state, `{n}` and `{state}` in the line, and what is left of each by number."""
+    lines = [line.format(n=number, state=state) for number, state in enumerate(states)]
+    left = {str(number): Decimal(amount) for number, amount in enumerate(states.values()) if amount is not None}
+    return "\n".join([header, *lines]), left
+
+
+GRID_STATES = {
+    "pending": None, "Pending": None, "pending_payment": None, "Pending Payment": None, "processing": 110,
+    "Suspected Fraud": 110, "complete": 110, "Closed": 110, "canceled": None, "Canceled": None, "holded": 110,
+    "On Hold": 110, "payment_review": 110,
+}  # fmt: skip
+WOO_ANALYTICS_STATES = {
+    "pending": None, "processing": 10, "on-hold": 10, "completed": 10, "cancelled": None, "refunded": 10,
+    "failed": None, "checkout-draft": None, "trash": None,
+}  # fmt: skip
+"""A refund is a row of its own, below zero, so that the row of a refunded order stays a sale."""
+PAYMENT_STATES = {
+    "Paid": 7, "Refunded": 7, "Partial Refund": 7, "succeeded": 7, "Failed": None, "Canceled": None,
+    "Incomplete": None, "Blocked": None, "Uncaptured": None, "Pending": None, "processing": None,
+    "requires_payment_method": None, "requires_confirmation": None, "requires_action": None, "requires_capture": None,
+}  # fmt: skip
+"""A payment of 10 of which 3 were paid back, in each state of the dashboard and of a payment intent."""
+
+
+@pytest.mark.parametrize(
+    ("mapping", "header", "line", "states"),
+    [
+        (
+            "magento_grid",
+            "ID,Purchase Date,Grand Total (Base),Status,Customer Email,Subtotal,Shipping and Handling,Total Refunded",
+            '{n},"Jul 1, 2026 2:05:00 PM",$110.00,{state},a@x.example,$110.00,$0.00,$0.00',
+            GRID_STATES,
+        ),
+        (
+            "woocommerce_analytics",
+            'Date,"Order #",N. Revenue (formatted),Status,Customer,Customer type,Product(s),Items sold,Net Sales',
+            '2026-07-01 10:00:00,{n},"€10,00",{state},Ann,new,Shirt,1,10.00',
+            WOO_ANALYTICS_STATES,
+        ),
+        (
+            "stripe_payments",
+            "id,Created date (UTC),Amount,Amount Refunded,Currency,Captured,Status,Customer Email",
+            "{n},2026-07-01 10:00:00,10.00,3.00,eur,true,{state},a@x.example",
+            PAYMENT_STATES,
+        ),
+    ],
+)
+def test_the_states_of_exports_as_csv(
+    tmp_path: Path, mapping: str, header: str, line: str, states: Mapping[str, int | None]
+) -> None:
+    text, left = states_in_csv(header, line, states)
+    assert net_by_order(order_rows(write(tmp_path / "orders.csv", text), mapping)) == left
