@@ -126,7 +126,7 @@ def test_what_a_row_is_is_found_or_asked(
     tmp_path_factory: pytest.TempPathFactory, shape: str, orders: Sequence[Order]
 ) -> None:
     result = by_init(tmp_path_factory.mktemp("shape") / "orders.csv", SHAPES[shape], orders)
-    sold = sum((order.goods for order in orders), Decimal(0)), sum(order.pieces for order in orders)
+    sold = sum((order.goods for order in orders), Decimal(0)), Decimal(sum(order.pieces for order in orders))
     assert result is None or result == sold
 
 
