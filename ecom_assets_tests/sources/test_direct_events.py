@@ -46,12 +46,16 @@ def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) ->
         straight = answered(Path(made), names if is_named else CleanEvents.columns, columns)
         with patch.object(file_events, "MOST_ROWS", 0):
             full = answered(Path(made), names if is_named else CleanEvents.columns, columns)
-    assert (straight[2], full[2]) == (True, False)
+    ids = [(row[1], row[6]) for _, _, rows in files for row in rows]
+    # A placeholder of a user beside a session: the session is the visitor, which only the full cleaning finds.
+    hides_ids = any(user and session and user.lower() in NOBODY for user, session in ids)
+    assert straight[2] or hides_ids
+    assert not full[2]
     assert straight[:2] == full[:2]
 
 
 def test_few_columns_keep_the_copy_that_arrived_first_by_all_columns(tmp_path: Path) -> None:
-    """Of one day of arrival; the one of the 10th says that it was received on the 18th, the other does not say when."""
+    """Of one day of arrival; the one of the 10th says when it was received, the other does not, and so comes last."""
     copies = [
         ("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 6, "2025-03-18T00:00:00Z"),
         ("a", "ann", "page_view", "2025-03-11T00:59:00Z", *[None] * 7),
@@ -60,7 +64,7 @@ def test_few_columns_keep_the_copy_that_arrived_first_by_all_columns(tmp_path: P
     with patch.object(file_events, "MOST_ROWS", 0):
         for columns in (None, ["product_category"]):
             events, _, _ = answered(tmp_path, ["event_id", "event_at"], columns)
-            assert [(row["event_id"], f"{row['event_at']:%d %H:%M}") for row in events] == [("a", "11 00:59")], columns
+            assert [(row["event_id"], f"{row['event_at']:%d %H:%M}") for row in events] == [("a", "10 10:00")], columns
 
 
 TYPED = {
@@ -127,7 +131,7 @@ def test_whether_users_are_looked_at_changes_no_answer(tmp_path: Path) -> None:
     day = "2025-03-10T10:00:00Z"
     for name, user, counted, is_plain_one in (
         ("plain", "u1", 2, True),
-        ("null", "NuLL", 1, False),
+        ("null", "NuLL", 2, False),
         ("anonymous", "anon-9", 2, False),
         ("none", None, 2, False),
     ):

@@ -122,7 +122,7 @@ def test_an_order_that_changed_twice_counts_once_by_its_own_time(shop: ShopApi, 
     assert counts(extract(shop, folder, "--json")) == (0, 1)
     assert [len(path.read_text().splitlines()) for path in sorted(folder.glob("*/*/*.jsonl"))] == [248, 1, 1, 1]
     # 247 mugs that stay of 10.00, one of 2.00, one cancelled and so left out, one sold and returned.
-    assert str(totals(read(folder, "woocommerce"))["net"]) == "2472.00"
+    assert str(totals(read(folder, "woocommerce"))["net"]) == "2472.0000"
 
 
 def test_it_waits_when_it_is_told_to(shop: ShopApi, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_stripe_s_balance_lands_from_the_newest_to_the_oldest(tmp_path: Path) ->
         rows.append({**rows[0], "id": "txn_150", "amount": -400, "reporting_category": "refund", "created": 1783000000})
         assert landing().json["landed"] == {"balance_transactions": {"new": 1, "changed": 0}}
         assert len(api.asked) == 5, "one page, once the rest is known"
-    assert str(totals(read(tmp_path / "stripe", "stripe_balance"))["net"]) == "1496.00"
+    assert str(totals(read(tmp_path / "stripe", "stripe_balance"))["net"]) == "1496.0000"
 
 
 def test_prestashop_s_orders_and_slips_land_beside_each_other(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_prestashop_s_orders_and_slips_land_beside_each_other(tmp_path: Path) ->
         orders[0]["date_upd"], orders[0]["valid"] = "2026-07-05 00:00:00", "0"
         assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 0, "changed": 1}
     # 119 orders of 24.00 are left, and 8.00 came back.
-    assert str(totals(read(folder, "prestashop"))["net"]) == "2848.00"
+    assert str(totals(read(folder, "prestashop"))["net"]) == "2848.0000"
 
 
 def test_a_day_of_which_nothing_is_left_is_still_a_day(tmp_path: Path) -> None:

@@ -69,9 +69,18 @@ def test_a_file_elsewhere_arrived_line_by_line_on_the_days_of_the_orders(tmp_pat
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("4", 4), ("4.0", 4), ("2.5", None), ("four", None), ("", None), ("-3", -3), ("1e20", 10**18), ("1e999", None)],
+    [
+        ("4", 4),
+        ("4.0", 4),
+        ("2.5", Decimal("2.5")),
+        ("four", None),
+        ("", None),
+        ("-3", -3),
+        ("1e20", Decimal("99999999999999.9999")),
+        ("1e999", None),
+    ],
 )
-def test_only_a_whole_number_is_a_quantity(tmp_path: Path, text: str, number: int | None) -> None:
+def test_a_number_is_a_quantity_as_far_as_the_column_goes(tmp_path: Path, text: str, number: Decimal | None) -> None:
     [row] = read(write(tmp_path / "log.csv", HEADER, LINE.replace(",4,2000", f",{text},2000")))
     assert row["quantity"] == number
 
@@ -157,10 +166,13 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
     mapping = load_order_mapping(write(tmp_path / "bestellungen.yaml", example))
     rows = read(write(tmp_path / "orders.csv", sample.rstrip()), mapping)
     names = [name.strip() for name in table.splitlines()[0].split("|")]
-    actual = [
-        [str(row[name]) for name in names] for row in sorted(rows, key=lambda row: (row["date_time"], row["item_id"]))
-    ]
-    assert actual == [[cell.strip() for cell in line.split("|")] for line in table.splitlines()[1:]]
+    in_order = sorted(rows, key=lambda row: (row["date_time"], row["item_id"]))
+    expected = [dict(zip(names, map(str.strip, line.split("|")), strict=True)) for line in table.splitlines()[1:]]
+    for cells in expected:
+        cells |= {name: Decimal(cells[name]) for name in ("quantity", "payment_amount")}
+    texts = [name for name in names if name not in {"quantity", "payment_amount"}]
+    actual = [row | {name: str(row[name]) for name in texts} for row in in_order]
+    assert [{name: row[name] for name in names} for row in actual] == expected
 
 
 # With a catalogue, as the platform takes them in

@@ -121,7 +121,7 @@ def test_an_order_with_a_return_is_as_in_shopify_s_sales_report(tmp_path: Path) 
     assert str(by_id["6"]["ordered_at"]) == "2026-07-05 07:00:00"
     assert [by_id[name]["item_id"] for name in "126"] == ["FERN", "77", "FERN"]
     assert [(by_id[name]["item_id"], str(by_id[name]["payment_amount"])) for name in "78"] == [
-        ("refund", "0.00"), ("refund", "2.00")
+        ("refund", "0.0000"), ("refund", "2.0000")
     ]  # fmt: skip
 
 
