@@ -133,8 +133,8 @@ GA4_COLUMNS = (
 GA4_REPORTED = [
     ("2026-01-01 10:00:00", "session_start", None, None, None, "https://search.example/", None),
     ("2026-01-01 10:00:00.000001", "product_view", None, "lamp", "light", None, None),
-    ("2026-01-01 10:01:00.500000", "checkout_start", None, None, None, None, "20.00"),
-    ("2026-01-01 10:02:00", "purchase", "ann", "lamp", None, None, "19.90"),
+    ("2026-01-01 10:01:00.500000", "checkout_start", None, None, None, None, "20.0000"),
+    ("2026-01-01 10:02:00", "purchase", "ann", "lamp", None, None, "19.9000"),
 ]
 
 
