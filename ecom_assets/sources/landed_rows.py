@@ -69,7 +69,8 @@ class MessageMapper:
     """Applies a mapping to messages, of which one that cannot be read does not hold up the others.
 
     Raises:
-        MappingError: The mapping makes one record of several messages, or several events of one.
+        MappingError: The mapping makes one record of several messages, or several events of one, or takes the shop from
+            the name of a file.
     """
 
     def __init__(self, con: duckdb.DuckDBPyConnection, mapping: RecordMapping, timezone: str) -> None:
@@ -244,6 +245,11 @@ def _for_messages(mapping: RecordMapping) -> RecordMapping:
         raise MappingError(
             f"The mapping {mapping.name} makes other rows than those of one message, so it cannot map single messages; "
             f"give one without {keys}."
+        )
+    if not is_of_events and mapping.fields.shop and mapping.fields.shop.file_name:
+        raise MappingError(
+            f"The mapping {mapping.name} takes the shop from the name of a file (fields.shop.file_name), and messages "
+            "have none; give the shop as a column or {constant: …}."
         )
     other_columns = "properties" if is_of_events else "ignore"
     update: dict[str, object] = {"other_columns": other_columns} if mapping.other_columns == "refuse" else {}

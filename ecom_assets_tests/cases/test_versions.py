@@ -36,6 +36,27 @@ def test_orders_of_two_shops_that_share_numbers_both_count_with_a_warning(case: 
     assert "20 order numbers are claimed by several orders, for example #1001" in result.err
 
 
+@pytest.mark.parametrize("case", ["36"], indirect=True)
+def test_a_shop_in_the_key_keeps_orders_of_two_shops_apart_without_a_warning(case: Case) -> None:
+    (case.folder / "m.yaml").write_text("extends: shopify\nfields:\n  shop: {file_name: true}\n")
+    result = case.ecom("run", "--orders", "in", "--orders-mapping", "m.yaml", "--json")
+    sales = result.json["sales"]
+    assert (sales["orders"], sales["revenue_amount"], sales["duplicates"]) == (40, "800.00", 0)
+    assert "claimed by several orders" not in result.err
+    keys = case.rows("SELECT min(order_id), max(order_id) FROM staging.user_order_log")
+    assert keys == [("shop_de/#1001", "shop_fr/#1020")]
+
+
+@pytest.mark.parametrize("case", ["01"], indirect=True)
+def test_the_summary_of_a_run_speaks_of_all_days_that_it_changed(case: Case) -> None:
+    """A run over 4 March cancels an order of 2 March: 460.00 less 100.00 are left of the days that it changed."""
+    orders = ("--orders", "in", "--orders-mapping", "woocommerce")
+    case.run(*orders, "--from", "2026-03-02", "--to", "2026-03-03")
+    sales = case.run(*orders, "--from", "2026-03-04", "--to", "2026-03-04")["sales"]
+    assert sales["changed_days"] == {"from": "2026-03-02", "to": "2026-03-04", "count": 2}
+    assert (sales["orders"], sales["revenue_amount"]) == (36, "360.00")
+
+
 @pytest.mark.parametrize("case", ["41"], indirect=True)
 def test_numbers_that_a_spreadsheet_shortened_are_not_taken_for_orders(case: Case) -> None:
     said = case.ecom("mapping", "init", "orders.csv", "--timezone", "UTC", "--out", "m.yaml").out

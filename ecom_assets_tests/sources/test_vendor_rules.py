@@ -389,3 +389,107 @@ def test_the_states_of_exports_as_csv(
 ) -> None:
     text, left = states_in_csv(header, line, states)
     assert net_by_order(order_rows(write(tmp_path / "orders.csv", text), mapping)) == left
+
+
+SEGMENT_EVENTS = {
+    "Products Searched": "search", "Product List Viewed": "category_view", "Product List Filtered": "category_view",
+    "Promotion Viewed": None, "Promotion Clicked": None, "Product Clicked": "product_view", "Product Viewed": "product_view",
+    "Product Added": "add_to_cart", "Product Removed": "remove_from_cart", "Cart Viewed": None,
+    "Checkout Started": "checkout_start", "Checkout Step Viewed": None, "Checkout Step Completed": None,
+    "Payment Info Entered": None, "Order Completed": "purchase", "Order Updated": None, "Order Refunded": "refund",
+    "Order Cancelled": None, "Coupon Entered": None, "Coupon Applied": None, "Coupon Denied": None,
+    "Coupon Removed": None, "Product Added to Wishlist": None, "Product Shared": None, "Cart Shared": None,
+    "Product Reviewed": None,
+}  # fmt: skip
+"""The events of Segment's specification of e-commerce; None for those that keep their own name."""
+
+
+@pytest.mark.parametrize("mapping", ["segment", "rudderstack"])
+def test_the_events_of_segment_s_specification(tmp_path: Path, read: Read, mapping: str) -> None:
+    calls = [
+        {"messageId": f"m{number}", "anonymousId": "d", "timestamp": "2026-03-02T10:00:00Z", "type": "track",
+         "event": event, "properties": {"revenue": 10, "product_id": "p"}, "context": {}, "integrations": {},
+         "receivedAt": "2026-03-02T10:00:01Z", "originalTimestamp": "2026-03-02T10:00:00Z"}
+        for number, event in enumerate(SEGMENT_EVENTS)
+    ]  # fmt: skip
+    rows = {row["event_id"]: row for row in read(write(tmp_path / "e.jsonl", ndjson_text(calls)), mapping)}
+    actual = {event: rows[f"m{number}"]["event_type"] for number, event in enumerate(SEGMENT_EVENTS)}
+    assert actual == {event: kind or event for event, kind in SEGMENT_EVENTS.items()}
+    sold = [row["cart_amount"] for row in rows.values() if row["event_type"] == "purchase"]
+    assert sold == [10], "an order that is updated, cancelled or paid back is sold once"
+
+
+SHOPIFY_EVENTS = {
+    "page_viewed": "page_view", "collection_viewed": "category_view", "product_viewed": "product_view",
+    "search_submitted": "search", "cart_viewed": None, "product_added_to_cart": "add_to_cart",
+    "product_removed_from_cart": "remove_from_cart", "checkout_started": "checkout_start",
+    "checkout_contact_info_submitted": None, "checkout_address_info_submitted": None,
+    "checkout_shipping_info_submitted": None, "payment_info_submitted": None, "checkout_completed": "purchase",
+    "alert_displayed": None, "ui_extension_errored": None,
+}  # fmt: skip
+"""The standard events of Shopify's web pixels; None for those that keep their own name."""
+
+
+def test_the_standard_events_of_shopify_s_pixels(tmp_path: Path, read: Read) -> None:
+    hits = [
+        {"id": f"h{number}", "name": name, "clientId": "d", "timestamp": "2026-03-02T10:00:00Z", "context": {},
+         "data": {"checkout": {"subtotalPrice": {"amount": 10, "currencyCode": "EUR"}}}}
+        for number, name in enumerate(SHOPIFY_EVENTS)
+    ]  # fmt: skip
+    rows = {row["event_id"]: row for row in read(write(tmp_path / "e.jsonl", ndjson_text(hits)), "shopify_pixel")}
+    actual = {name: rows[f"h{number}"]["event_type"] for number, name in enumerate(SHOPIFY_EVENTS)}
+    assert actual == {name: kind or name for name, kind in SHOPIFY_EVENTS.items()}
+
+
+def test_matomo_s_actions(tmp_path: Path, read: Read) -> None:
+    """An order is a sale, a cart that was left is none; a page about a product or a category is viewed."""
+    page = {"type": "action", "url": "https://shop.example/", "timestamp": 1772445600, "idpageview": "p"}
+    actions = [
+        page,
+        {**page, "productViewSku": "lamp", "productViewCategories": ["light"]},
+        {**page, "productViewCategories": ["light"]},
+        {"type": "event", "eventAction": "play", "timestamp": 1772445601},
+        {"type": "ecommerceOrder", "orderId": "o", "revenue": 19.9, "timestamp": 1772445602},
+        {"type": "ecommerceAbandonedCart", "revenue": 30, "timestamp": 1772445603},
+        {"type": "goal", "timestamp": 1772445604}, {"type": "search", "timestamp": 1772445605},
+        {"type": "outlink", "timestamp": 1772445606}, {"type": "download", "timestamp": 1772445607},
+    ]  # fmt: skip
+    visit = {"idSite": "1", "idVisit": "1", "visitorId": "d", "userId": None, "referrerUrl": "", "siteCurrency": "EUR",
+             "actionDetails": actions}  # fmt: skip
+    file = tmp_path / "visits.json"
+    file.write_text(json.dumps([visit]))
+    rows = read(file, "matomo")
+    assert sorted(row["event_type"] for row in rows) == [
+        "category_view", "download", "ecommerceAbandonedCart", "goal", "outlink", "page_view", "play", "product_view",
+        "purchase", "search",
+    ]  # fmt: skip
+    assert [row["cart_amount"] for row in rows if row["event_type"] == "purchase"] == [Decimal("19.9")]
+
+
+def test_the_actions_of_snowplow_s_ecommerce(tmp_path: Path, read: Read) -> None:
+    """A transaction is a sale of its revenue and a refund pays back its amount; one that failed is none."""
+    kinds = {
+        "product_view": "product_view", "list_view": "category_view", "list_click": None, "add_to_cart": "add_to_cart",
+        "remove_from_cart": "remove_from_cart", "checkout_step": "checkout_start", "transaction": "purchase",
+        "refund": "refund", "transaction_error": None, "promo_view": None, "promo_click": None,
+    }  # fmt: skip
+    schema = "iglu:com.snowplowanalytics.snowplow.ecommerce"
+    entities = [
+        {"schema": f"{schema}/transaction/jsonschema/1-0-0", "data": {"transaction_id": "t", "revenue": 50}},
+        {"schema": f"{schema}/refund/jsonschema/1-0-0", "data": {"transaction_id": "t", "refund_amount": 20}},
+    ]
+    rows = read(
+        write(tmp_path / "e.jsonl", ndjson_text([
+            {"event_id": f"e{number}", "event_name": "snowplow_ecommerce_action", "useragent": "Firefox",
+             "collector_tstamp": "2026-03-02 10:00:00", "derived_tstamp": "2026-03-02 10:00:00", "domain_userid": "d",
+             "unstruct_event": {"data": {"data": {"type": kind}}},
+             "contexts": {"data": [entities[kind == "refund"]] if kind in {"transaction", "refund"} else []}}
+            for number, kind in enumerate(kinds)
+        ])),
+        "snowplow",
+    )  # fmt: skip
+    actual = {row["event_id"]: (row["event_type"], row["cart_amount"]) for row in rows}
+    amounts = {"transaction": 50, "refund": 20}
+    assert actual == {
+        f"e{number}": (own or kind, amounts.get(kind)) for number, (kind, own) in enumerate(kinds.items())
+    }

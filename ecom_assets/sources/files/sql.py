@@ -21,6 +21,7 @@ from ecom_assets.sources.files.mapping import (
     IdField,
     RecordKind,
     RecordMapping,
+    ShopField,
     SourceField,
     TimeField,
 )
@@ -352,14 +353,13 @@ def _version_columns(mapping: RecordMapping, layout: Layout) -> list[str]:
     record = ", ".join(value for value in (field_sql(mapping, "record_id"), own, line) if value)
     number = f"TRY_CAST({_record_number(mapping, layout)} AS BIGINT)"
     placed, changed = (_instant_of(each, layout) for each in (mapping.placed_field, fields.changed_at))
-    shop = _SHOP_OF_FILE if fields.shop and fields.shop.file_name else field_sql(mapping, "shop")
     is_sound = "__malformed IS NULL"
     return [
         f"CASE WHEN {is_sound} THEN coalesce({record}) END AS record_id",
         f"{placed} AS placed_at",
         f"{changed} AS changed_at",
         f"CASE WHEN {is_sound} THEN {number} END AS record_number",
-        f"{shop} AS __shop",
+        f"{field_sql(mapping, 'shop')} AS __shop",
     ]
 
 
@@ -616,6 +616,8 @@ def _origin_sql(field: SourceField, *, is_place: bool) -> str:
         return first_filled([*map(ident, field.first_of)], is_place=is_place)
     if field.join:
         return f"nullif(concat_ws(' ', {', '.join(map(ident, field.join))}), '')"
+    if isinstance(field, ShopField) and field.file_name:
+        return _SHOP_OF_FILE
     # A malformed row has no values, so it must not get a constant of the mapping either.
     if field.constant is not None:
         return f"CASE WHEN __malformed IS NULL THEN {text(field.constant)} END"
