@@ -25,17 +25,6 @@ TUESDAY, WEDNESDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
 DAYS = Days.between(MONDAY, MONDAY + timedelta(days=14))
 
 
-@pytest.fixture(scope="module")
-def opened() -> OrderPlatform:
-    return OrderPlatform()
-
-
-@pytest.fixture
-def shop(opened: OrderPlatform) -> OrderPlatform:
-    opened.clear()
-    return opened
-
-
 def run(shop: OrderPlatform, *rows: Row, days: Days = DAYS) -> None:
     shop.receive(rows, days)
     shop.run(days)

@@ -31,17 +31,6 @@ PLACED = datetime(2026, 3, 9, 10)  # noqa: DTZ001 (UTC, as tables have it)
 LONG_AGO = datetime(1970, 1, 1)  # noqa: DTZ001 (UTC, as tables have it)
 
 
-@pytest.fixture(scope="module")
-def opened() -> OrderPlatform:
-    return OrderPlatform()
-
-
-@pytest.fixture
-def shop(opened: OrderPlatform) -> OrderPlatform:
-    opened.clear()
-    return opened
-
-
 def version(number: str, lines: list[str], arrived: int, **said: Any) -> list[Row]:
     """Return the rows of a version of an order of Monday: a line per word `item:amount`, perhaps left out."""
     day = MONDAY + timedelta(days=arrived)

@@ -22,17 +22,6 @@ ONE_WEEK = timedelta(days=7)
 DAYS = Days.between(SUNDAY, MONDAY + 3 * ONE_WEEK)
 
 
-@pytest.fixture(scope="module")
-def opened() -> OrderPlatform:
-    return OrderPlatform()
-
-
-@pytest.fixture
-def shop(opened: OrderPlatform) -> OrderPlatform:
-    opened.clear()
-    return opened
-
-
 def run(shop: OrderPlatform, *rows: Row, days: Days = DAYS) -> None:
     shop.receive(rows, days)
     shop.run(days)
