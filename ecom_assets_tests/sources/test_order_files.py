@@ -167,10 +167,12 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
     rows = read(write(tmp_path / "orders.csv", sample.rstrip()), mapping)
     names = [name.strip() for name in table.splitlines()[0].split("|")]
     in_order = sorted(rows, key=lambda row: (row["date_time"], row["item_id"]))
-    expected = [dict(zip(names, map(str.strip, line.split("|")), strict=True)) for line in table.splitlines()[1:]]
-    for cells in expected:
-        cells |= {name: Decimal(cells[name]) for name in ("quantity", "payment_amount")}
-    texts = [name for name in names if name not in {"quantity", "payment_amount"}]
+    cells_of: list[Row] = [
+        dict(zip(names, map(str.strip, line.split("|")), strict=True)) for line in table.splitlines()[1:]
+    ]
+    numbers = ("quantity", "payment_amount")
+    expected = [cells | {name: Decimal(cells[name]) for name in numbers} for cells in cells_of]
+    texts = [name for name in names if name not in numbers]
     actual = [row | {name: str(row[name]) for name in texts} for row in in_order]
     assert [{name: row[name] for name in names} for row in actual] == expected
 

@@ -4,6 +4,7 @@ Random orders are written in each shape; what was sold is added up from the orde
 """
 
 import csv
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +19,7 @@ from ecom_assets.sources.proposal.fields import MappingKind
 from ecom_assets.sources.proposal.proposal import OWN, MappingSearch, read_by
 from ecom_assets.sources.reading import FileReading
 from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.sources.test_order_files import read
 
 ITEMS = {"Vase": Decimal("20.00"), "Card": Decimal("2.50"), "Lamp": Decimal("49.90")}
 
@@ -158,3 +160,43 @@ def test_a_discount_below_zero_is_no_return(
 
     result = by_init(tmp_path_factory.mktemp("shape") / "orders.csv", with_discounts, orders)
     assert result is None or result[0] == sum((order.goods for order in orders), Decimal(0)) - sum(less)
+
+
+SHOPIFY = (
+    "Name", "Email", "Financial Status", "Currency", "Subtotal", "Shipping", "Taxes", "Total", "Created at",
+    "Lineitem quantity", "Lineitem name", "Lineitem price", "Lineitem sku", "Payment Method",
+)  # fmt: skip
+
+
+def shopify_lines(orders: Sequence[Order]) -> list[Sequence[object]]:
+    """Return the lines of Shopify's export: what is of the order is on its first line only."""
+    result: list[Sequence[object]] = []
+    for number, order in enumerate(orders):
+        name, at, customer = placed(number)
+        for position, (item, count) in enumerate(order.items):
+            of_order = (customer, "paid", "EUR", order.goods, 0, 0, order.goods) if position == 0 else ("",) * 7
+            created = f"{at} +0000" if position == 0 else ""
+            result.append((f"#{name}", *of_order, created, count, item, ITEMS[item], item, "Card" if created else ""))
+    return result
+
+
+@examples(40)
+@given(orders=ORDERS, seed=st.integers(0, 1_000))
+def test_lines_of_an_order_are_one_order_wherever_they_lie(
+    tmp_path_factory: pytest.TempPathFactory, orders: Sequence[Order], seed: int
+) -> None:
+    """Shopify's lines, whose first alone has what is of the order, sorted in a spreadsheet in any way."""
+    rows = shopify_lines(orders)
+    random.Random(seed).shuffle(rows)  # noqa: S311 (an order of lines, no secret)
+    file = tmp_path_factory.mktemp("shape") / "orders_export.csv"
+    with file.open("w", encoding="utf-8", newline="") as text:
+        csv.writer(text).writerows([SHOPIFY, *rows])
+    actual = {
+        (row["order_id"], row["customer_id"], row["item_id"], row["quantity"], row["payment_amount"])
+        for row in read(file, "shopify")
+    }
+    assert actual == {
+        (f"#{placed(number)[0]}", placed(number)[2], item, count, ITEMS[item] * count)
+        for number, order in enumerate(orders)
+        for item, count in order.items
+    }

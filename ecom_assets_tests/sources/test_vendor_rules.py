@@ -393,9 +393,10 @@ def test_the_states_of_exports_as_csv(
 
 SEGMENT_EVENTS = {
     "Products Searched": "search", "Product List Viewed": "category_view", "Product List Filtered": "category_view",
-    "Promotion Viewed": None, "Promotion Clicked": None, "Product Clicked": "product_view", "Product Viewed": "product_view",
-    "Product Added": "add_to_cart", "Product Removed": "remove_from_cart", "Cart Viewed": None,
-    "Checkout Started": "checkout_start", "Checkout Step Viewed": None, "Checkout Step Completed": None,
+    "Promotion Viewed": None, "Promotion Clicked": None, "Product Clicked": "product_view",
+    "Product Viewed": "product_view", "Product Added": "add_to_cart", "Product Removed": "remove_from_cart",
+    "Cart Viewed": None, "Checkout Started": "checkout_start", "Checkout Step Viewed": None,
+    "Checkout Step Completed": None,
     "Payment Info Entered": None, "Order Completed": "purchase", "Order Updated": None, "Order Refunded": "refund",
     "Order Cancelled": None, "Coupon Entered": None, "Coupon Applied": None, "Coupon Denied": None,
     "Coupon Removed": None, "Product Added to Wishlist": None, "Product Shared": None, "Cart Shared": None,
