@@ -193,7 +193,12 @@ def test_the_accounting_per_day_leaves_no_residue(platform: Platform) -> None:
 
 def test_visitors_are_found_as_the_page_says() -> None:
     (lines,) = tables("Visitor")
-    near = Settings(home=Path("never written"), identity_days_back=2, identity_days_ahead=1)
+    near = Settings(
+        home=Path("never written"),
+        identity_days_back=2,
+        identity_days_ahead=1,
+        identity_one_user_days=4,
+    )
     platform = Platform(near)
     run(platform, rows_of(without(lines, "visitor_id", "joined_by", "why")))
     actual = {row["event_id"]: (row["visitor_id"], row["joined_by"]) for row in platform.rows(CleanEvents)}

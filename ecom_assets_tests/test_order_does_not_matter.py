@@ -41,7 +41,12 @@ WORLDS = {
 def platform(timezone: str) -> Platform:
     """One warehouse per zone, emptied between plans, so that it compiles a slice once."""
     funnel = DailyFunnel("default", funnel_of(STEPS, within_s=86_400))
-    bounds = {"identity_days_back": 2, "identity_days_ahead": 1, "identity_device_users": 3}
+    bounds = {
+        "identity_days_back": 2,
+        "identity_days_ahead": 1,
+        "identity_one_user_days": 3,
+        "identity_device_users": 3,
+    }
     settings = Settings(home=Path("never written"), timezone=timezone, late_days=LATE_DAYS).model_copy(update=bounds)
     recent = VisitorSegment.from_definition("recent", {"did": "page_view", "within": "2d"})
     return Platform(settings, funnels=[funnel], declared_segments=(recent,))

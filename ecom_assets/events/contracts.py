@@ -11,8 +11,8 @@ EVENT_TYPES = (
 IDENTITY_TYPES = ("identify", "alias")
 """The event types that say who somebody is."""
 JOINED_BY = (
-    "user", "last_user_of_visit", "next_user_of_visit", "last_user", "next_user", "first_user", "session_user",
-    "device", "source_session",
+    "user", "last_user_of_visit", "next_user_of_visit", "last_user", "next_user", "only_user", "first_user",
+    "session_user", "device", "source_session",
 )  # fmt: skip
 """Why an event belongs to its visitor: it has the user itself, or the step of the identity rule that found it."""
 REJECT_REASONS = (

@@ -26,6 +26,8 @@ READ = (
     "joined_by",
 )  # fmt: skip
 """What is read of stored events to find their visitors by given links."""
+BY_DEVICE = ("device", "source_session", "only_user")
+"""The steps by which no single sign-in has decided: nobody's, or those of the only user of the device."""
 COMPARED = tuple(name for name in IdentityLinks.columns if name != "event_count")
 
 
@@ -140,12 +142,24 @@ def _affected_events(  # noqa: PLR0913, PLR0917 (as `changed_visitors`)
     users = changed.users
     if rule.days_around and not (users or changed.devices):
         # A sign-in reaches as far back as the rule looks ahead, and as far ahead as it looks back.
-        earlier, later = rule.days_around
-        near = near.filter(days.widened(before=later, after=earlier).contain(near.event_date))
+        near = near.filter(_can_reach(near, rule, days))
     on_device = near.semi_join(devices, device_of(near) == devices.device_id)
     if rule.owner != "last_user":
         on_device = on_device.filter(on_device.user_id.isnull())
     return union_all(on_device, near.filter(near.user_id.isin(users))) if users else on_device
+
+
+def _can_reach(events: ir.Table, rule: IdentityRule, days: Days) -> ir.BooleanValue:
+    """Return whether sign-ins of some days can decide about events: they reach as far as the rule looks.
+
+    Further away than the next sign-in counts, they can only decide whether the device has one user. So they change no
+    event there that another sign-in has already decided about.
+    """
+    (before, after), (farthest_before, farthest_after) = rule.days_of_next_sign_in, rule.days_around or (0, 0)
+    # A sign-in reaches as far back as the rule looks ahead, and as far ahead as it looks back.
+    is_near = days.widened(before=after, after=before).contain(events.event_date)
+    is_far = days.widened(before=farthest_after, after=farthest_before).contain(events.event_date)
+    return is_near | (is_far & events.joined_by.isin(BY_DEVICE))
 
 
 def _moved(affected_events: ir.Table, known_ids: KnownIds, rule: IdentityRule) -> ir.Table:

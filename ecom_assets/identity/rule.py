@@ -22,7 +22,8 @@ class IdentityRule:
     `name`: what settings and questions call it.
     `owner`: who owns an event without a user on a device.
         `stitched`: the user who last signed in before it within the visit, else the next within the visit, else the
-        last before it within `days_back`, else the first after it within `days_ahead`, else the device.
+        last before it within `days_back`, else the first after it within `days_ahead`, else the only user of the
+        device within `one_user_days` before and after it, else the device.
         `device`: the device, even if the event has a user.
         `user_or_device`: the device.
         `last_or_next_user`: the last user before it, else the first after it, however long ago, else the device.
@@ -30,6 +31,8 @@ class IdentityRule:
         `last_user`: the last user of the device at any time, even if the event has another user.
         `source_session`: the user of the same source session on that day, the next, or the day before, else itself.
     `days_back`, `days_ahead` (days): how far away a sign-in of another visit can be.
+    `one_user_days` (days): how far away it can be if nobody else signs in on the device within so many days; 0 for no
+        further than `days_back` and `days_ahead`.
     `looks_ahead_first`: whether, within a visit, the next user comes before the last.
     `guesses_if_shared`: whether events on a device with several users within the look-back are given to any of them.
     `joins_aliases`: whether an event of type `alias` makes two users one visitor.
@@ -45,6 +48,7 @@ class IdentityRule:
     name: str = "stitched"
     days_back: int = 90
     days_ahead: int = 30
+    one_user_days: int = 365
     looks_ahead_first: bool = False
     guesses_if_shared: bool = True
     joins_aliases: bool = True
@@ -87,6 +91,12 @@ class IdentityRule:
             return 1, 1
         if self.owner != "stitched":
             return None if self.has_links else (0, 0)
+        before, after = self.days_of_next_sign_in
+        return max(before, self.one_user_days + 1), max(after, self.one_user_days + 1)
+
+    @property
+    def days_of_next_sign_in(self) -> tuple[int, int]:
+        """The days before and after an event whose sign-ins decide about it, whoever else signs in on the device."""
         # One more, since days with clock changes are shorter than others.
         return max(self.days_back, LONGEST_VISIT.days) + 1, max(self.days_ahead, LONGEST_VISIT.days) + 1
 

@@ -18,6 +18,7 @@ STEPS: Final = {
     "next_user_of_visit": "signed in after it in the same visit",
     "last_user": "signed in last on the device",
     "next_user": "signed in next on the device",
+    "only_user": "is the only one who signed in on the device",
     "first_user": "signed in first on the device",
     "session_user": "signed in in the same source session",
 }
@@ -98,12 +99,20 @@ Chosen = tuple[ir.Table, Sequence[ir.Value]]
 
 
 def _of_device(pairs: ir.Table, rule: IdentityRule) -> Chosen:
-    pairs = pairs.mutate(is_last=pairs.joined_by.isin(("last_user_of_visit", "last_user")))
+    is_earlier = (pairs.sign_in_at < pairs.event_at) | (
+        (pairs.sign_in_at == pairs.event_at) & (pairs.sign_in_event_id < pairs.event_id)
+    )
+    pairs = pairs.mutate(is_earlier=is_earlier, is_last=pairs.joined_by.isin(("last_user_of_visit", "last_user")))
+    if rule.owner == "stitched":
+        # Of the only user of a device, the sign-in before the event is named, else the one after it.
+        is_only = pairs.joined_by == "only_user"
+        reach = ibis.interval(days=rule.one_user_days)
+        is_near = pairs.sign_in_at.between(pairs.event_at - reach, pairs.event_at + reach)
+        counted = (is_earlier & is_near).ifelse(1, 0)
+        has_earlier = counted.max().over(ibis.window(group_by=["event_date", "event_id"])) == 1
+        pairs = pairs.mutate(is_last=is_only.ifelse(has_earlier, pairs.is_last))
     if rule.owner not in {"first_user", "last_user"}:
-        is_earlier = (pairs.sign_in_at < pairs.event_at) | (
-            (pairs.sign_in_at == pairs.event_at) & (pairs.sign_in_event_id < pairs.event_id)
-        )
-        pairs = pairs.filter(pairs.is_last == is_earlier)
+        pairs = pairs.filter(pairs.is_last == pairs.is_earlier)
     # The newest by the first two, which are alike where the oldest is wanted.
     newest_at = pairs.is_last.ifelse(pairs.sign_in_at, pairs.event_at)
     newest_id = pairs.is_last.ifelse(pairs.sign_in_event_id, pairs.event_id)

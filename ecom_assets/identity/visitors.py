@@ -30,6 +30,7 @@ FEW_RUNS: Final = 64
 DAY_US: Final = 86_400_000_000
 SIGN_INS: Final = (
     "last_user", "last_user_at", "is_last_in_visit", "next_user", "next_user_at", "is_next_in_visit",
+    "last_other_at", "next_other_at",
 )  # fmt: skip
 """What is known of the sign-ins around a run of events without a user."""
 
@@ -207,7 +208,8 @@ def _devices_with_users(events: ir.Table, rule: IdentityRule) -> tuple[ir.Table,
     )
     devices = devices.left_join(nobody, devices.owner == nobody.shared_user)
     devices = _with_own_sessions(devices, events)
-    back, ahead = ibis.interval(days=rule.days_back), ibis.interval(days=rule.days_ahead)
+    back = ibis.interval(days=max(rule.days_back, rule.one_user_days))
+    ahead = ibis.interval(days=max(rule.days_ahead, rule.one_user_days))
     joins = devices.shared_user.isnull() & ~is_placeholder(devices.device_id)
     joined = devices.select(
         owned_device="device_id",
@@ -324,7 +326,8 @@ def sign_ins_around(runs: ir.Table) -> ir.Table:
 
     Returns:
         Columns of `IdentityLinks` and `SIGN_INS`: the user of the sign-in before the run, when, and whether it is in
-        the same visit, and the same of the one after it.
+        the same visit, and the same of the one after it; and when another user than that of the sign-in before
+        it was last on the device before that, and another than that of the one after it first after that.
     """
     runs = runs.semi_join(runs.filter(runs.link_user.notnull()), "device_id")
     order = ["event_date", "run_number"]
@@ -334,11 +337,18 @@ def sign_ins_around(runs: ir.Table) -> ir.Table:
     runs = runs.mutate(begins_visit=begins.ifelse(1, 0), sign_in=runs.link_user.notnull().ifelse(1, 0))
     so_far = ibis.cumulative_window(group_by="device_id", order_by=order)
     runs = runs.mutate(visit=runs.begins_visit.sum().over(so_far), sign_ins=runs.sign_in.sum().over(so_far))
-    sign_in_runs, anonymous_runs = runs.filter(runs.sign_in == 1), runs.filter(runs.user_id.isnull())
+    sign_in_runs = _with_other_users(runs.filter(runs.sign_in == 1))
+    anonymous_runs = runs.filter(runs.user_id.isnull())
     last = sign_in_runs.select(
-        last_device="device_id", last="sign_ins", last_user="link_user", last_user_at="last_seen_at", last_visit="visit"
+        "last_other_at",
+        last_device="device_id",
+        last="sign_ins",
+        last_user="link_user",
+        last_user_at="last_seen_at",
+        last_visit="visit",
     )
     after = sign_in_runs.select(
+        "next_other_at",
         next_device="device_id",
         next="sign_ins",
         next_user="link_user",
@@ -352,6 +362,22 @@ def sign_ins_around(runs: ir.Table) -> ir.Table:
     return joined.mutate(
         is_last_in_visit=joined.last_visit == joined.visit, is_next_in_visit=joined.next_visit == joined.visit
     )
+
+
+def _with_other_users(sign_in_runs: ir.Table) -> ir.Table:
+    """Return runs of sign-ins with `last_other_at` and `next_other_at`.
+
+    They are when another user was last on the device before the run, and when another one is first after it.
+    """
+    in_order = ibis.window(group_by="device_id", order_by="sign_ins")
+    user, nothing = sign_in_runs.link_user, ibis.null("timestamp(6)")
+    is_other_last, is_other_next = user.lag().over(in_order) != user, user.lead().over(in_order) != user
+    left_at = is_other_last.ifelse(sign_in_runs.last_seen_at.lag().over(in_order), nothing)
+    came_at = is_other_next.ifelse(sign_in_runs.first_seen_at.lead().over(in_order), nothing)
+    runs = sign_in_runs.mutate(left_at=left_at, came_at=came_at)
+    so_far = ibis.cumulative_window(group_by="device_id", order_by="sign_ins")
+    to_come = ibis.cumulative_window(group_by="device_id", order_by=ibis.desc("sign_ins"))
+    return runs.mutate(last_other_at=runs.left_at.max().over(so_far), next_other_at=runs.came_at.min().over(to_come))
 
 
 def _without_shared(links: ir.Table, shared: ir.Table, rule: IdentityRule) -> ir.Table:
@@ -406,7 +432,19 @@ def _steps(events: ir.Table, rule: IdentityRule) -> Sequence[Step]:
     steps = of_visit[::-1] if rule.looks_ahead_first else of_visit
     steps += [("last_user", events.last_user, is_last_near & ~is_guess)]
     steps += [("next_user", events.next_user, is_next_near & ~is_guess)]
+    if rule.one_user_days:
+        steps += [_only_user(events, rule.one_user_days * DAY_US)]
     return [(name, user, applies.fill_null(NO)) for name, user, applies in steps]
+
+
+def _only_user(events: ir.Table, longest_us: int) -> Step:
+    """Return the step that finds the user of events on whose device nobody else signs in, so long before and after."""
+    has_last = (events.event_at.delta(events.last_user_at, unit="microsecond") <= longest_us).fill_null(NO)
+    has_next = (events.next_user_at.delta(events.event_at, unit="microsecond") <= longest_us).fill_null(NO)
+    has_other = (events.event_at.delta(events.last_other_at, unit="microsecond") <= longest_us).fill_null(NO)
+    has_other |= (events.next_other_at.delta(events.event_at, unit="microsecond") <= longest_us).fill_null(NO)
+    has_other |= has_last & has_next & (events.last_user != events.next_user)
+    return "only_user", has_last.ifelse(events.last_user, events.next_user), (has_last | has_next) & ~has_other
 
 
 CANDIDATES: Final = ("of_day", "of_day_after", "of_day_before")

@@ -27,8 +27,8 @@ class QuestionTooLargeError(EcomError):
 
 
 IDENTITY_BOUNDS: Final = (
-    "days_back", "days_ahead", "device_users", "session_users", "user_devices", "user_devices_days", "group_users",
-    "consent",
+    "days_back", "days_ahead", "one_user_days", "device_users", "session_users", "user_devices", "user_devices_days",
+    "group_users", "consent",
 )  # fmt: skip
 """The fields of an identity rule that settings have, as `ECOM_IDENTITY_…`."""
 

@@ -85,7 +85,9 @@ class EarlierLinks:
         self._devices.update(unknown)
 
     def _links_of(self, tables: OpenTables, devices: Sequence[str], since: datetime) -> list[dict[str, Any]]:
-        """Return the first link of each device by a user, and those from the last on, as far back as the rule looks.
+        """Return the first link of each device by a user, the last by each, and those from the last user's on.
+
+        They are as far back as the rule looks: who was the last on the device, and whether others were before.
 
         No id is in the statement, as statements are kept.
         """
@@ -106,8 +108,11 @@ class EarlierLinks:
         links = links.mutate(
             first_user_at=links.first_seen_at.min(where=has_user).over(of_device),
             last_user_at=links.last_seen_at.max(where=has_user).over(of_device),
+            last_of_user_at=links.last_seen_at.max().over(ibis.window(group_by=["device_id", "user_id"])),
         )
+        is_last_of_user = has_user & (links.last_seen_at == links.last_of_user_at)
         wanted = (links.first_seen_at == links.first_user_at) | (links.last_seen_at >= links.last_user_at)
+        wanted |= is_last_of_user
         links = links.filter(wanted).mutate(
             run_number=links.run_number + BEFORE, last_seen_at=ibis.least(links.last_seen_at, begins_at)
         )

@@ -171,6 +171,13 @@ class Settings(
         le=3650,
         description="Days before a user's first sign-in on a device whose events without a user are theirs",
     )
+    identity_one_user_days: int = Field(
+        365,
+        ge=0,
+        le=3650,
+        description="Days before and after a sign-in for which a device on which nobody else signs in belongs to its "
+        "user; 0 for no longer than the two above",
+    )
     identity_consent: str = Field(
         "",
         description="Key of an event's properties that must be true, granted or yes for the event to link its device "

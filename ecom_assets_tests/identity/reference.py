@@ -71,7 +71,9 @@ def stitched(
         return last.user
     if following and following.at - event.at <= rule.days_ahead * DAY:
         return following.user
-    return None
+    reach = rule.one_user_days * DAY
+    alone = {seen.user for seen in (*before, *after) if abs(seen.at - event.at) <= reach} if reach else set()
+    return next(iter(alone)) if len(alone) == 1 else None
 
 
 def is_one_visit(first: Seen, last: Seen, of_device: Sequence[Seen]) -> bool:

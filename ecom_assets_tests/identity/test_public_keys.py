@@ -29,7 +29,12 @@ KINDS = {
     "received_date": pa.date32(), "sent_by": pa.string(), "properties": pa.string(),
 }  # fmt: skip
 TIGHT = IdentityRule(device_users=2, session_users=2, user_devices=2)
-RULES = {"tight": TIGHT, **{name: PRESETS[name] for name in ("user", "amplitude", "posthog", "segment_dbt")}}
+FAR = IdentityRule(days_back=0, days_ahead=0, one_user_days=60)
+RULES = {
+    "tight": TIGHT,
+    "only user": FAR,
+    **{name: PRESETS[name] for name in ("user", "amplitude", "posthog", "segment_dbt")},
+}
 
 
 @pytest.fixture(scope="module")

@@ -116,14 +116,14 @@ def histories(draw: st.DrawFn) -> list[Seen]:
 @given(
     histories(),
     st.sampled_from([name for name in PRESETS if name != "user"]),
-    st.sampled_from([(90, 30), (2, 1), (0, 0)]),
+    st.sampled_from([(90, 30, 365), (2, 1, 41), (2, 1, 3), (0, 0, 1), (2, 1, 0), (0, 0, 0)]),
     st.sampled_from([FEW_RUNS, 1]),
 )
 @examples(300)
 def test_the_expressions_find_whom_plain_python_finds(
-    events: list[Seen], name: str, days: tuple[int, int], few_runs: int
+    events: list[Seen], name: str, days: tuple[int, int, int], few_runs: int
 ) -> None:
-    rule = replace(PRESETS[name], days_back=days[0], days_ahead=days[1])
+    rule = replace(PRESETS[name], days_back=days[0], days_ahead=days[1], one_user_days=days[2])
     with pytest.MonkeyPatch.context() as patch:
         # A device with more runs on a day is asked in another way.
         patch.setattr("ecom_assets.identity.visitors.FEW_RUNS", few_runs)
@@ -137,6 +137,7 @@ def test_the_expressions_find_whom_plain_python_finds(
         IdentityRule,
         days_back=st.sampled_from([90, 2, 1, 0]),
         days_ahead=st.sampled_from([30, 2, 1, 0]),
+        one_user_days=st.sampled_from([365, 40, 3, 1, 0]),
         guesses_if_shared=st.booleans(),
         device_users=st.integers(1, 3),
         session_users=st.integers(1, 3),

@@ -1,6 +1,7 @@
 """The sign-in that decided about an event is named: the nearest one by the step of the rule."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import ibis
@@ -14,6 +15,7 @@ from ecom_assets.identity.sign_ins import STEPS, deciding_sign_ins
 from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.builders import at
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.identity.reference import Seen
 from ecom_assets_tests.identity.test_rules import histories, rows_of, sequence
@@ -48,6 +50,20 @@ def found(events: Iterable[Seen], rule: IdentityRule) -> tuple[dict[str, dict[st
 def test_the_sign_ins_that_decided_about_the_seven_events(rule: str, deciding: dict[str, str]) -> None:
     _, signed = found(sequence(), PRESETS[rule])
     assert {event_id: row["sign_in_event_id"] for event_id, row in signed.items()} == deciding
+
+
+def test_of_the_only_user_the_sign_in_before_the_event_is_named_else_the_one_after_it() -> None:
+    start = at("12:00")
+    days = ((0, None), (100, "A"), (101, "A"), (200, None), (600, None), (700, "A"))
+    events = [Seen(start + timedelta(days=day), str(day), "D", None, user) for day, user in days]
+    rows, signed = found(events, IdentityRule())
+    assert {row["joined_by"] for row in signed.values()} == {"only_user"}
+    assert {event_id: row["sign_in_event_id"] for event_id, row in signed.items()} == {
+        "0": "100",
+        "200": "101",
+        "600": "700",
+    }
+    assert {row["visitor_id"] for row in rows.values()} == {"A"}
 
 
 @pytest.mark.slow

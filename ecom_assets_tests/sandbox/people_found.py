@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pyarrow as pa
+from ibis.backends.duckdb import Backend
 
 from ecom_assets.identity.links import alias_events, identity_aliases, merged_rows, merged_users
 from ecom_assets.identity.rule import IdentityRule
@@ -71,17 +72,22 @@ RETURNED = """
 MERGED = pa.schema([("user_id", pa.string()), ("visitor_user_id", pa.string()), ("user_count", pa.int64())])
 
 
+def merged_of(con: Backend, rule: IdentityRule) -> pa.Table:
+    """Return the users whom the aliases in a table `clean` join, as rows of `MergedUsers`."""
+    events = con.to_pyarrow(alias_events(con.table("clean"), rule)).to_pylist()
+    aliases = identity_aliases(map(dict.values, events))
+    groups, _ = merged_users([(user, previous) for *_, user, previous in aliases], rule.group_users)
+    rows = [dict(zip(MERGED.names, row, strict=True)) for row in merged_rows(groups)]
+    return pa.Table.from_pylist(rows, schema=MERGED)
+
+
 def found_by(shop: Recount, rule: IdentityRule) -> Found:
     """Return what a rule finds out about the people of a shop, without its robots."""
     con = connect()
     con.con.register("clean", shop.con.sql(f"select {COLUMNS} from clean").to_arrow_table())
     con.con.register("who", people_of_events(shop.folder).select(["event_id", "person_id", "is_bot"]))
+    con.con.register("merged", merged_of(con, rule))
     clean = con.table("clean")
-    events = con.to_pyarrow(alias_events(clean, rule)).to_pylist()
-    aliases = identity_aliases(map(dict.values, events))
-    groups, _ = merged_users([(user, previous) for *_, user, previous in aliases], rule.group_users)
-    merged = [dict(zip(MERGED.names, row, strict=True)) for row in merged_rows(groups)]
-    con.con.register("merged", pa.Table.from_pylist(merged, schema=MERGED))
     con.con.execute(OWNED.format(rows=con.compile(with_visitors_of_all(clean, con.table("merged"), rule))))
     ((right, wrong, unknown, visitors, shoppers),) = con.con.execute(COUNTED).fetchall()
     ((joined,),) = con.con.execute(JOINED).fetchall()

@@ -112,6 +112,18 @@ def test_the_user_who_was_last_on_the_device_counts_and_not_too_long_ago(opened:
 
 
 @pytest.mark.slow
+def test_the_only_user_of_a_device_counts_longer_and_not_if_another_was_between(
+    opened: Platform, tmp_path: Path
+) -> None:
+    folder = land(tmp_path / "landing", "d", "phone ann")
+    alone = published(opened, before("1", 9, "d", "ann"), before("3", 5, "d", "ann"))
+    assert visitors(folder, alone, identity_days_back=4) == 1
+    assert visitors(folder, alone, identity_days_back=4, identity_one_user_days=4) == 2
+    rows = [before("1", 9, "d", "ann"), before("2", 7, "d", "ben"), before("3", 5, "d", "ann")]
+    assert visitors(folder, published(opened, *rows), identity_days_back=4) == 2
+
+
+@pytest.mark.slow
 def test_who_signs_in_now_is_not_taken_for_who_was_there_last_week(opened: Platform, tmp_path: Path) -> None:
     """Ann was here last week; Ben signs in two minutes after his first page."""
     earlier = published(opened, before("1", 7, "d", "ann"))
