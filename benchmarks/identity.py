@@ -42,7 +42,8 @@ HAND_WRITTEN = """
             WHEN last_visit = visit AND event_at - last_at <= INTERVAL 1 DAY THEN last_user
             WHEN next_visit = visit AND next_at - event_at <= INTERVAL 1 DAY THEN next_user
             WHEN event_at - last_at <= INTERVAL 90 DAY THEN last_user
-            WHEN next_at - event_at <= INTERVAL 30 DAY THEN next_user END AS owner
+            WHEN next_at - event_at <= INTERVAL 30 DAY THEN next_user
+            WHEN least_user = greatest_user THEN least_user END AS owner  -- the events are of less than a year
         FROM (
             SELECT event_id, event_at, device, user_id, visit,
                 last_value(seen_user IGNORE NULLS) OVER before AS last_user,
@@ -50,7 +51,8 @@ HAND_WRITTEN = """
                 last_value(seen_visit IGNORE NULLS) OVER before AS last_visit,
                 first_value(seen_user IGNORE NULLS) OVER after AS next_user,
                 first_value(seen_at IGNORE NULLS) OVER after AS next_at,
-                first_value(seen_visit IGNORE NULLS) OVER after AS next_visit
+                first_value(seen_visit IGNORE NULLS) OVER after AS next_visit,
+                min(seen_user) OVER whole AS least_user, max(seen_user) OVER whole AS greatest_user
             FROM (
                 SELECT *, CASE WHEN joins THEN user_id END AS seen_user, CASE WHEN joins THEN event_at END AS seen_at,
                     CASE WHEN joins THEN visit END AS seen_visit
@@ -61,7 +63,8 @@ HAND_WRITTEN = """
             ) WINDOW before AS (PARTITION BY device ORDER BY event_at, event_id
                     ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
                 after AS (PARTITION BY device ORDER BY event_at, event_id
-                    ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+                    ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING),
+                whole AS (PARTITION BY device)
         )
     ) LEFT JOIN merged ON merged.user_id = owner;
 """
