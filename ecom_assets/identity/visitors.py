@@ -370,11 +370,13 @@ def _with_other_users(sign_in_runs: ir.Table) -> ir.Table:
     They are when another user was last on the device before the run, and when another one is first after it.
     """
     in_order = ibis.window(group_by="device_id", order_by="sign_ins")
-    user, nothing = sign_in_runs.link_user, ibis.null("timestamp(6)")
-    is_other_last, is_other_next = user.lag().over(in_order) != user, user.lead().over(in_order) != user
-    left_at = is_other_last.ifelse(sign_in_runs.last_seen_at.lag().over(in_order), nothing)
-    came_at = is_other_next.ifelse(sign_in_runs.first_seen_at.lead().over(in_order), nothing)
-    runs = sign_in_runs.mutate(left_at=left_at, came_at=came_at)
+    user = sign_in_runs.link_user
+    last_seen_at = sign_in_runs.last_seen_at.lag().over(in_order)
+    first_seen_at = sign_in_runs.first_seen_at.lead().over(in_order)
+    runs = sign_in_runs.mutate(
+        left_at=ibis.cases((user.lag().over(in_order) != user, last_seen_at)),
+        came_at=ibis.cases((user.lead().over(in_order) != user, first_seen_at)),
+    )
     so_far = ibis.cumulative_window(group_by="device_id", order_by="sign_ins")
     to_come = ibis.cumulative_window(group_by="device_id", order_by=ibis.desc("sign_ins"))
     return runs.mutate(last_other_at=runs.left_at.max().over(so_far), next_other_at=runs.came_at.min().over(to_come))
