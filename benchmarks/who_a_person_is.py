@@ -51,7 +51,7 @@ HIDDEN = """
             from once where user_session is not null),
         shuffled as (
             select *, row_number() over (partition by user_session order by hash(n)) as place from numbered)
-    select 'e' || n as event_id, {at} as event_at, event_type, user_id as person_id, user_session as device_id,
+    select 'e' || n as event_id, t as event_at, event_type, user_id as person_id, user_session as device_id,
         case when place = 1 and dice % {kept_of} < {kept} then user_id end as user_id
     from shuffled"""
 
@@ -76,23 +76,20 @@ def shops(folder: Path) -> Iterator[Trial]:
         yield Trial(f"a year of the shop, seed {seed}", con)
 
 
-def rees46(file: Path) -> Iterator[Trial]:
-    """Yield the events of a file, of whose users one event in each of some sessions keeps its own.
-
-    The file is shorter than any number of days, so in a second trial its minutes are days: who shares which id stays.
-    """
-    spread = "timestamp '2019-10-01' + to_days((epoch(t - timestamp '2019-10-01') // 60)::int)"
-    for name, at in (("REES46", "t"), ("REES46, a minute as a day", spread)):
-        con = connect()
-        rows = con.con.execute(HIDDEN.format(file=file, at=at, kept_of=KEPT_OF, kept=KEPT_OF // 2))
-        con.con.register("hidden", rows.to_arrow_table())
-        con.con.execute("""
-            create table clean as select event_id, event_at, event_at::date as event_date, event_at::date as
-                received_date, event_type, user_id, device_id, null::varchar as source_session_id,
-                null::varchar as properties from hidden""")
-        con.con.execute("create table who as select event_id, person_id, false as is_bot from hidden")
-        con.con.register("merged", merged_of(con, IdentityRule()))
-        yield Trial(name, con)
+def rees46(file: Path) -> Trial:
+    """Return the events of a file, of whose users one event in each of some sessions keeps its own."""
+    con = connect()
+    hidden = con.con.sql(HIDDEN.format(file=file, kept_of=KEPT_OF, kept=KEPT_OF // 2))
+    con.con.register("hidden", hidden.to_arrow_table())
+    con.con.execute("""
+        create table clean as
+        select event_id, event_at, event_at::date as event_date, event_at::date as received_date,
+            event_type, user_id, device_id, null::varchar as source_session_id,
+            null::varchar as properties
+        from hidden""")
+    con.con.execute("create table who as select event_id, person_id, false as is_bot from hidden")
+    con.con.register("merged", merged_of(con, IdentityRule()))
+    return Trial("REES46", con)
 
 
 def figures(trial: Trial, rule: IdentityRule) -> list[str]:
@@ -115,8 +112,8 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"| {' | '.join(HEAD)} |\n|{' --- |' * len(HEAD)}")
     with scratch() as folder:
-        trials = [*(rees46(arguments.rees46) if arguments.rees46 else ()), *shops(folder)]
-        for trial in trials:
+        real = [rees46(arguments.rees46)] if arguments.rees46 else []
+        for trial in (*real, *shops(folder)):
             say(trial.name)
             for name, rule in RULES.items():
                 cells = [trial.name, name, *figures(trial, replace(rule, name=name))]

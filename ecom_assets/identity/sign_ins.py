@@ -105,12 +105,13 @@ def _of_device(pairs: ir.Table, rule: IdentityRule) -> Chosen:
     pairs = pairs.mutate(is_earlier=is_earlier, is_last=pairs.joined_by.isin(("last_user_of_visit", "last_user")))
     if rule.owner == "stitched":
         # Of the only user of a device, the sign-in before the event is named, else the one after it.
-        is_only = pairs.joined_by == "only_user"
         reach = ibis.interval(days=rule.one_user_days)
         is_near = pairs.sign_in_at.between(pairs.event_at - reach, pairs.event_at + reach)
-        counted = (is_earlier & is_near).ifelse(1, 0)
-        has_earlier = counted.max().over(ibis.window(group_by=["event_date", "event_id"])) == 1
-        pairs = pairs.mutate(is_last=is_only.ifelse(has_earlier, pairs.is_last))
+        pairs = pairs.mutate(comes_first=(pairs.is_earlier & is_near).ifelse(1, 0))
+        of_event = ibis.window(group_by=["event_date", "event_id"])
+        pairs = pairs.mutate(has_earlier=pairs.comes_first.max().over(of_event) == 1)
+        is_only = pairs.joined_by == "only_user"
+        pairs = pairs.mutate(is_last=is_only.ifelse(pairs.has_earlier, pairs.is_last))
     if rule.owner not in {"first_user", "last_user"}:
         pairs = pairs.filter(pairs.is_last == pairs.is_earlier)
     # The newest by the first two, which are alike where the oldest is wanted.
