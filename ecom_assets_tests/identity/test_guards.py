@@ -198,9 +198,10 @@ def test_a_link_that_goes_with_its_file_gives_the_events_back_to_the_device(shop
     assert {row["event_id"]: row["visitor_id"] for row in shop.rows(CleanEvents)} == {"1": "anon-d1"}
 
 
-def test_a_sign_in_a_year_later_is_too_far_away(shop: Platform) -> None:
-    actual = visitors(shop, [seen("1", "09:00", "d1")], [seen("2", "+365 09:00", "d1", "ann")])
-    assert actual == {"1": "anon-d1", "2": "ann"}
+@pytest.mark.parametrize(("days", "visitor"), [(365, "ann"), (366, "anon-d1")])
+def test_a_sign_in_a_year_later_counts_and_a_day_more_is_too_far_away(shop: Platform, days: int, visitor: str) -> None:
+    actual = visitors(shop, [seen("1", "09:00", "d1")], [seen("2", f"+{days} 09:00", "d1", "ann")])
+    assert actual == {"1": visitor, "2": "ann"}
 
 
 def test_a_sign_in_that_arrives_a_year_late_is_refused_and_joins_nobody(shop: Platform) -> None:
