@@ -51,7 +51,7 @@ def order_checks(rule: OrderRule, customers_over: int, *, by_day: bool | None) -
             where orders come one by one: there is no report that could be incomplete.
     """
     gates = [no_order_day_is_held] if by_day else [] if by_day is None else _gates_of_a_run(customers_over)
-    of_orders = [attributes_check(rule), order_numbers_are_unique, orders_have_one_customer]
+    of_orders = [attributes_check(rule), order_numbers_are_unique, orders_have_one_customer, refunds_are_of_sales]
     return [*gates, amounts_are_of_one_currency, *of_orders, received_lines_are_accounted_for]
 
 
@@ -218,6 +218,29 @@ def _mixed_sentence(mixed: Sequence[Mapping[str, Any]], count: int, looked_at: i
         "has shortened it to 5.6E+12."
     )
     return {"sentence": sentence}
+
+
+@check(UserOrderLog, reads=(RawUserOrderLog, UserOrderLog), warns=True)
+def refunds_are_of_sales(days: Days | None, raw: ir.Table, lines: ir.Table) -> CheckResult:
+    """No money was paid back for an order that the mapping leaves out as no sale: it lowers revenue twice."""
+    of_run = of_days(lines, "order_date", days)
+    refunds = of_run.filter(of_run.status == "refunded")
+    left_out = raw.filter(raw.left_out.notnull() & (raw.status.fill_null("shipped") != "refunded"))
+    sold = lines.filter(lines.status != "refunded")
+    unsold = refunds.semi_join(left_out, "order_id").anti_join(sold, "order_id")
+    counts = unsold.agg(order_count=unsold.order_id.nunique(), payment_amount=unsold.payment_amount.sum())
+    (row,) = rows_of(counts)
+    (looked_at,) = refunds.agg(n=refunds.order_id.nunique()).to_pyarrow().to_pydict()["n"]
+    orders = unsold.group_by("order_id").agg(payment_amount=unsold.payment_amount.sum())
+    examples = orders.order_by("order_id").limit(EXAMPLES).to_pyarrow().to_pylist()
+    if not examples:
+        return CheckResult(0, looked_at)
+    sentence = (
+        f"{amount(row['payment_amount'])} were paid back for {row['order_count']:,} orders that count as no sales, "
+        f"such as {examples[0]['order_id']}, so that revenue lacks them twice; leave such orders in a state that is a "
+        "sale, or leave their refunds out in the mapping, and run again."
+    )
+    return CheckResult(int(row["order_count"]), looked_at, examples, metadata={"sentence": sentence})
 
 
 def report_checks(refused_share: float) -> list[TableCheck]:

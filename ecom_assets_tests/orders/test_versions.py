@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.orders.checks import ACCOUNTED
+from ecom_assets.orders.checks import ACCOUNTED, refunds_are_of_sales
 from ecom_assets.orders.contracts import HeldOrderDays, RawUserOrderLog, UserOrderLog
 from ecom_assets.orders.held_days import held_order_dates
 from ecom_assets.orders.orders import OrderRule, order_accounting, user_order_log
+from ecom_assets.tables.check import CheckResult
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table, order_line
@@ -278,6 +279,21 @@ def test_overlapping_exports_give_what_one_export_gives(
     exported = {n for first, last in cuts for n in range(first, last + 1)}
     amounts = Counter(row["order_id"] for row in cleaned(raw))
     assert amounts == Counter({str(n): len(lines) for n in exported})
+
+
+def test_money_that_was_paid_back_for_no_sale_is_said(shop: OrderPlatform) -> None:
+    """As PrestaShop's orders in the state Refunded, which are no sales, and their credit slips."""
+    order = version("101", ["hat:20"], 0, left_out="not_a_sale", **changed(2))
+    slip = {"record_id": "refund-7", "order_id": "101", "status": "refunded", "placed_at": None}
+    paid_back = version("7", ["hat:20"], 2, **changed(2)) + version("8", ["cap:5"], 2, **changed(2))
+    for row, number in zip(paid_back, ("101", "102"), strict=True):
+        row.update(slip | {"order_id": number, "record_id": f"refund-{number}"})
+    ran(shop, order, version("102", ["cap:5"], 0), paid_back)
+    result = refunds_are_of_sales.function(None, shop.table(RawUserOrderLog), shop.table(UserOrderLog))
+    assert isinstance(result, CheckResult)
+    assert (result.broken_count, result.metadata["sentence"][:66]) == (
+        1, "20.00 were paid back for 1 orders that count as no sales, such as "
+    )  # fmt: skip
 
 
 # Days that are held back
