@@ -235,8 +235,10 @@ def refunds_are_of_sales(days: Days | None, raw: ir.Table, lines: ir.Table) -> C
     examples = orders.order_by("order_id").limit(EXAMPLES).to_pyarrow().to_pylist()
     if not examples:
         return CheckResult(0, looked_at)
+    count = row["order_count"]
+    orders_named = "1 order that counts as no sale" if count == 1 else f"{count:,} orders that count as no sales"
     sentence = (
-        f"{amount(row['payment_amount'])} were paid back for {row['order_count']:,} orders that count as no sales, "
+        f"{amount(row['payment_amount'])} were paid back for {orders_named}, "
         f"such as {examples[0]['order_id']}, so that revenue lacks them twice; leave such orders in a state that is a "
         "sale, or leave their refunds out in the mapping, and run again."
     )
