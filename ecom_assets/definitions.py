@@ -30,6 +30,8 @@ from ecom_assets.automation.landing import (
 )
 from ecom_assets.automation.sensors import arrival_sensor, automation_condition_sensor, request_sensor
 from ecom_assets.clock import today_in
+from ecom_assets.conversion.assets import CONVERSION_ASSETS
+from ecom_assets.conversion.checks import CONVERSION_CHECKS
 from ecom_assets.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
 from ecom_assets.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
 from ecom_assets.delivery.assets import DELIVERY_TABLES, customers_json, tool_exports
@@ -207,7 +209,7 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     if are_activities(settings.events):  # increments bring them with the orders
         raw = replace(raw_events, deps=(raw_user_order_log.key,))
     behaviour = [*SESSION_ASSETS, *SEGMENT_ASSETS, *RETENTION_ASSETS, *JOURNEY_ASSETS]
-    built_on = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *PURCHASE_ASSETS]
+    built_on = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *CONVERSION_ASSETS, *PURCHASE_ASSETS]
     late_days = settings.late_days
     staging = [*staging_assets(late_days), *identity_assets(late_days), *accounting_assets(late_days)]
     computed = widened_by_identity([*staging, *behaviour, *built_on])
@@ -396,6 +398,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         *RETENTION_CHECKS,
         *JOURNEY_CHECKS,
         *FUNNEL_CHECKS,
+        *CONVERSION_CHECKS,
     ]
     order_days = checks_days(settings) if has_order_reports(settings) else None
     return [

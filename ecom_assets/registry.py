@@ -19,6 +19,7 @@ SUBJECTS: Final = (
     "orders",
     "attribution",
     "funnels",
+    "conversion",
     "sales",
     "products",
     "customers",

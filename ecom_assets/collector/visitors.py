@@ -21,7 +21,7 @@ _DEVICE = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _BROWSERS: Final = {"edg": "Edge", "opr": "Opera", "firefox": "Firefox", "chrome": "Chrome", "safari": "Safari"}
 _SYSTEMS: Final = ("iPhone", "iPad", "Android", "Windows NT", "Macintosh", "CrOS", "Linux")
-"""In the words by which `funnels/daily.py` distinguishes computers, phones and tablets."""
+"""In the words by which `sessions/devices.py` distinguishes computers, phones and tablets."""
 _V4_BITS, _V6_BITS = 24, 48
 
 

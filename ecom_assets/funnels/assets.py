@@ -1,4 +1,4 @@
-"""Assets of funnels: entries into the daily funnels, their counts in total and by dimension, and abandoned carts.
+"""Assets of funnels: entries into the daily funnels, their counts, and abandoned carts.
 
 Each of these tables recomputes every day that a change can affect, so that a run gives the same result as a computation
 over all of history: see docs/adr/0003.
@@ -9,16 +9,14 @@ from collections.abc import Sequence
 import ibis.expr.types as ir
 from ibis import or_
 
-from ecom_assets.attribution.assets import EVERY_TOUCH
-from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels import carts, daily
 from ecom_assets.funnels.carts import CartRule
-from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel, FunnelEntries
+from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel, FunnelEntries
 from ecom_assets.funnels.daily import DailyFunnel, window_days
 from ecom_assets.sessions.assets import ALL_FRAGMENTS, days_of_changed_sessions
 from ecom_assets.sessions.contracts import SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.tables.asset import Reads, asset_key, invalidation, table_asset
+from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days, day_table
 from ecom_assets.tables.portable import union_all
 
@@ -81,27 +79,4 @@ def conversion_funnel(funnel_entries: ir.Table, days: Days, funnels: Sequence[Da
     return daily.conversion_funnel(funnel_entries.filter(days.contain(funnel_entries.cohort_date)), funnels)
 
 
-@table_asset(
-    ConversionByDimension,
-    deps=(asset_key(ConversionFunnel), asset_key(CartAbandonment)),
-    events=Reads(CleanEvents, whole=True),
-    funnel_entries=EVERY_ENTRY,
-    sessions=Reads(Sessions, whole=True),
-    touches=EVERY_TOUCH,
-    invalidated_by=days_of_changed_sessions,
-)
-def conversion_by_dimension(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    events: ir.Table,
-    funnel_entries: ir.Table,
-    sessions: ir.Table,
-    touches: ir.Table,
-    days: Days,
-    funnels: Sequence[DailyFunnel],
-) -> ir.Table:
-    """Count the sessions that reached each step, by device, channel and category."""
-    described = daily.described_sessions(events, sessions, touches, days)
-    entries = funnel_entries.filter(days.contain(funnel_entries.cohort_date))
-    return daily.conversion_by_dimension(described, entries, funnels)
-
-
-FUNNEL_ASSETS = (funnel_entries, conversion_funnel, cart_abandonment, conversion_by_dimension)
+FUNNEL_ASSETS = (funnel_entries, conversion_funnel, cart_abandonment)

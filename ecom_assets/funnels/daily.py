@@ -1,4 +1,4 @@
-"""The daily funnels: by category and in total, by device and channel. METRICS "The daily funnel"."""
+"""The daily funnels: by category and in total. METRICS "The daily funnel"."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -7,15 +7,14 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.attribution.contracts import NO_CHANNEL
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.funnels.contracts import ConversionByDimension, FunnelEntries
+from ecom_assets.funnels.contracts import FunnelEntries
 from ecom_assets.funnels.definition import CONSECUTIVE, EARLIEST, MAX_WINDOW_S, Funnel
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.matching import matches
 from ecom_assets.funnels.steps import ANY, equal_to
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.sessions.sessions import SESSION, UNIT, events_of_sessions, is_session
+from ecom_assets.sessions.sessions import SESSION, events_of_sessions, is_session
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import Days, days_after
 from ecom_assets.tables.portable import first_of_each, ratio, union_all
@@ -141,11 +140,12 @@ def conversion_funnel(entries: ir.Table, funnels: Sequence[DailyFunnel]) -> ir.T
 
     `entries` has rows of `FunnelEntries`.
     """
-    counted = (_steps(_with_totals(_reached(_entries_of(entries, daily), daily.funnel)), daily) for daily in funnels)
+    counted = (_steps(_with_totals(_reached(entries_of(entries, daily), daily.funnel)), daily) for daily in funnels)
     return union_all(*counted)
 
 
-def _entries_of(entries: ir.Table, daily: DailyFunnel) -> ir.Table:
+def entries_of(entries: ir.Table, daily: DailyFunnel) -> ir.Table:
+    """Return the rows of `FunnelEntries` of one funnel."""
     return entries.filter(entries.funnel_name == daily.name)
 
 
@@ -248,106 +248,3 @@ DEFAULT_NAME: Final = "default"
 def window_days(funnels: Collection[DailyFunnel]) -> int:
     """Return the number of days after a cohort day that a visitor's window can reach in any of the funnels."""
     return max((funnel.window_days for funnel in funnels if "visitor" in funnel.units), default=0)
-
-
-TABLETS: Final = ("ipad", "tablet", "kindle", "silk/")
-PHONES: Final = ("iphone", "ipod", "windows phone", "blackberry", "mobi")
-COMPUTERS: Final = ("windows nt", "macintosh", "x11", "cros", "linux")
-ANDROID: Final = "android"
-"""Found in the user agents of phones and tablets with Android; only those of phones also have "mobile"."""
-
-
-def device(user_agent: ir.StringValue, is_bot: ir.BooleanValue) -> ir.StringValue:
-    """Return `desktop`, `mobile`, `tablet`, `robot`, or `other` if the user agent does not say which."""
-    agent = user_agent.fill_null("").lower()
-    return ibis.cases(
-        (is_bot, "robot"),
-        (_any(agent, TABLETS), "tablet"),
-        (_any(agent, PHONES), "mobile"),
-        (agent.contains(ANDROID), "tablet"),
-        (_any(agent, COMPUTERS), "desktop"),
-        else_="other",
-    )
-
-
-def _any(agent: ir.StringValue, substrings: tuple[str, ...]) -> ir.BooleanValue:
-    return ibis.or_(*(agent.contains(substring) for substring in substrings))
-
-
-PURCHASE = "purchase"
-BEGUN = {"(cart)": "add_to_cart", "(checkout)": "checkout_start"}
-
-
-def conversion_by_dimension(described: ir.Table, entries: ir.Table, funnels: Sequence[DailyFunnel]) -> ir.Table:
-    """Return the number of sessions of each day that reached each step, by device, channel and category.
-
-    `described` is the result of `described_sessions`, and `entries` has the rows of `FunnelEntries` of these days. Only
-    funnels of sessions are counted.
-    """
-    parts = [_carts(described, name, event_type) for name, event_type in BEGUN.items()]
-    for daily in funnels:
-        if "session" not in daily.units:
-            continue
-        of_sessions = _entries_of(entries, daily).filter(lambda rows: rows.unit == "session")
-        reached = of_sessions.join(described, of_sessions.unit_id == described.session_id)
-        reached = _by(reached.select(described, of_sessions.last_step), ("channel", "device"))
-        parts += [
-            _counted(reached, daily.name, number, step.event_type, reached.last_step >= number)
-            for number, step in enumerate(daily.funnel.steps, start=1)
-        ]
-    return union_all(*parts).select(*ConversionByDimension.columns)
-
-
-def described_sessions(clean: ir.Table, sessions: ir.Table, touches: ir.Table, days: Days) -> ir.Table:
-    """Return one row per session of `days`: its day, channel, device, first category and counts of events.
-
-    The tables are all rows of `CleanEvents`, `Sessions` and `Touches`.
-    """
-    sessions_of_days = sessions.filter(days.contain(sessions.started_date))
-    events = clean.filter(days.contain(clean.event_date))
-    is_first = [
-        *(sessions_of_days[name] == events[name] for name in UNIT),
-        sessions_of_days.started_at == events.event_at,
-    ]
-    first_event = sessions_of_days.join(events, is_first).select(
-        sessions_of_days.session_id, events.event_id, device=device(events.user_agent, sessions_of_days.is_bot)
-    )
-    first_event = first_event.group_by("session_id").agg(device=first_event.device.argmin(first_event.event_id))
-    channels = touches.filter(days.contain(touches.started_date)).select("session_id", "channel")
-    return (
-        sessions_of_days.left_join(first_event, "session_id")
-        .select(sessions_of_days, first_event.device)
-        .left_join(channels, "session_id")
-        .select(
-            session_id=sessions_of_days.session_id,
-            cohort_date=sessions_of_days.started_date,
-            category=category_of(sessions_of_days.first_product_category),
-            channel=channels.channel.fill_null(NO_CHANNEL),
-            device=first_event.device.fill_null("other"),
-            add_to_cart_count=sessions_of_days.add_to_cart_count,
-            checkout_start_count=sessions_of_days.checkout_start_count,
-            purchase_count=sessions_of_days.purchase_count,
-        )
-    )
-
-
-def _carts(described: ir.Table, name: str, event_type: str) -> ir.Table:
-    begun = _by(described.filter(described[f"{event_type}_count"] > 0), ("category", "channel", "device"))
-    return union_all(
-        _counted(begun, name, 1, event_type, begun.purchase_count >= 0),
-        _counted(begun, name, 2, PURCHASE, begun.purchase_count > 0),
-    )
-
-
-def _by(rows: ir.Table, dimensions: Sequence[str]) -> ir.Table:
-    """Return every row once per dimension, with its value of the dimension."""
-    return union_all(
-        *(rows.mutate(dimension=ibis.literal(dimension), value=rows[dimension]) for dimension in dimensions)
-    )
-
-
-def _counted(rows: ir.Table, name: str, step: int, event_type: str, reached: ir.BooleanValue) -> ir.Table:
-    counts = rows.group_by("cohort_date", "dimension", "value").agg(unit_count=reached.ifelse(1, 0).sum())
-    return counts.mutate(
-        funnel_name=ibis.literal(name), step=ibis.literal(step, "int64"), event_type=ibis.literal(event_type)
-    ).select(*ConversionByDimension.columns)

@@ -8,62 +8,23 @@ from typing import Any, Final, Literal, get_args
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
+from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
 from ecom_assets.funnels.measures import CartAmounts, CartMeasures
 from ecom_assets.funnels.report import grouped, plain_steps
 from ecom_assets.retention.contracts import ReturningVisitorsDaily
 from ecom_assets.tables.measures import completed, measures_of, sums
-from ecom_assets.tables.queries import (
-    Period,
-    Reading,
-    Row,
-    compared,
-    if_known,
-    in_period,
-    require,
-    share,
-    with_previous,
-)
+from ecom_assets.tables.queries import Period, Reading, Row, in_period, share, with_previous
 
 Unit = Literal["session", "visitor"]
-By = Literal["device", "channel", "category"]
-ABANDONMENT: Final = ("cart_abandonment_rate", "checkout_abandonment_rate")
 
 
-def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit, by: By | None) -> dict[str, Any]:
-    """Return a daily funnel and the abandoned carts of a period, of the period before, and by a dimension.
+def known_funnel(reading: Reading, funnel: str | None) -> str:
+    """Return the name of a daily funnel that there is, by default `default` or else the first.
 
     Raises:
-        DefinitionError: There is no such funnel, or the dimension is not counted for the unit.
-        NoSourceError: There are no events.
+        DefinitionError: There is no such funnel.
     """
-    require(reading, "events")
-    if by in {"device", "channel"} and unit != "session":
-        raise DefinitionError(f"by={by} is counted per session; ask with unit=session, or by=category.")
-    name = _known_funnel(reading, funnel)
-    steps, before = _totals(reading, period, name, unit)
-    carts, carts_before = _carts(reading, period)
-    now, then = (
-        {"conversion_rate": _rate(counts), **abandoned}
-        for counts, abandoned in ((steps, carts), (before, carts_before))
-    )
-    beside = compared(now, then, ("conversion_rate", *ABANDONMENT), period)
-    previous = {"steps": before, "conversion_rate": then["conversion_rate"], "abandonment": carts_before}
-    return {
-        "funnel_name": name,
-        "unit": unit,
-        "by": by,
-        "steps": steps,
-        "conversion_rate": now["conversion_rate"],
-        "abandonment": if_known(carts, period),
-        **beside,
-        "previous": beside["previous"] and previous,
-        "breakdown": _by_dimension(reading, period, name, unit, by) if by else [],
-    }
-
-
-def _known_funnel(reading: Reading, funnel: str | None) -> str:
     table = reading.table(ConversionFunnel)
     rows = reading.state(table.select("funnel_name").distinct().order_by("funnel_name"))
     names = [row["funnel_name"] for row in rows]
@@ -74,12 +35,13 @@ def _known_funnel(reading: Reading, funnel: str | None) -> str:
     return funnel
 
 
-def _totals(reading: Reading, period: Period, funnel: str, unit: Unit) -> tuple[list[Row], list[Row]]:
+def funnel_totals(reading: Reading, period: Period, funnel: str, unit: Unit) -> tuple[list[Row], list[Row]]:
+    """Return the steps of a daily funnel in total, in the period and in the one before."""
     table = reading.table(ConversionFunnel)
     rows = table.filter(table.funnel_name == funnel, table.unit == unit, table.product_category == ALL_CATEGORIES)
-    result = reading.rows(_added(with_previous(rows, "cohort_date"), ["is_current"]), period)
+    result = reading.rows(added_units(with_previous(rows, "cohort_date"), ["is_current"]), period)
     parts = grouped(result, itemgetter("is_current"))
-    return _steps(parts.get(1, ())), _steps(parts.get(0, ()))
+    return steps_of(parts.get(1, ())), steps_of(parts.get(0, ()))
 
 
 def daily_conversion(reading: Reading, period: Period, funnel: str | None = None, unit: Unit = "session") -> list[Row]:
@@ -88,49 +50,20 @@ def daily_conversion(reading: Reading, period: Period, funnel: str | None = None
     Raises:
         DefinitionError: There is no such funnel.
     """
-    table, name = reading.table(ConversionFunnel), _known_funnel(reading, funnel)
+    table, name = reading.table(ConversionFunnel), known_funnel(reading, funnel)
     rows = table.filter(table.funnel_name == name, table.unit == unit, table.product_category == ALL_CATEGORIES)
-    sums = reading.rows(_added(rows.filter(in_period(rows.cohort_date)), ["cohort_date"]), period)
+    sums = reading.rows(added_units(rows.filter(in_period(rows.cohort_date)), ["cohort_date"]), period)
     days: dict[date, list[Row]] = grouped(sums, itemgetter("cohort_date"))
-    return [{"event_date": day, "conversion_rate": _rate(_steps(days[day]))} for day in sorted(days)]
+    return [{"event_date": day, "conversion_rate": conversion_rate_of(steps_of(days[day]))} for day in sorted(days)]
 
 
-def _by_dimension(reading: Reading, period: Period, funnel: str, unit: Unit, by: By) -> list[Row]:
-    values = _funnel_rows(reading, period, funnel, unit, by)
-    table = reading.table(ConversionByDimension)
-    rows = table.filter(table.dimension == by, table.funnel_name.isin(list(CARTS)), in_period(table.cohort_date))
-    carts: dict[str, list[Row]] = {}
-    if unit == "session":
-        carts = grouped(reading.rows(_added(rows, ["funnel_name", "value"]), period), itemgetter("value"))
-    parts = [
-        {
-            "value": value,
-            "steps": _steps(values.get(value, ())),
-            "conversion_rate": _rate(_steps(values.get(value, ()))),
-            **_abandonment_of_value(carts.get(value, []), unit),
-        }
-        for value in {**values, **carts}
-    ]
-    return sorted(parts, key=lambda part: (-(part["steps"][0]["unit_count"] if part["steps"] else 0), part["value"]))
-
-
-def _funnel_rows(reading: Reading, period: Period, funnel: str, unit: Unit, by: By) -> dict[str, list[Row]]:
-    if by == "category":
-        table = reading.table(ConversionFunnel)
-        rows = table.filter(table.unit == unit, table.product_category != ALL_CATEGORIES)
-        rows = rows.mutate(value=rows.product_category)
-    else:
-        table = reading.table(ConversionByDimension)
-        rows = table.filter(table.dimension == by)
-    rows = rows.filter(rows.funnel_name == funnel, in_period(rows.cohort_date))
-    return grouped(reading.rows(_added(rows, ["value"]), period), itemgetter("value"))
-
-
-def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
+def added_units(rows: ir.Table, unit: list[str]) -> ir.Table:
+    """Return the units that reached each step, added up by some columns."""
     return rows.group_by(*unit, "step", "event_type").agg(unit_count=rows.unit_count.sum().cast("int64"))
 
 
-def _steps(rows: Iterable[Row]) -> list[Row]:
+def steps_of(rows: Iterable[Row]) -> list[Row]:
+    """Return the steps of a funnel with their rates, from the units that reached each."""
     counted = sorted(rows, key=lambda row: (row["step"], row["event_type"]))
     counts = [int(row["unit_count"]) for row in counted]
     return [
@@ -145,11 +78,12 @@ def _steps(rows: Iterable[Row]) -> list[Row]:
     ]
 
 
-def _rate(steps: list[Row]) -> float | None:
+def conversion_rate_of(steps: list[Row]) -> float | None:
+    """Return the share of units at step 1 that reached the last step; None without steps."""
     return share(steps[-1]["unit_count"], steps[0]["unit_count"]) if steps else None
 
 
-def _carts(reading: Reading, period: Period) -> tuple[Row, Row]:
+def cart_totals(reading: Reading, period: Period) -> tuple[Row, Row]:
     """Return the abandoned carts and checkouts of sessions, in the period and in the one before."""
     table = reading.table(CartAbandonment)
     rows = with_previous(table.filter(table.unit == "session"), "cart_date")
@@ -161,21 +95,6 @@ def _carts(reading: Reading, period: Period) -> tuple[Row, Row]:
 def _abandonment(row: Row | None) -> Row:
     amounts = {name: row[name] if row else None for name in measures_of(CartAmounts)}
     return completed(row, CartMeasures) | amounts
-
-
-def _abandonment_of_value(rows: list[Row], unit: Unit) -> Row:
-    """Return abandonment from the two-step funnels of carts and checkouts, which count sessions only."""
-    counts = {(CARTS[row["funnel_name"]], row["step"]): int(row["unit_count"]) for row in rows}
-    totals: Row = {}
-    for name in CARTS.values():
-        if unit != "session":
-            totals |= dict.fromkeys((f"{name}_count", f"abandoned_{name}_count", f"{name}_abandonment_rate"))
-            continue
-        begun, paid = counts.get((name, 1), 0), counts.get((name, 2), 0)
-        totals[f"{name}_count"] = begun
-        totals[f"abandoned_{name}_count"] = begun - paid
-        totals[f"{name}_abandonment_rate"] = share(begun - paid, begun)
-    return totals
 
 
 UNITS: Final = get_args(Unit)

@@ -6,17 +6,13 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.attribution.contracts import Touches
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.carts import CART, CHECKOUT, VALUED, CartRule, cart_terms, worth_events
-from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel, FunnelEntries
+from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel, FunnelEntries
 from ecom_assets.funnels.daily import (
     ALL_CATEGORIES,
-    BEGUN,
-    PURCHASE,
     DailyFunnel,
     category_of,
-    described_sessions,
     visitor_levels,
 )
 from ecom_assets.funnels.levels import funnel_levels
@@ -33,7 +29,7 @@ def _funnel(context: TraceContext) -> DailyFunnel:
     return funnels[context.row["funnel_name"]]
 
 
-def _reaching_sessions(context: TraceContext) -> ir.Table:
+def reaching_sessions(context: TraceContext) -> ir.Table:
     """Return the sessions of a row's day that reached its step."""
     daily, sessions = _funnel(context), sessions_of_day(context, "cohort_date")
     events = daily.events_of(with_search_terms(events_in_sessions(sessions, context)))
@@ -43,7 +39,7 @@ def _reaching_sessions(context: TraceContext) -> ir.Table:
 
 
 def _sessions_of_funnel(context: TraceContext) -> ir.Table:
-    result, category = _reaching_sessions(context), context.row["product_category"]
+    result, category = reaching_sessions(context), context.row["product_category"]
     if category == ALL_CATEGORIES:
         return result
     return result.filter(category_of(result.first_product_category) == category)
@@ -80,22 +76,6 @@ def _of_entry(context: TraceContext) -> ir.Table:
 FUNNEL: Final = _by_unit(
     Count(Sessions, _sessions_of_funnel, day="cohort_date"), Count(CleanEvents, _visitors_of_funnel, unit="visitor_id")
 )
-
-
-def _described_sessions(context: TraceContext) -> ir.Table:
-    """Return the sessions of a row's day with its value of its dimension."""
-    clean, sessions, touches = (context.table(table) for table in (CleanEvents, Sessions, Touches))
-    described = described_sessions(clean, sessions, touches, context.days("cohort_date"))
-    return described.filter(described[context.row["dimension"]] == context.row["value"])
-
-
-def _sessions_of_dimension(context: TraceContext) -> ir.Table:
-    row, described = context.row, _described_sessions(context)
-    if row["funnel_name"] not in BEGUN:
-        return _reaching_sessions(context).semi_join(described, "session_id")
-    sessions = sessions_of_day(context, "cohort_date").semi_join(described, "session_id")
-    sessions = sessions.filter(sessions[f"{BEGUN[row['funnel_name']]}_count"] > 0)
-    return sessions.filter(sessions[f"{PURCHASE}_count"] > 0) if row["step"] > 1 else sessions
 
 
 Met = Callable[[ir.Table], ir.BooleanValue]
@@ -198,8 +178,5 @@ TRACES: Final = (
                 for name, other in SHARES.items()
             },
         },
-    ),
-    TableTrace(
-        ConversionByDimension, "by-device-channel-and-category", {"unit_count": Count(Sessions, _sessions_of_dimension)}
     ),
 )

@@ -9,7 +9,7 @@ from itertools import permutations
 from typing import Any, Final
 
 from ecom_assets.attribution.queries import DEFAULT_MODEL
-from ecom_assets.funnels.queries import By, conversion
+from ecom_assets.conversion.queries import By, conversion
 from ecom_assets.sales.coverage import Source, known_days
 from ecom_assets.sales.queries import (
     MARKETING_CHANNEL,

@@ -10,8 +10,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Self
 
+from ecom_assets.conversion.queries import conversion
 from ecom_assets.errors import UsageError
-from ecom_assets.funnels.queries import conversion
 from ecom_assets.quality.queries import held, row_accounting
 from ecom_assets.report.causes import conversion_causes, of_sources, order_value_causes, revenue_causes, revenue_factors
 from ecom_assets.sales.queries import customer_weeks, revenue_trend, sales

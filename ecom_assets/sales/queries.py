@@ -11,7 +11,6 @@ import ibis.expr.types as ir
 
 from ecom_assets.attribution.queries import Model, Unit, compared_channels, credits_of
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.daily import device
 from ecom_assets.orders.orders import ALL, NONE
 from ecom_assets.orders.queries import coverage
 from ecom_assets.sales.contracts import City, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
@@ -26,6 +25,7 @@ from ecom_assets.sales.coverage import (
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sales.sales import DIMENSIONS, PURCHASE, PURCHASE_DIMENSIONS, REFUND, added_up, purchase_totals
 from ecom_assets.sessions.contracts import SessionEvents
+from ecom_assets.sessions.devices import device
 from ecom_assets.tables.days import HOUR_S, ONE_DAY, Days, day_start, hours_of
 from ecom_assets.tables.measures import completed, summable, summed, sums
 from ecom_assets.tables.places import UNKNOWN

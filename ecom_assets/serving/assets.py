@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from ecom_assets.attribution.contracts import ChannelAttribution, Conversions, Touches
+from ecom_assets.conversion.contracts import ConversionByDimension
 from ecom_assets.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
 from ecom_assets.events.contracts import (
     CleanEvents,
@@ -20,7 +21,7 @@ from ecom_assets.events.contracts import (
     QuarantinedEventSamples,
     RawEvents,
 )
-from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
+from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.identity.contracts import Identities, IdentityAliases, IdentityLinks, MergedUsers, SharedIds
 from ecom_assets.journeys.contracts import CategoryPerformance, JourneyTransitions, SearchPerformance
 from ecom_assets.orders.contracts import (

@@ -12,8 +12,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from ecom_assets.boards.model import PERSONAL, NumberAlert, shop_numbers
+from ecom_assets.conversion.queries import By, conversion
 from ecom_assets.errors import EcomError
-from ecom_assets.funnels.queries import By, conversion
 from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.sales.coverage import known_days
 from ecom_assets.sales.queries import Dimension, sales_by

@@ -12,8 +12,9 @@ from starlette.requests import Request
 from ecom_assets.api.store.question_source import TableSource
 from ecom_assets.api.store.store import StoreReading
 from ecom_assets.boards.model import Every, NumberAlert, SavedQuestion, shop_numbers
+from ecom_assets.conversion.queries import conversion
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.queries import conversion, daily_conversion
+from ecom_assets.funnels.queries import daily_conversion
 from ecom_assets.questions.answer import answer
 from ecom_assets.questions.model import Question
 from ecom_assets.sales.coverage import known_days

@@ -9,9 +9,10 @@ import pytest
 
 from ecom_assets.api.store.served_data import open_store
 from ecom_assets.attribution.queries import channels_by_model
+from ecom_assets.conversion.queries import conversion
 from ecom_assets.customers.contracts import CustomerSegments
 from ecom_assets.customers.queries import customer_profiles, customers, expected_value, segment_totals
-from ecom_assets.funnels.queries import conversion, daily_funnels, final_carts
+from ecom_assets.funnels.queries import daily_funnels, final_carts
 from ecom_assets.journeys.queries import journey_totals, search_totals
 from ecom_assets.products.queries import top_products
 from ecom_assets.reconciliation.queries import difference_totals

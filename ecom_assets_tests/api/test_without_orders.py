@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 
 from ecom_assets.api.problems import handle_errors
+from ecom_assets.conversion.queries import conversion
 from ecom_assets.customers.queries import customers, segments
-from ecom_assets.funnels.queries import conversion
 from ecom_assets.products.queries import inventory_alerts, top_products
 from ecom_assets.sales.queries import by_channel, geography, revenue_trend, sales
 from ecom_assets.serving.reading import WarehouseReading

@@ -11,8 +11,9 @@ import pytest
 
 from ecom_assets.attribution.contracts import ChannelAttribution
 from ecom_assets.attribution.credit import AttributionRule
+from ecom_assets.conversion.contracts import ConversionByDimension
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.funnels.contracts import ConversionByDimension, ConversionFunnel
+from ecom_assets.funnels.contracts import ConversionFunnel
 from ecom_assets.funnels.daily import DailyFunnel
 from ecom_assets.identity.changes import ChangedIds, Held, Move, changed_visitors, regrouped_days
 from ecom_assets.identity.contracts import ChangedVisitorDays, IdentityLinks, MergedUsers, SharedIds

@@ -7,10 +7,11 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.api.parameters import PREVIOUS, Context, SlicedOfDays, row_of, total_of
 from ecom_assets.api.problems import documented
-from ecom_assets.funnels import queries as funnel_queries
+from ecom_assets.conversion import queries as conversion_queries
+from ecom_assets.conversion.queries import By
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.funnels.measures import CartMeasures, ConversionMeasures
-from ecom_assets.funnels.queries import By, Unit
+from ecom_assets.funnels.queries import Unit
 from ecom_assets.questions.answer import Answer, Money, definition_of, field_of, meaning_of
 from ecom_assets.tables.measures import measures_of
 from ecom_assets.tables.queries import CHANGE
@@ -101,7 +102,7 @@ class ConversionParameters(SlicedOfDays):
 def conversion(context: Context, parameters: Annotated[ConversionParameters, Query()]) -> dict[str, Any]:
     """Return the steps of a daily funnel, from the first page to the purchase, and the abandoned carts."""
     period = context.period(parameters, "events")
-    result = funnel_queries.conversion(context.reading, period, parameters.funnel, parameters.unit, parameters.by)
+    result = conversion_queries.conversion(context.reading, period, parameters.funnel, parameters.unit, parameters.by)
     definition = {
         **definition_of(ConversionAnswer, "conversion_rate", *Abandonment.model_fields, "abandonment", "change"),
         "funnel": meaning_of(ConversionAnswer.model_fields["steps"]),

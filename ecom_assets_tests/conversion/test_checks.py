@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.funnels.checks import dimensions_add_up_to_the_totals
-from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
+from ecom_assets.conversion.checks import dimensions_add_up_to_the_totals
+from ecom_assets.conversion.contracts import ConversionByDimension
+from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect

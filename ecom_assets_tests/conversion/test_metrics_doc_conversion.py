@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
-from ecom_assets.funnels.contracts import ConversionByDimension
+from ecom_assets.conversion.contracts import ConversionByDimension
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
 from ecom_assets_tests.markdown import section

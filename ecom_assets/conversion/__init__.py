@@ -1,0 +1,1 @@
+"""Funnels of sessions by device, channel and category."""

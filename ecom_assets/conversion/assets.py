@@ -1,0 +1,43 @@
+"""Asset of conversion: the daily funnels of sessions by device, channel and category."""
+
+from collections.abc import Sequence
+
+import ibis.expr.types as ir
+
+from ecom_assets.attribution.assets import EVERY_TOUCH
+from ecom_assets.conversion import conversion as compute
+from ecom_assets.conversion.contracts import ConversionByDimension
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.funnels.assets import EVERY_ENTRY
+from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
+from ecom_assets.funnels.daily import DailyFunnel
+from ecom_assets.sessions.assets import days_of_changed_sessions
+from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.tables.asset import Reads, asset_key, table_asset
+from ecom_assets.tables.days import Days
+
+
+@table_asset(
+    ConversionByDimension,
+    deps=(asset_key(ConversionFunnel), asset_key(CartAbandonment)),
+    events=Reads(CleanEvents, whole=True),
+    funnel_entries=EVERY_ENTRY,
+    sessions=Reads(Sessions, whole=True),
+    touches=EVERY_TOUCH,
+    invalidated_by=days_of_changed_sessions,
+)
+def conversion_by_dimension(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    events: ir.Table,
+    funnel_entries: ir.Table,
+    sessions: ir.Table,
+    touches: ir.Table,
+    days: Days,
+    funnels: Sequence[DailyFunnel],
+) -> ir.Table:
+    """Count the sessions that reached each step, by device, channel and category."""
+    described = compute.described_sessions(events, sessions, touches, days)
+    entries = funnel_entries.filter(days.contain(funnel_entries.cohort_date))
+    return compute.conversion_by_dimension(described, entries, funnels)
+
+
+CONVERSION_ASSETS = (conversion_by_dimension,)
