@@ -3,28 +3,31 @@
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 
-from ecom_assets.registry import ALL
+from ecom_assets.registry import ALL, SUBJECTS
 from ecom_assets.tables.contract import Aggregate, Column
 from ecom_assets.tables.measures import measures_of
 
+PACKAGES = {name.rpartition(".")[2]: name for name in SUBJECTS}
+"""The packages of subjects, by their folders."""
 BEGIN, END = "<!-- measures, made by `make docs` -->\n", "<!-- end of measures -->\n"
 
 
 def with_measures(page: str, subject: str) -> str:
     """Return a page with the table of its subject's measures after its title; as it is for a subject without any."""
-    if not find_spec(f"ecom_assets.{subject}") or not find_spec(f"ecom_assets.{subject}.measures"):
+    module = f"{PACKAGES.get(subject)}.measures"
+    if subject not in PACKAGES or not find_spec(module):
         return page
     title, _, text = page.partition("\n\n")
     text = text.partition(f"{END}\n")[2] if text.startswith(BEGIN) else text
-    table = "\n".join(_lines(subject))
+    table = "\n".join(_lines(import_module(module)))
     return f"{title}\n\n{BEGIN}{table}\n{END}\n{text}"
 
 
-def _lines(subject: str) -> Iterator[str]:
+def _lines(module: ModuleType) -> Iterator[str]:
     yield "| measure | meaning | counted from | tables |"
     yield "| --- | --- | --- | --- |"
-    module = import_module(f"ecom_assets.{subject}.measures")
     for measures in vars(module).values():
         if isinstance(measures, type) and measures.__module__ == module.__name__:
             tables = ", ".join(f"`{table.qualified_name()}`" for table in ALL if issubclass(table, measures))

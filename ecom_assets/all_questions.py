@@ -25,43 +25,43 @@ class QuestionEntry(NamedTuple):
 
 QUESTIONS: Final[Mapping[str, QuestionEntry]] = {
     "funnel": QuestionEntry(
-        "funnels.answer.FUNNEL",
+        "ecom_assets.funnels.answer.FUNNEL",
         "Count who got how far through the steps.",
     ),
     "trend": QuestionEntry(
-        "trends.answer.TREND",
+        "ecom_assets.trends.answer.TREND",
         "Count events or visitors over time, or add up what they carry.",
     ),
     "retention": QuestionEntry(
-        "retention.answer.RETENTION",
+        "ecom_assets.retention.answer.RETENTION",
         "Count who of each period's new visitors, or customers, came back, and what they were worth.",
     ),
     "journeys": QuestionEntry(
-        "journeys.answer.JOURNEYS",
+        "ecom_assets.journeys.answer.JOURNEYS",
         "Show which steps sessions take one after another, and which paths end in a purchase.",
     ),
     "sessions": QuestionEntry(
-        "sessions.answer.SESSIONS",
+        "ecom_assets.sessions.answer.SESSIONS",
         "Cut the events of files into sessions; print totals, or write the sessions.",
     ),
     "correlation": QuestionEntry(
-        "correlation.answer.CORRELATION",
+        "ecom_assets.correlation.answer.CORRELATION",
         "Find which event types and properties go with the conversion of a funnel.",
     ),
     "attribution": QuestionEntry(
-        "sources.site_lists.ATTRIBUTION",
+        "ecom_assets.sources.site_lists.ATTRIBUTION",
         "Credit the purchases in files, and what they brought, to the channels that led to them.",
     ),
     "experiment": QuestionEntry(
-        "experiments.answer.EXPERIMENT",
+        "ecom_assets.experiments.answer.EXPERIMENT",
         "Compare the variants of an experiment: conversion and mean by variant, and whether they differ.",
     ),
     "segments": QuestionEntry(
-        "customers.answer.SEGMENTS",
+        "ecom_assets.customers.answer.SEGMENTS",
         "Sort the customers of orders, or of purchase events, into eleven segments by recency, frequency and money.",
     ),
     "value": QuestionEntry(
-        "customers.answer.VALUE",
+        "ecom_assets.customers.answer.VALUE",
         "Estimate what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma.",
     ),
 }
@@ -71,7 +71,7 @@ QUESTIONS: Final[Mapping[str, QuestionEntry]] = {
 def question_named(name: str) -> Kind[Any, Any]:
     """Return a question by its name."""
     module, declared = QUESTIONS[name].declaration.rsplit(".", 1)
-    kind: Kind[Any, Any] = getattr(import_module(f"ecom_assets.{module}"), declared)
+    kind: Kind[Any, Any] = getattr(import_module(module), declared)
     return kind
 
 

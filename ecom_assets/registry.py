@@ -10,28 +10,28 @@ from ecom_assets.warehouse.owner import WarehouseOwner
 from ecom_assets.warehouse.raw_losses import StoredRows
 
 SUBJECTS: Final = (
-    "events",
-    "identity",
-    "sessions",
-    "visitor_segments",
-    "retention",
-    "journeys",
-    "orders",
-    "attribution",
-    "funnels",
-    "conversion",
-    "sales",
-    "products",
-    "customers",
-    "reconciliation",
-    "delivery",
+    "ecom_assets.events",
+    "ecom_assets.identity",
+    "ecom_assets.sessions",
+    "ecom_assets.visitor_segments",
+    "ecom_assets.retention",
+    "ecom_assets.journeys",
+    "ecom_assets.orders",
+    "ecom_assets.attribution",
+    "ecom_assets.funnels",
+    "ecom_assets.conversion",
+    "ecom_assets.sales",
+    "ecom_assets.products",
+    "ecom_assets.customers",
+    "ecom_assets.reconciliation",
+    "ecom_assets.delivery",
 )
 """The packages whose `contracts.py` has tables, in dependency order."""
 
 
 def _contracts() -> Iterator[type[Table]]:
     for subject in SUBJECTS:
-        module = import_module(f"ecom_assets.{subject}.contracts")
+        module = import_module(f"{subject}.contracts")
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, Table) and value.__module__ == module.__name__:
                 yield value

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "ecom_assets"
 SOURCES = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "ecom_sandbox").rglob("*.py"))]
 ALL = [*SOURCES, *sorted((ROOT / "ecom_assets_tests").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
 RENEWING = sorted((ROOT / "renew").glob("*.py"))
-SUBJECTS = [name for name in registry.SUBJECTS if name != "delivery"]
+SUBJECTS = [name for name in registry.SUBJECTS if name != "ecom_assets.delivery"]
 WIRED = {"assets.py", "checks.py", "queries.py", "__init__.py"}
 TOUCHES_ENGINES = {
     "ecom_assets/events/late_rows.py",  # sees days of raw events being replaced, and notes what they change
@@ -32,7 +32,7 @@ TOUCHES_ENGINES = {
 PURE = [
     path
     for subject in SUBJECTS
-    for path in sorted((PACKAGE / subject).rglob("*.py"))
+    for path in sorted((ROOT / subject.replace(".", "/")).rglob("*.py"))
     if path.name not in WIRED and path.relative_to(ROOT).as_posix() not in TOUCHES_ENGINES
 ]
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -22,7 +22,7 @@ from ecom_assets.tables.portable import NO
 from ecom_assets.tables.trace import TableTrace, UpstreamRows
 from ecom_assets.tables.values import Scalar
 
-_SUBJECTS: Final = [f"ecom_assets.{subject}.trace" for subject in SUBJECTS]
+_SUBJECTS: Final = [f"{subject}.trace" for subject in SUBJECTS]
 _MODULES: Final = [import_module(name) for name in _SUBJECTS if find_spec(name)]
 TRACES: Final[dict[type[Table], TableTrace]] = {trace.contract: trace for module in _MODULES for trace in module.TRACES}
 """How the numbers of each mart are traced down."""

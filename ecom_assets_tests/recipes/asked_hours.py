@@ -16,7 +16,11 @@ from ecom_assets.all_questions import QUESTIONS, QuestionEntry
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.recipes.week_hours import answer
 
-LINE = {"week-hours": QuestionEntry("week_hours.answer.WEEK_HOURS", "Count the events of each hour of the week.")}
+LINE = {
+    "week-hours": QuestionEntry(
+        "ecom_assets.week_hours.answer.WEEK_HOURS", "Count the events of each hour of the week."
+    )
+}
 
 
 def ecom(*arguments: str) -> str:

@@ -3,14 +3,14 @@
 import re
 from decimal import Decimal
 from importlib import import_module
-from pathlib import Path
+from importlib.util import find_spec
 
 import ibis
 import pyarrow as pa
 import pytest
 
-import ecom_assets
 from ecom_assets.dashboard.formats import formatted
+from ecom_assets.registry import SUBJECTS
 from ecom_assets.report import wording
 from ecom_assets.sessions.answer import SessionsAnswer
 from ecom_assets.sessions.measures import SessionMeasures
@@ -85,10 +85,7 @@ def test_what_does_not_add_up_is_not_added_up_nor_what_is_divided_by_it() -> Non
 
 def declared() -> list[tuple[str, Column]]:
     """Return every measure of the package with where it stands."""
-    files = sorted(Path(ecom_assets.__file__).parent.glob("*/measures.py"))
-    modules = [
-        import_module(f"ecom_assets.{file.parent.name}.measures") for file in files if file.parent.name != "tables"
-    ]
+    modules = [import_module(f"{name}.measures") for name in SUBJECTS if find_spec(f"{name}.measures")]
     return [
         (f"{owner.__module__}.{name}", measure)
         for module in modules
