@@ -38,7 +38,7 @@ def body() -> bytes:
 
 def serve(kind: str, home: Path) -> None:
     """Serve the route, bare or as `ecom api` does, and print the port."""
-    from ecom_assets.api.middleware.request_log import json_lines  # noqa: PLC0415 (the process that asks imports none of it)
+    from ecom_assets.http_server.json_log import json_lines  # noqa: PLC0415 (the process that asks imports none of it)
 
     app, answer = FastAPI(), body()
 

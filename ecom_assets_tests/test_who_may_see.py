@@ -20,7 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
 
 from ecom_assets.api.app import build_app, build_stack
-from ecom_assets.api.auth.callers import PERSONAL_COLUMNS, Caller, Scope, scope_for
+from ecom_assets.api.auth.callers import PERSONAL_COLUMNS, scope_for
 from ecom_assets.api.mcp.server import build_http
 from ecom_assets.api.mcp.tools import ApiQuestion, questions_of
 from ecom_assets.api.store.served_data import open_store
@@ -28,6 +28,7 @@ from ecom_assets.boards.model import Board, BoardMail, NumberAlert, SavedQuestio
 from ecom_assets.boards.store import BoardStore
 from ecom_assets.dashboard.app import build_dashboard_stack
 from ecom_assets.dashboard.page import all_pages
+from ecom_assets.http_server.callers import Caller, Scope
 from ecom_assets.report.board_mail import board_page
 from ecom_assets.settings.settings import Settings
 from ecom_assets.watching.causes import causes

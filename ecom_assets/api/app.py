@@ -17,10 +17,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.adhoc.questions import AdHoc, AdHocQuestions, question_paths
-from ecom_assets.api.auth.callers import DOCUMENTATION, PAGE_FILES, VERSION_PREFIX, document_security
-from ecom_assets.api.auth.guard import AuditLog, Credentials, Guard, RateLimits, is_loopback_name
-from ecom_assets.api.auth.keys import KeyFile, KeyRing
-from ecom_assets.api.auth.tokens import TokenReader
+from ecom_assets.api.auth.callers import DOCUMENTATION, PAGE_FILES, document_security
+from ecom_assets.api.auth.guard import AuditLog, Guard, RateLimits
 from ecom_assets.api.cache.answers import AnswerCache, AnswersInMemory, RedisAnswers
 from ecom_assets.api.middleware.bounds import RequestBounds
 from ecom_assets.api.middleware.request_log import ApiMetrics, Head, RequestLog
@@ -47,6 +45,11 @@ from ecom_assets.api.store.served_data import ServedData, open_store
 from ecom_assets.api.store.store import PublishedStore
 from ecom_assets.api.streams import OpenStreams
 from ecom_assets.errors import UsageError
+from ecom_assets.http_server.addresses import is_loopback_name
+from ecom_assets.http_server.callers import VERSION_PREFIX
+from ecom_assets.http_server.credentials import Credentials
+from ecom_assets.http_server.keys import KeyFile, KeyRing
+from ecom_assets.http_server.tokens import TokenReader
 from ecom_assets.settings.settings import Settings, load_settings
 
 BeforeGuard = Callable[[ASGIApp, Credentials], ASGIApp]

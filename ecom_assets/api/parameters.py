@@ -18,12 +18,12 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecom_assets.api.auth.callers import VERSION_PREFIX, rights_of
 from ecom_assets.api.cache.answers import RELEASE, is_same
 from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store.store import IN_SCOPE, NOTHING, NothingPublishedError, PublishedStore, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
+from ecom_assets.http_server.callers import VERSION_PREFIX, rights_of
 from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, Quantity, SourceDays, field_of, in_currency
 from ecom_assets.questions.fields import Day
 from ecom_assets.sales.coverage import SalesSource, Source, known_days

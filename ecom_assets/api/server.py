@@ -3,7 +3,7 @@
 import uvicorn
 
 from ecom_assets.api.app import ApiStack, build_app, build_stack
-from ecom_assets.api.connections import ConnectionBounds, bounded_config, run_server
+from ecom_assets.http_server.connections import ConnectionBounds, bounded_config, run_server
 from ecom_assets.settings.settings import Settings
 
 

@@ -9,9 +9,9 @@ from typing import Final
 
 from starlette.types import Scope
 
-from ecom_assets.api.auth.callers import name_of_caller
-from ecom_assets.api.auth.guard import counted_address
-from ecom_assets.api.problems import RETRY_S, RequestRefusal
+from ecom_assets.http_server.addresses import counted_address
+from ecom_assets.http_server.callers import name_of_caller
+from ecom_assets.http_server.problems import RETRY_S, RequestRefusal
 
 STREAM: Final = "/analytics/realtime/stream"
 

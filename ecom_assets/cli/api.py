@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import typer
 
-from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.keys import ApiKey, KeyFile
 from ecom_assets.cli.options import Host, Json, Port, UntilParentEnds
 from ecom_assets.cli.ui import prepare_server, take_own_data
 from ecom_assets.errors import UsageError, did_you_mean
+from ecom_assets.http_server.callers import Scope
+from ecom_assets.http_server.keys import ApiKey, KeyFile
 from ecom_assets.json_text import json_text
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings, load_settings
@@ -85,8 +85,8 @@ def mcp(
     settings = load_settings(api_host=host, api_port=port)
     with packages_of("mcp", "ecom mcp"):
         from ecom_assets.api.mcp.server import PATH, build_http, serve_stdio  # noqa: PLC0415 (needs the extra)
-    from ecom_assets.api.middleware.request_log import json_lines  # noqa: PLC0415 (loads FastAPI)
     from ecom_assets.api.server import serve  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.http_server.json_log import json_lines  # noqa: PLC0415 (loads FastAPI)
 
     if not http:
         with json_lines():

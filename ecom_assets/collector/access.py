@@ -13,10 +13,11 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from ecom_assets.api.auth.callers import Caller, Scope
-from ecom_assets.api.auth.guard import LONGEST_CREDENTIAL, Credentials, counted_address, is_loopback_name
-from ecom_assets.api.auth.keys import KeyFile, KeyRing
 from ecom_assets.errors import UsageError
+from ecom_assets.http_server.addresses import counted_address, is_loopback_name
+from ecom_assets.http_server.callers import Caller, Scope
+from ecom_assets.http_server.credentials import LONGEST_CREDENTIAL, Credentials
+from ecom_assets.http_server.keys import KeyFile, KeyRing
 from ecom_assets.settings.serving import NO_LIMIT
 from ecom_assets.settings.settings import Settings
 

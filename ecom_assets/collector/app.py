@@ -17,7 +17,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import Receive, Scope, Send
 
-from ecom_assets.api.auth.callers import Caller
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.collector.access import RETRY_S, CollectRefusal, EventQuota, WriteAccess, key_of
 from ecom_assets.collector.bodies import events_in
@@ -55,6 +54,7 @@ from ecom_assets.collector.segments import (
 )
 from ecom_assets.collector.visitors import cookie_header, country_lookup, device_of, kept_agent, kept_properties
 from ecom_assets.errors import EcomError, WorkError, system_reason
+from ecom_assets.http_server.callers import Caller
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.landing import make_folder
 

@@ -18,8 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 from starlette.types import Message, Receive, Scope, Send
 
-from ecom_assets.api.problems import MEDIA_TYPE, phrase
 from ecom_assets.collector.access import CollectRefusal
+from ecom_assets.http_server.problems import MEDIA_TYPE, phrase
 
 GZIP_WINDOW: Final = 31
 MOST_MEMBERS: Final = 100

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ecom_assets.api.auth.callers import Caller, Scope
 from ecom_assets.collector.refusals import EventRefusal
 from ecom_assets.collector.segments import SegmentLayout
+from ecom_assets.http_server.callers import Caller, Scope
 from ecom_assets.identity.links import ALIAS, IDENTIFY, PREVIOUS_IDS, previous_id_of
 from ecom_assets.sources.mapping_file import usual_event_types
 

@@ -5,10 +5,10 @@ from contextlib import suppress
 
 import pyarrow.parquet as pq
 
-from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.keys import KeyFile, KeyRing
 from ecom_assets.collector.rights import ALIAS_REFUSED
 from ecom_assets.errors import UsageError
+from ecom_assets.http_server.callers import Scope
+from ecom_assets.http_server.keys import KeyFile, KeyRing
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.landing import dead_letter_folder, landing_folder
 

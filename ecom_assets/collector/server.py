@@ -6,9 +6,9 @@ from typing import Final
 
 import uvicorn
 
-from ecom_assets.api.connections import ConnectionBounds, bounded_config, run_server
 from ecom_assets.collector.app import Collector
 from ecom_assets.errors import UsageError, WorkError
+from ecom_assets.http_server.connections import ConnectionBounds, bounded_config, run_server
 from ecom_assets.settings.settings import Settings
 
 BACKLOG: Final = 4_096

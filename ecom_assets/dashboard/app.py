@@ -32,11 +32,9 @@ from starlette.types import ASGIApp, Scope
 
 from ecom_assets.api.adhoc.questions import AdHoc
 from ecom_assets.api.app import ApiStack, behind_stack, build_app, build_stack
-from ecom_assets.api.auth.callers import ScopeNeededError, may, name_of_caller
-from ecom_assets.api.auth.guard import is_origin_of
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.parameters import RequestContext
-from ecom_assets.api.problems import REFUSED, TOO_DEEP, WRONG_SCOPE, RequestRefusal
+from ecom_assets.api.problems import TOO_DEEP
 from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, PublishedStore
 from ecom_assets.boards.store import BoardStore
 from ecom_assets.dashboard import sessions
@@ -56,6 +54,9 @@ from ecom_assets.dashboard.samples import Samples
 from ecom_assets.dashboard.sessions import PREFIX, SESSION, SessionLogin, keep_message
 from ecom_assets.dashboard.static_files import send_file
 from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.http_server.addresses import is_origin_of
+from ecom_assets.http_server.callers import ScopeNeededError, may, name_of_caller
+from ecom_assets.http_server.problems import REFUSED, WRONG_SCOPE, RequestRefusal
 from ecom_assets.settings.settings import Settings, load_settings
 
 MOST_FIELDS: Final = 20

@@ -14,7 +14,6 @@ import yaml
 from fastapi.encoders import jsonable_encoder
 from pydantic import create_model, model_validator
 
-from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.parameters import Sliced
 from ecom_assets.api.routes.ad_hoc import ask
 from ecom_assets.attribution.session_columns import READS
@@ -39,6 +38,7 @@ from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.dashboard.saving import saving
 from ecom_assets.errors import EcomError
 from ecom_assets.events.queries import event_types
+from ecom_assets.http_server.callers import Scope
 from ecom_assets.questions.answer import Kind, in_place_of_numbers, period_of, visitors_by
 from ecom_assets.questions.fields import FormGroup, lines_of
 from ecom_assets.questions.model import Question, QuestionField, definition_of, fields_of, put_value

@@ -15,7 +15,7 @@ from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope, may, name_of_caller
+from ecom_assets.api.auth.callers import ON_THIS_MACHINE
 from ecom_assets.api.parameters import DaysParameters, RequestContext, csv_of
 from ecom_assets.api.store.store import IN_SCOPE, PublishedStore
 from ecom_assets.boards.model import Annotation
@@ -26,6 +26,7 @@ from ecom_assets.dashboard.charts import annotations_of
 from ecom_assets.dashboard.sessions import PREFIX, token_of
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.explain.question import is_explained
+from ecom_assets.http_server.callers import Scope, may, name_of_caller
 from ecom_assets.questions.fields import Day
 from ecom_assets.tables.queries import Period, TimeRange
 

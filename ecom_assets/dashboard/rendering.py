@@ -14,7 +14,6 @@ from pydantic.fields import FieldInfo
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from ecom_assets.api.auth.callers import CALLER, ScopeNeededError
 from ecom_assets.api.store.store import public_sentence
 from ecom_assets.boards.model import Annotation
 from ecom_assets.dashboard import charts
@@ -27,6 +26,7 @@ from ecom_assets.dashboard.sessions import MESSAGE, PREFIX, message_for, token_o
 from ecom_assets.dashboard.static_files import address_of_file
 from ecom_assets.delivery.queries import NoLedgerError
 from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.http_server.callers import CALLER, ScopeNeededError
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.tables.queries import NoSourceError
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
-from ecom_assets.api.auth.callers import Scope
 from ecom_assets.boards.model import Board, SavedQuestion
 from ecom_assets.boards.store import BoardStore, KeptVersion
 from ecom_assets.dashboard.blocks import Block
 from ecom_assets.dashboard.page import View, address_of
+from ecom_assets.http_server.callers import Scope
 
 OF_SAVED: Final = ("saved", "saved_version")
 """The parameters of an address that name the saved question, which are no part of the question."""

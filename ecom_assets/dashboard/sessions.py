@@ -22,9 +22,10 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ecom_assets.api.auth.callers import SESSION_CALLER, Caller, scope_for
-from ecom_assets.api.auth.guard import LONGEST_CREDENTIAL, Credentials, credential_of
-from ecom_assets.api.auth.keys import hash_of
+from ecom_assets.api.auth.callers import scope_for
+from ecom_assets.http_server.callers import SESSION_CALLER, Caller
+from ecom_assets.http_server.credentials import LONGEST_CREDENTIAL, Credentials, credential_of
+from ecom_assets.http_server.keys import hash_of
 
 PREFIX: Final = "/dashboard"
 """The path of all pages, which the login guards."""

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Final
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from ecom_assets.api.auth.callers import CALLER, Caller, Scope
 from ecom_assets.api.parameters import RequestContext
 from ecom_assets.api.store.served_data import open_store
 from ecom_assets.api.store.store import StoreReading
@@ -27,6 +26,7 @@ from ecom_assets.dashboard.page import View
 from ecom_assets.dashboard.pages.board import BOARD, BoardChoices, contents_of
 from ecom_assets.dashboard.static_files import all_files
 from ecom_assets.errors import MailError, SettingError, WorkError
+from ecom_assets.http_server.callers import CALLER, Caller, Scope
 from ecom_assets.report.page import TEMPLATES, print_pdf
 from ecom_assets.settings.settings import Settings
 from ecom_assets.watching.messages import picture_of

@@ -17,20 +17,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.app import credentials_of
-from ecom_assets.api.auth.callers import Scope as Permission
-from ecom_assets.api.auth.guard import (
-    LONGEST_CREDENTIAL,
-    Credentials,
-    RateLimits,
-    counted_address,
-    credential_of,
-    is_loopback,
-    is_loopback_name,
-    is_origin_of,
-)
-from ecom_assets.api.problems import RequestRefusal
+from ecom_assets.api.auth.guard import RateLimits
 from ecom_assets.dashboard.sessions import LASTS_S, LoginSessions, set_cookie
 from ecom_assets.errors import UsageError
+from ecom_assets.http_server.addresses import counted_address, is_loopback, is_loopback_name, is_origin_of
+from ecom_assets.http_server.callers import Scope as Permission
+from ecom_assets.http_server.credentials import LONGEST_CREDENTIAL, Credentials, credential_of
+from ecom_assets.http_server.problems import RequestRefusal
 from ecom_assets.settings.settings import Settings
 
 

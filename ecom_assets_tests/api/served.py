@@ -17,10 +17,11 @@ from fastapi import FastAPI, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
 
 from ecom_assets.api.app import build_stack
-from ecom_assets.api.middleware.request_log import ApiMetrics, json_lines
+from ecom_assets.api.middleware.request_log import ApiMetrics
 from ecom_assets.api.routes.operation import router as operations
 from ecom_assets.api.server import new_config
 from ecom_assets.api.store.store import PublishedState
+from ecom_assets.http_server.json_log import json_lines
 from ecom_assets.settings.settings import Settings
 
 HELD = "a-key-that-somebody-holds"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.api.connections import MOST_HEAD_BYTES
+from ecom_assets.http_server.connections import MOST_HEAD_BYTES
 from ecom_assets_tests.api.served import LARGE_BYTES, Running, running, wait_until
 
 FUNNEL = "POST /analytics/funnel HTTP/1.1\r\nhost: 127.0.0.1\r\n"

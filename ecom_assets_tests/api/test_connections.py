@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from ecom_assets.api.admission import MOST_RESERVED, Admission
-from ecom_assets.api.connections import MOST_HEAD_BYTES, MOST_WAITING, BoundedConnection, ConnectionBounds
+from ecom_assets.http_server.admission import MOST_RESERVED, Admission
+from ecom_assets.http_server.connections import MOST_HEAD_BYTES, MOST_WAITING, BoundedConnection, ConnectionBounds
 from ecom_assets_tests.api.served import HELD, Running, running, wait_until
 from ecom_assets_tests.api.test_bounds import all_of, answer_to, status_of
 

@@ -13,10 +13,11 @@ import pytest
 import requests
 
 from ecom_assets.api.app import build_app, build_stack
-from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.guard import FILE_NAME, counted_address
-from ecom_assets.api.auth.keys import KeyFile
+from ecom_assets.api.auth.guard import FILE_NAME
 from ecom_assets.errors import SettingError, UsageError
+from ecom_assets.http_server.addresses import counted_address
+from ecom_assets.http_server.callers import Scope
+from ecom_assets.http_server.keys import KeyFile
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets_tests.api.served import HELD, Running, Shop, running, serving, small_app
 from ecom_assets_tests.command import ecom

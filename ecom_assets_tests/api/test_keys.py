@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.keys import KeyFile, KeyRing
 from ecom_assets.errors import SettingError, UsageError, WorkError
+from ecom_assets.http_server.callers import Scope
+from ecom_assets.http_server.keys import KeyFile, KeyRing
 from ecom_assets_tests.command import ecom
 
 READ = (Scope.READ,)

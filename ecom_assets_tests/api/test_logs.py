@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from ecom_assets.api.middleware.request_log import hide_secrets
+from ecom_assets.http_server.json_log import hide_secrets
 from ecom_assets_tests.api.served import HELD, logged, running, wait_until
 
 SALES = "/analytics/sales"

@@ -24,9 +24,9 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from ecom_assets.api.app import ROUTERS, build_app
-from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.api.mcp.server import LIST_METRICS, answer_from, build_http, build_server
 from ecom_assets.api.mcp.tools import ApiQuestion, questions_of
+from ecom_assets.http_server.callers import VERSION_PREFIX
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Api
 from ecom_assets_tests.api.served import wait_until

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.keys import KeyFile
+from ecom_assets.http_server.callers import Scope
+from ecom_assets.http_server.keys import KeyFile
 from ecom_assets_tests.api.served import wait_until
 from ecom_assets_tests.command import ECOM, ecom, environment
 from ecom_assets_tests.ports import free_port

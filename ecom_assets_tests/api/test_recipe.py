@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.api.app import build_app
-from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.dashboard.app import build_dashboard_app
+from ecom_assets.http_server.callers import VERSION_PREFIX
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Api, served
 from ecom_assets_tests.command import HEADER

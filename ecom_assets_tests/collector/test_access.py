@@ -8,10 +8,10 @@ import pytest
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet  # type: ignore[import-untyped]  # it has no stubs
 
-from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.keys import KeyFile
 from ecom_assets.collector.visitors import country_lookup, kept_agent, kept_properties, shortened
 from ecom_assets.errors import SettingError, UsageError
+from ecom_assets.http_server.callers import Scope
+from ecom_assets.http_server.keys import KeyFile
 from ecom_assets_tests.collector.served import IPHONE, CollectClient, collect_settings, collecting
 from ecom_assets_tests.command import ecom
 

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.keys import KeyFile
 from ecom_assets.collector.requests import packed_script
+from ecom_assets.http_server.callers import Scope
+from ecom_assets.http_server.keys import KeyFile
 from ecom_assets_tests.collector.served import IPHONE, CollectClient, Landed, collect_settings, collecting
 from ecom_assets_tests.ports import free_port
 from ecom_assets_tests.test_ui import ARGUMENTS, CHROMIUM

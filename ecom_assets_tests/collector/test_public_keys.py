@@ -13,12 +13,12 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.api.auth.callers import Caller, Scope
-from ecom_assets.api.auth.keys import KeyFile
 from ecom_assets.collector.events import EventSender, Reader, call_of, native_event, taken_events
 from ecom_assets.collector.rights import SendingRights, rights_of
 from ecom_assets.collector.sealing import SegmentSealer
 from ecom_assets.collector.segments import SegmentLayout
+from ecom_assets.http_server.callers import Caller, Scope
+from ecom_assets.http_server.keys import KeyFile
 from ecom_assets_tests.collector.served import CollectClient, collect_settings, collecting
 from ecom_assets_tests.command import FEW_TABLES, HEADER, ecom
 from ecom_assets_tests.hypothesis_settings import examples

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 from segment.analytics.client import Client  # type: ignore[import-untyped]  # it has no types
 
-from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.keys import KeyFile
+from ecom_assets.http_server.callers import Scope
+from ecom_assets.http_server.keys import KeyFile
 from ecom_assets_tests.collector.served import CollectClient, collect_settings, collecting
 from ecom_assets_tests.collector.test_browser import browser, shop_of
 from ecom_assets_tests.ports import free_port

@@ -13,12 +13,12 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from ecom_assets.api.app import build_stack
-from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.keys import KeyFile, hash_of
 from ecom_assets.dashboard import sessions
 from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_stack, own_address, perform
 from ecom_assets.dashboard.page import Action, ActionRequest, all_pages
 from ecom_assets.errors import WorkError
+from ecom_assets.http_server.callers import Scope
+from ecom_assets.http_server.keys import KeyFile, hash_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.dashboard.conftest import Client

@@ -16,12 +16,12 @@ import pytest
 import requests
 import yaml
 
-from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.keys import KeyFile
 from ecom_assets.dashboard import samples
 from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_stack
 from ecom_assets.dashboard.samples import MAX_BYTES, MOST_ENTRIES, MOST_NAMES, MOST_ROWS, Samples, safe_name
 from ecom_assets.errors import UsageError
+from ecom_assets.http_server.callers import Scope
+from ecom_assets.http_server.keys import KeyFile
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.damage import copies_in
 from ecom_assets.sources.proposal.proposal import MappingSearch

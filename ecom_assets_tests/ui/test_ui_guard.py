@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.keys import KeyFile
 from ecom_assets.errors import UsageError
+from ecom_assets.http_server.callers import Scope
+from ecom_assets.http_server.keys import KeyFile
 from ecom_assets.settings.settings import Settings
 from ecom_assets.ui import development
 from ecom_assets.ui.guard import ui_access_of

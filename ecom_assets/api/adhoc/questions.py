@@ -28,13 +28,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecom_assets.api.auth.callers import CALLER, VERSION_PREFIX, name_of_caller
-from ecom_assets.api.auth.guard import counted_address
 from ecom_assets.api.cache.answers import ROUTE
-from ecom_assets.api.middleware.request_log import REQUEST_ID, json_lines
+from ecom_assets.api.middleware.request_log import REQUEST_ID
 from ecom_assets.api.parameters import WholeResponse
-from ecom_assets.api.problems import REFUSED, RequestRefusal
 from ecom_assets.api.store.store import spill_folder
+from ecom_assets.http_server.addresses import counted_address
+from ecom_assets.http_server.callers import CALLER, VERSION_PREFIX, name_of_caller
+from ecom_assets.http_server.json_log import json_lines
+from ecom_assets.http_server.problems import REFUSED, RequestRefusal
 from ecom_assets.settings.settings import Settings
 
 MakeApp = Callable[[Settings], Starlette]

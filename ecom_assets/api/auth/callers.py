@@ -1,16 +1,14 @@
-"""Callers and scopes: who sends a request, and which scope each path needs."""
+"""Which scope each path of the API needs, and which questions are about single people."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.types import Scope as Request
 
 from ecom_assets.api.openapi import extend_openapi
-from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.http_server.callers import HEALTH_PATHS, Scope, ScopeNeededError, may, name_of_caller, without_version
 
 SCHEMES: Final = {
     "bearer": {
@@ -35,14 +33,8 @@ def _add_security(document: dict[str, Any]) -> None:
                 operation["security"] = [{name: []} for name in SCHEMES]
 
 
-CALLER = "ecom.caller"
-"""The key in the ASGI scope with the caller of a request."""
-SESSION_CALLER = "ecom.session_caller"
-"""The key in the ASGI scope with the caller of a login to the dashboard, which stands for the key of the request."""
 PAGE_FILES = "/page-files"
 """The path of the scripts and styles of the documentation pages."""
-HEALTH_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
-"""Paths without a rate limit: load balancers request them often, and must not be refused because of other clients."""
 _FILES = ("favicon.png", "redoc.standalone.js", "swagger-ui-bundle.js", "swagger-ui.css")
 DOCUMENTATION = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
 """Paths of the pages that describe the API, and of their document."""
@@ -50,68 +42,14 @@ OPEN_PATHS = HEALTH_PATHS | DOCUMENTATION | {f"{PAGE_FILES}/{name}" for name in 
 """Paths that need no key: the documentation and the health checks, without any number of the shop."""
 DASHBOARD_LOGIN, DASHBOARD_FILES = "/dashboard/login", "/dashboard/static/"
 """The login of the dashboard, and what its files begin with: open also."""
-VERSION_PREFIX = "/v1"
-
-
-class Scope(StrEnum):
-    """What a caller may do; `admin` allows everything.
-
-    `personal` adds queries about single people to `read`. `write` saves questions and boards, and leaves requests for
-    runs, such as to release a day. `collect` sends events from public pages; `link` adds what only servers may send:
-    aliases, which join users, and events of long ago.
-    """
-
-    READ = "read"
-    PERSONAL = "personal"
-    WRITE = "write"
-    COLLECT = "collect"
-    LINK = "link"
-    ADMIN = "admin"
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who sends a request; `name` is for logs and is never the key itself.
-
-    `origins` are the sites whose pages may send events with the key; empty for any. `event_types` are the only types of
-    events that it may send; empty for all.
-    """
-
-    name: str
-    scopes: frozenset[Scope]
-    origins: frozenset[str] = frozenset()
-    event_types: frozenset[str] = frozenset()
-
-    def may(self, scope: Scope) -> bool:
-        """Return whether the caller has a scope, or `admin`."""
-        return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
 def scope_for(path: str) -> Scope | None:
     """Return the scope that a path needs, or None for open paths; unknown paths are not open."""
-    inner = _without_version(path)
+    inner = without_version(path)
     if inner in OPEN_PATHS or path == DASHBOARD_LOGIN or path.startswith(DASHBOARD_FILES):
         return None
     return Scope.COLLECT if inner == "/collect" else Scope.READ
-
-
-def is_health(path: str) -> bool:
-    """Return whether a path is a health check."""
-    return _without_version(path) in HEALTH_PATHS
-
-
-def may(request: Request, scope: Scope) -> bool:
-    """Return whether the caller of a request has a scope; if no keys are used, callers are on this machine and may."""
-    caller: Caller | None = request.get(CALLER)
-    return caller is None or caller.may(scope)
-
-
-def rights_of(request: Request) -> str:
-    """Return what the caller of a request may do, as a part of the keys and ETags of answers.
-
-    It is derived from `may`, which is all that an answer can depend on of its caller.
-    """
-    return " ".join(scope.value for scope in Scope if may(request, scope))
 
 
 def may_see_people(request: Request) -> bool:
@@ -119,28 +57,10 @@ def may_see_people(request: Request) -> bool:
     return may(request, Scope.PERSONAL)
 
 
-def _without_version(path: str) -> str:
-    return path.removeprefix(VERSION_PREFIX) or "/"
-
-
-def name_of_caller(request: Request) -> str:
-    """Return the name of the caller for logs; empty if there is none."""
-    caller: Caller | None = request.get(CALLER)
-    return caller.name if caller else ""
-
-
 PERSONAL_COLUMNS: Final = frozenset(name for name, column in CleanEvents.columns.items() if column.pii)
 """The columns of events that the contract marks as personal data."""
 OTHER_NAMES: Final = {"session_id": "source_session_id"}
 """Other names that a definition may use for a column of the contract."""
-
-
-class ScopeNeededError(EcomError):
-    """The query needs a scope that the caller's key does not have."""
-
-    def __init__(self, message: str, scope: Scope) -> None:
-        super().__init__(message)
-        self.scope = scope
 
 
 def are_personal(columns: Iterable[str]) -> bool:

@@ -11,7 +11,6 @@ from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from limits import parse
 from limits.storage import MemoryStorage
@@ -19,11 +18,12 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Request
 
-from ecom_assets.api.auth.callers import CALLER, SESSION_CALLER, Caller, Scope, is_health, name_of_caller, scope_for
-from ecom_assets.api.auth.keys import KeyRing
-from ecom_assets.api.auth.tokens import TokenReader
-from ecom_assets.api.problems import REFUSED, WRONG_SCOPE, RequestRefusal, scope_challenge
+from ecom_assets.api.auth.callers import scope_for
 from ecom_assets.clock import now_utc
+from ecom_assets.http_server.addresses import counted_address, is_loopback_name
+from ecom_assets.http_server.callers import CALLER, SESSION_CALLER, Caller, Scope, is_health, name_of_caller
+from ecom_assets.http_server.credentials import LONGEST_CREDENTIAL, Credentials, credential_of
+from ecom_assets.http_server.problems import REFUSED, WRONG_SCOPE, RequestRefusal, scope_challenge
 from ecom_assets.json_text import json_text
 from ecom_assets.settings.serving import NO_LIMIT
 
@@ -47,33 +47,6 @@ class RateLimits:
         wait_s = max(1, math.ceil(left_s))
         detail = f"This {kind} may ask {item.amount} per {item.GRANULARITY.name}; come again in {wait_s} s."
         return RequestRefusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", detail, {"retry-after": str(wait_s)})
-
-
-LONGEST_CREDENTIAL = 8_192
-_TOKEN_DOTS = 2
-
-
-@dataclass
-class Credentials:
-    """The keys and tokens of callers; the reader of tokens is None if tokens are not used."""
-
-    keys: KeyRing
-    tokens: TokenReader | None
-    _are_needed: bool = False
-
-    def are_needed(self) -> bool:
-        """Return whether there was ever a key, or tokens are configured.
-
-        Once true, this stays true: if the file of keys is lost, the API must not become open.
-        """
-        self._are_needed = self._are_needed or self.tokens is not None or not self.keys.is_empty()
-        return self._are_needed
-
-    async def caller_of(self, credential: str) -> Caller | None:
-        """Return the caller that a key or token identifies; None if it is not valid."""
-        if self.tokens is not None and credential.count(".") == _TOKEN_DOTS:
-            return await self.tokens.find(credential)
-        return self.keys.find(credential)
 
 
 class AuditLog:
@@ -180,52 +153,6 @@ def _is_of_this_machine(scope: Request) -> bool:
         if peer:  # not from the network: Starlette's test client has a name here
             return True
     return is_loopback_name(dict(scope["headers"]).get(b"host", b"").decode("latin-1"))
-
-
-def is_loopback_name(host: str) -> bool:
-    """Return whether a host, with or without a port, is a loopback name or address."""
-    return is_loopback(host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0])
-
-
-def is_loopback(address: str) -> bool:
-    """Return whether an address, without a port, can be reached only from this machine."""
-    try:
-        return address == "localhost" or ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
-
-
-def is_origin_of(origin: str, host: str) -> bool:
-    """Return whether an `Origin` header names the host of a `Host` header; the origin `null` never does."""
-    try:
-        parts = urlsplit(origin)
-    except ValueError:  # such as a bracket that is not closed
-        return False
-    port = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
-    is_named = bool(port and parts.netloc)
-    return is_named and parts.netloc.lower().removesuffix(port) == host.lower().removesuffix(port)
-
-
-def counted_address(address: str) -> str:
-    """Return the name to count an address by; for IPv6 its /64 network, because a client can use all of it.
-
-    An IPv4 address in the form of IPv6, as a socket for both has it, is the IPv4 address.
-    """
-    if ":" not in address:
-        return address
-    try:
-        ip = ipaddress.IPv6Address(address.partition("%")[0])
-    except ValueError:
-        return address
-    return str(ip.ipv4_mapped or ipaddress.ip_network((ip, 64), strict=False))
-
-
-def credential_of(scope: Request) -> str:
-    """Return the key or token of a request; empty without one."""
-    headers: dict[bytes, bytes] = dict(scope["headers"])
-    scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
-    result = rest if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
-    return result.strip().decode("latin-1")
 
 
 def _unknown(reason: str, detail: str) -> RequestRefusal:

@@ -17,9 +17,9 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecom_assets.api.auth.callers import rights_of
 from ecom_assets.api.streams import is_stream
 from ecom_assets.errors import SettingError
+from ecom_assets.http_server.callers import rights_of
 from ecom_assets.optional_imports import packages_of
 
 Headers = list[tuple[bytes, bytes]]

@@ -23,12 +23,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecom_assets.api.adhoc.questions import AdHocQuestions
 from ecom_assets.api.app import ApiStack, build_app, build_stack, credentials_of
-from ecom_assets.api.auth.callers import CALLER, Caller, scope_for
-from ecom_assets.api.auth.callers import Scope as Permission
+from ecom_assets.api.auth.callers import scope_for
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.mcp.tools import ApiQuestion, metrics_of, questions_of
 from ecom_assets.api.parameters import VERSION
 from ecom_assets.errors import did_you_mean
+from ecom_assets.http_server.callers import CALLER, Caller
+from ecom_assets.http_server.callers import Scope as Permission
 from ecom_assets.json_text import json_text
 from ecom_assets.settings.settings import Settings
 

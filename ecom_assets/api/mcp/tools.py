@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
-from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.api.parameters import CHANGES_NOTHING
 from ecom_assets.errors import did_you_mean
+from ecom_assets.http_server.callers import VERSION_PREFIX
 
 AD_HOC: Final = "ad hoc"
 """The tag of the questions that a body defines; no other POST is a question."""

@@ -1,6 +1,6 @@
 """Limits on the size of a request body, the time to send it, and the time to answer.
 
-The server limits the time to send the headers (`api/connections.py`).
+The server limits the time to send the headers (`http_server/connections.py`).
 """
 
 import asyncio
@@ -11,9 +11,9 @@ from http import HTTPStatus
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecom_assets.api.problems import RequestRefusal
 from ecom_assets.api.store.store import AGAIN_AFTER_S, IN_SCOPE, Cancellation
 from ecom_assets.api.streams import OpenStreams, is_stream
+from ecom_assets.http_server.problems import RequestRefusal
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecom_assets.api.auth.callers import name_of_caller
 from ecom_assets.api.cache.answers import CACHE, ROUTE
+from ecom_assets.http_server.callers import name_of_caller
 from ecom_assets.optional_imports import packages_of
 
 SERVICE: Final = "ecom_api"

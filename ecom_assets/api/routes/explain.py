@@ -6,13 +6,14 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.auth.callers import Scope, ScopeNeededError, may_see_people
+from ecom_assets.api.auth.callers import may_see_people
 from ecom_assets.api.parameters import Context, Formatted, RequestContext
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.store import PublishedTables
 from ecom_assets.errors import DefinitionError
 from ecom_assets.explain.answer import ExplainReader, explain, keeper_on
 from ecom_assets.explain.question import RowsQuestion, table_named
+from ecom_assets.http_server.callers import Scope, ScopeNeededError
 from ecom_assets.rules import rules
 from ecom_assets.tables.conditions import Where, columns_of, parse_where, where_from
 

@@ -9,13 +9,13 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.callers import may_see_people, require_write
-from ecom_assets.api.auth.guard import is_origin_of
 from ecom_assets.api.middleware.request_log import CONTENT_TYPE, ApiMetrics
 from ecom_assets.api.parameters import VERSION, Context, Formatted, JustSliced, RequestContext, SlicedOfDays, total_of
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.served_data import ServedData
 from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.errors import UsageError
+from ecom_assets.http_server.addresses import is_origin_of
 from ecom_assets.operations import queries
 from ecom_assets.operations.requests import RELEASE, RETRY, Requests
 from ecom_assets.operations.requests import OperationRequest as RunRequest

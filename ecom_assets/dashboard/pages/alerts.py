@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from ecom_assets.api.auth.callers import Scope, ScopeNeededError
 from ecom_assets.boards.incidents import IncidentLog
 from ecom_assets.boards.model import USUAL_SPREADS, Board, BoardMail, NumberAlert, SavedQuestion, shop_numbers
 from ecom_assets.boards.store import BoardStore, KeptVersion
@@ -26,6 +25,7 @@ from ecom_assets.dashboard.page import (
 from ecom_assets.dashboard.pages.boards import version_number
 from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import DefinitionError, UsageError
+from ecom_assets.http_server.callers import Scope, ScopeNeededError
 from ecom_assets.questions.fields import commas
 from ecom_assets.settings.settings import Settings
 from ecom_assets.settings.subjects import webhooks_of

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Final
 
 from pydantic import Field
 
-from ecom_assets.api.auth.callers import Scope
 from ecom_assets.boards.model import Board, BoardTile, SavedQuestion, shop_numbers
 from ecom_assets.boards.store import BoardStore, KeptVersion, NotKeptError
 from ecom_assets.dashboard.blocks import Block, Notice
@@ -33,6 +32,7 @@ from ecom_assets.dashboard.pages.boards import (
 )
 from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import DefinitionError, EcomError
+from ecom_assets.http_server.callers import Scope
 from ecom_assets.questions.fields import lines_of
 from ecom_assets.sales.coverage import known_days
 from ecom_assets.tables.conditions import parse_where

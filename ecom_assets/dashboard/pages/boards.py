@@ -6,7 +6,6 @@ from urllib.parse import parse_qsl, urlencode
 
 from pydantic import Field
 
-from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes.boards import names_people
 from ecom_assets.boards.files import in_file, yaml_of
 from ecom_assets.boards.model import KINDS, Annotation, Board, BoardTile, FirstScreen, Kept, SavedQuestion
@@ -28,6 +27,7 @@ from ecom_assets.dashboard.page import (
 )
 from ecom_assets.dashboard.saving import builder_address, query_of
 from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.http_server.callers import Scope
 from ecom_assets.questions.model import Question
 
 KIND_OF: Final[Mapping[str, type[Kept]]] = {kind.KIND: kind for kind in KINDS}

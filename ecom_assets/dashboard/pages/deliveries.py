@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import operation, reconciliation
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, TableColumn, Tiles
 from ecom_assets.dashboard.page import Action, ActionRequest, DashboardPage, Section, View
+from ecom_assets.http_server.callers import Scope
 from ecom_assets.tables.contract import HIDDEN
 
 OUTCOMES: Final = TableColumn.from_fields(

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
-from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import ad_hoc
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, TableColumn, Tile, Tiles
@@ -23,6 +22,7 @@ from ecom_assets.dashboard.forms import (
 from ecom_assets.dashboard.page import Section, View, address_of, csv_address
 from ecom_assets.dashboard.pages.person import columns_of_people, people
 from ecom_assets.funnels.answer import FUNNEL, AtStep, FunnelStepAnswer
+from ecom_assets.http_server.callers import Scope
 from ecom_assets.tables.queries import changes
 
 EXTRA: Final = (

@@ -8,7 +8,6 @@ from zoneinfo import available_timezones
 
 from pydantic import Field, create_model
 
-from ecom_assets.api.auth.callers import Scope
 from ecom_assets.dashboard.blocks import Block, Custom, DataTable, Heading, Notice, Several, TableColumn
 from ecom_assets.dashboard.formats import in_words
 from ecom_assets.dashboard.page import (
@@ -25,6 +24,7 @@ from ecom_assets.dashboard.page import (
 from ecom_assets.dashboard.samples import COPIES, MAX_BYTES, Samples
 from ecom_assets.dashboard.sessions import token_of
 from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.http_server.callers import Scope
 from ecom_assets.sources.files.damage import copies_in
 from ecom_assets.sources.proposal.fields import MappingKind
 from ecom_assets.sources.proposal.proposal import OWN, MappingProposal, MappingSearch, Reading, open_questions, read_by

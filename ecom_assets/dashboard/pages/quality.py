@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import operation, quality
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn, Tiles
 from ecom_assets.dashboard.formats import formatted, in_words
 from ecom_assets.dashboard.page import Action, ActionRequest, DashboardPage, Filters, Section, View
+from ecom_assets.http_server.callers import Scope
 from ecom_assets.quality.queries import OUTCOMES
 from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.tables.contract import HIDDEN

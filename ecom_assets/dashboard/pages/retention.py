@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
-from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import ad_hoc
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Notice, TableColumn
@@ -24,6 +23,7 @@ from ecom_assets.dashboard.forms import (
 )
 from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.dashboard.pages.person import columns_of_people, people
+from ecom_assets.http_server.callers import Scope
 from ecom_assets.retention.answer import RETENTION, InCell, RetentionCohort, RetentionTotal
 
 WHO_FIELDS: Final = ("cohort", "period", "returned")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Protocol
 
-from ecom_assets.api.auth.guard import counted_address
+from ecom_assets.http_server.addresses import counted_address
 
 MOST_RESERVED: Final = 256
 """Connections beyond the bounds: each may send one request, and only a health check is answered with more than 503."""

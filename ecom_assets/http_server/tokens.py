@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-from ecom_assets.api.auth.callers import Caller, Scope
 from ecom_assets.errors import SettingError
+from ecom_assets.http_server.callers import Caller, Scope
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings
 

@@ -14,11 +14,11 @@ from typing import Final, Literal
 
 from pydantic import TypeAdapter
 
-from ecom_assets.api.auth.callers import Caller, Scope
 from ecom_assets.atomic_files import replacing_text
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import SettingError, UsageError, WorkError, did_you_mean
 from ecom_assets.file_lock import file_lock
+from ecom_assets.http_server.callers import Caller, Scope
 from ecom_assets.json_text import json_text
 
 SHORTEST_KEY = 20

@@ -16,11 +16,11 @@ from starlette.responses import Response
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from ecom_assets.api.admission import MOST_RESERVED, Admission
-from ecom_assets.api.auth.callers import is_health
-from ecom_assets.api.middleware.request_log import json_lines
-from ecom_assets.api.problems import RETRY_S
 from ecom_assets.errors import WorkError
+from ecom_assets.http_server.admission import MOST_RESERVED, Admission
+from ecom_assets.http_server.callers import is_health
+from ecom_assets.http_server.json_log import json_lines
+from ecom_assets.http_server.problems import RETRY_S
 
 MOST_HEAD_BYTES: Final = 32_768
 """The limit for the request line and the headers; those of browsers and proxies stay below 16 KB."""

@@ -1,0 +1,1 @@
+"""What the platform's HTTP servers share: connections, keys and tokens, callers, refusals, and a log in JSON."""
