@@ -59,7 +59,6 @@ from ecom_assets.optional_imports import packages_of
 from ecom_assets.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
 from ecom_assets.orders.checks import order_checks, report_checks
 from ecom_assets.privacy.checks import absence_checks
-from ecom_assets.privacy.erased_people import erased_users, unlinked_ids
 from ecom_assets.products.assets import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.products.checks import PRODUCT_CHECKS
 from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
@@ -81,6 +80,7 @@ from ecom_assets.settings.home import keep_private
 from ecom_assets.settings.settings import Settings, hand_on, load_settings
 from ecom_assets.sources.checks import file_row_checks, source_checks
 from ecom_assets.sources.customer_api.api import has_customers
+from ecom_assets.sources.erased_people import erased_users, unlinked_ids
 from ecom_assets.sources.events import is_table
 from ecom_assets.sources.first_partition import paths_of_last_run, with_first_partition
 from ecom_assets.sources.landing import stream_folders

@@ -14,7 +14,6 @@ from ecom_assets.delivery.tools.all import TOOLS, tool_resources
 from ecom_assets.events.assets import RawEventSource
 from ecom_assets.events.late_rows import late_row_hooks
 from ecom_assets.orders.assets import OrderSource
-from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.products.assets import StockSource
 from ecom_assets.reconciliation.restatements import RestatementLog
 from ecom_assets.registry import BY_KEY
@@ -27,6 +26,7 @@ from ecom_assets.settings.subjects import engine_kinds
 from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, has_customers
 from ecom_assets.sources.customer_api.files import FileCustomers
 from ecom_assets.sources.day_spans import whole_days
+from ecom_assets.sources.erased_people import ErasedPeople
 from ecom_assets.sources.events import SANDBOX, ReceivedEventFiles, is_table
 from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.first_partition import catalogue_of

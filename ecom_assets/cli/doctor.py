@@ -13,7 +13,6 @@ import typer
 from packaging.requirements import Requirement
 
 from ecom_assets.cli.options import Json
-from ecom_assets.delivery.ledger.store import ledger_address
 from ecom_assets.errors import EcomError
 from ecom_assets.json_text import json_text
 from ecom_assets.operations.requests import OperationsStore
@@ -28,6 +27,7 @@ from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.first_partition import loaded_before, paths_of_last_run
 from ecom_assets.sources.order_reports.source import open_orders, order_paths
 from ecom_assets.sources.presence import CUSTOMERS, EVENTS, ORDERS
+from ecom_assets.state.ledger_store import ledger_address
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.raw_losses import loss_sentence, lost_rows, stranded_rows, stranded_sentence
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import dagster as dg
 import typer
 
+from ecom_assets.boards.store import BoardStore
 from ecom_assets.cli.options import Events, Json, Mapping, Orders, OwnData, Permissions
 from ecom_assets.cli.platform_run import PlatformRun, ready_definitions, settings_of, stored_days
 from ecom_assets.cli.progress import RunProgress
@@ -23,6 +24,7 @@ from ecom_assets.events.assets import raw_events
 from ecom_assets.json_text import json_text
 from ecom_assets.orders.assets import raw_user_order_log
 from ecom_assets.privacy.erasure import Erasure, ErasurePlan, intent_of, plan_of, remains_of
+from ecom_assets.privacy.other_files import KeptItems
 from ecom_assets.privacy.pending import Pending, alone, pending_files, read_pending
 from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.warehouse_rows import record_ids
@@ -109,6 +111,11 @@ class _ErasureRequest:
     also: tuple[str, ...] = ()
     """Users known as the person, who are erased, too."""
 
+    @property
+    def kept(self) -> KeptItems:
+        """What people keep, in which the person can be named."""
+        return BoardStore(self.settings)
+
     def carry_out(self, *, yes: bool, dry_run: bool, as_json: bool) -> None:
         """Erase the person, or only show the rows; an erasure that was killed is continued.
 
@@ -120,7 +127,7 @@ class _ErasureRequest:
             with closing(new_engine(self.settings).open()) as engine:
                 also = self._confirmed(engine, asks=not (yes or dry_run) and sys.stdin.isatty())
                 requested = self._all_requested(also)
-                plan = plan_of(self.settings, engine, requested, has_files=self.has_files)
+                plan = plan_of(self.settings, engine, requested, self.kept, has_files=self.has_files)
             if dry_run or plan.is_empty:
                 found = {"found": plan.as_json(), "known_as": list(plan.person.known_as)}
                 _print(found, _plan_lines(plan), as_json=as_json)
@@ -131,7 +138,7 @@ class _ErasureRequest:
             raise UsageError("An erasure of this person is under way; run it again without --dry-run to finish it.")
         progress = RunProgress(quiet=as_json)
         run = partial(_recomputed, self.settings, progress)
-        erasure = Erasure(self.settings, pending, run, progress.say, self.has_files, self.skipped_tools)
+        erasure = Erasure(self.settings, pending, self.kept, run, progress.say, self.has_files, self.skipped_tools)
         receipt, path = erasure.run()
         kept = pending.person.known_as  # named here only: the receipt stays
         document = {**receipt, "receipt": str(path), "known_as": list(kept)}
@@ -169,7 +176,7 @@ class _ErasureRequest:
         with closing(new_engine(self.settings).open()) as engine:
             person = self._all_requested(self.also).completed(engine)
             records = record_ids(engine, person)
-            result = remains_of(self.settings, engine, person, records, has_files=self.has_files)
+            result = remains_of(self.settings, engine, person, records, self.kept, has_files=self.has_files)
         absent = ["Nothing of the person is left.", *_kept_lines(result.kept)]
         lines = absent if result.is_absent else ["There is still:", *_left_lines(result.left)]
         _print({"is_absent": result.is_absent, **asdict(result)}, lines, as_json=as_json)

@@ -16,7 +16,7 @@ from ecom_assets.settings.settings import load_settings
 def restore(as_json: Json = False) -> None:
     """Rebuild a lost ledger from the warehouse's copy of it, so that nothing is sent twice."""
     from ecom_assets.delivery.ledger.copy import restore as bring_back  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.delivery.ledger.store import open_store  # noqa: PLC0415 (loads the destinations)
+    from ecom_assets.state.ledger_store import open_store  # noqa: PLC0415 (loads the destinations)
     from ecom_assets.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
 
     settings = load_settings()
@@ -33,7 +33,7 @@ def backup(
     to: Annotated[Path, typer.Option("--to", help="File to write; it must not be there yet.")],
 ) -> None:
     """Copy the ledger into a file, while deliveries may go on."""
-    from ecom_assets.delivery.ledger.store import ledger_address  # noqa: PLC0415 (loads the destinations)
+    from ecom_assets.state.ledger_store import ledger_address  # noqa: PLC0415 (loads the destinations)
 
     address = ledger_address(load_settings())
     if not isinstance(address, Path):

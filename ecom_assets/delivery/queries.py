@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from ecom_assets.delivery.ledger.copy import NOTED, noted_days
 from ecom_assets.delivery.ledger.known import KnownRecords, table_of
-from ecom_assets.delivery.ledger.store import ledger_address, open_store
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.state.database import Database
+from ecom_assets.state.ledger_store import ledger_address, open_store
 from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.tables.queries import Period
 

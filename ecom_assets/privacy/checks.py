@@ -11,9 +11,9 @@ from typing import Final
 import ibis.expr.types as ir
 
 from ecom_assets.identity.visitors import ANONYMOUS
-from ecom_assets.privacy.erased_people import COLUMNS, DEVICE, SESSION, USER, ErasedIds, ErasedPeople
 from ecom_assets.privacy.person import user_of
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.erased_people import COLUMNS, DEVICE, SESSION, USER, ErasedIds, ErasedPeople
 from ecom_assets.tables.check import CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days

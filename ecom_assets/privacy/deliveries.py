@@ -19,9 +19,9 @@ from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.errors import DeliveryError
 from ecom_assets.identity.visitors import ANONYMOUS
 from ecom_assets.json_text import json_text
-from ecom_assets.privacy.erased_people import KeyedHashes
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.erased_people import KeyedHashes
 from ecom_assets.state.database import Database
 from ecom_assets.tables.values import batches_of
 

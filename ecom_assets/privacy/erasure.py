@@ -13,23 +13,24 @@ from typing import Any
 
 from ecom_assets.clock import Clock, now_utc_without_zone, today_in
 from ecom_assets.delivery.ledger.ledger import DeliveryLedger
-from ecom_assets.delivery.ledger.store import ledger_address, open_store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.held_days import held_days
-from ecom_assets.privacy import customer_files, erased_people, other_files, warehouse_rows
+from ecom_assets.privacy import customer_files, other_files, warehouse_rows
 from ecom_assets.privacy.deliveries import Answers, LedgerPerson, ToolRequests, count_records, hash_records
-from ecom_assets.privacy.erased_people import COLUMNS, USER, KeyedHashes, open_key
 from ecom_assets.privacy.landing_files import FileRecords, find_records, landing_files, remove_records
-from ecom_assets.privacy.other_files import NamingFiles, find_letters, remove_letters
+from ecom_assets.privacy.other_files import KeptItems, NamingFiles, find_letters, remove_letters
 from ecom_assets.privacy.pending import Pending, remove_pending, write_pending, write_receipt
 from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.warehouse_rows import RawRows
 from ecom_assets.registry import ALL, MARTS, NOTES
 from ecom_assets.serving.places import publication_target, serves_postgres
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources import erased_people
 from ecom_assets.sources.compaction import remove_replaced
+from ecom_assets.sources.erased_people import COLUMNS, USER, KeyedHashes, open_key
 from ecom_assets.sources.landing import changing_landing_files
 from ecom_assets.state.database import Database
+from ecom_assets.state.ledger_store import ledger_address, open_store
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.engine import Engine
@@ -77,8 +78,10 @@ class ErasurePlan:
         }
 
 
-def plan_of(settings: Settings, engine: Engine, requested: Person, *, has_files: bool = True) -> ErasurePlan:
-    """Find all rows and records of a person; nothing is changed."""
+def plan_of(
+    settings: Settings, engine: Engine, requested: Person, kept: KeptItems, *, has_files: bool = True
+) -> ErasurePlan:
+    """Find all rows and records of a person, in what people keep, too; nothing is changed."""
     person = requested.completed(engine)
     raw = {contract.qualified_name(): warehouse_rows.raw_rows(engine, contract, person) for contract in COLUMNS}
     records = warehouse_rows.record_ids(engine, person)
@@ -91,7 +94,7 @@ def plan_of(settings: Settings, engine: Engine, requested: Person, *, has_files:
         _files(settings, person) if has_files else [],
         records,
         ledger_count,
-        _files_to_clean(engine, other_files.naming(settings, person)),
+        _files_to_clean(engine, other_files.naming(settings, person, kept)),
         days_held(engine),
         warehouse_rows.first_day_of_visitors(engine, person.joined_visitors),
     )
@@ -115,6 +118,7 @@ class Erasure:
 
     settings: Settings
     pending: Pending
+    kept: KeptItems
     recompute: Recompute
     say: Say
     has_files: bool = True
@@ -157,7 +161,7 @@ class Erasure:
             "tools": ("Requesting the deletion of the person from the tools.", self._request_deletions),
             "other_files": (
                 "Removing caches and files that name the person.",
-                lambda: other_files.clean(self.settings, self._person),
+                lambda: other_files.clean(self.settings, self._person, self.kept),
             ),
             "verified": ("Proving that nothing is left.", self._verify),
         }
@@ -249,7 +253,7 @@ class Erasure:
     def _verify(self) -> dict[str, Any]:
         with closing(_opened(self.settings)) as engine:
             records = self.pending.days_of_records
-            result = remains_of(self.settings, engine, self._person, records, has_files=self.has_files)
+            result = remains_of(self.settings, engine, self._person, records, self.kept, has_files=self.has_files)
         if not result.is_absent:
             locations = ", ".join([str(name) for names in result.left.values() for name in names][:5])
             raise WorkError(
@@ -342,11 +346,17 @@ class Remains:
         return not any(self.left.values())
 
 
-def remains_of(
-    settings: Settings, engine: Engine, person: Person, records: Mapping[str, date], *, has_files: bool = True
+def remains_of(  # noqa: PLR0913 (each is a place where the person can be, or who the person is)
+    settings: Settings,
+    engine: Engine,
+    person: Person,
+    records: Mapping[str, date],
+    kept: KeptItems,
+    *,
+    has_files: bool = True,
 ) -> Remains:
     """Return what there is of a person; `records` are the ids of the person's events in the ledger."""
-    naming = other_files.naming(settings, person)
+    naming = other_files.naming(settings, person, kept)
     # Before any query: what a large one has no memory for lies beside the warehouse until it ends.
     to_clean = _files_to_clean(engine, naming)
     kept_rows = warehouse_rows.mentions(engine, person)

@@ -22,9 +22,9 @@ import pyarrow as pa
 
 from ecom_assets.atomic_files import rewriting
 from ecom_assets.errors import SourceError
-from ecom_assets.privacy.erased_people import words_of
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.erased_people import words_of
 from ecom_assets.sources.events import event_paths, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.damage import with_encoding
 from ecom_assets.sources.files.formats import InputFile, NoFilesError

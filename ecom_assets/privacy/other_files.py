@@ -5,20 +5,19 @@ What was refused is kept as it came, as dead letters beside landing folders, so 
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecom_assets.atomic_files import replacing
-from ecom_assets.boards.store import BoardStore
 from ecom_assets.http.response_cache import FOLDER as HTTP_CACHE
 from ecom_assets.privacy import sample_files
 from ecom_assets.privacy.landing_files import FileRecords
@@ -26,12 +25,12 @@ from ecom_assets.privacy.pending import FOLDER
 from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.sample_files import FOLDER as SAMPLES
 from ecom_assets.privacy.sample_files import overlapping, samples_naming
-from ecom_assets.privacy.written_forms import BytesPattern, forms_of, pattern_of, readings_of, texts_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import event_paths, is_table
 from ecom_assets.sources.files.formats import LANDING_DAY
 from ecom_assets.sources.landing import dead_letter_folder, stream_folders
 from ecom_assets.sources.report_paths import FOLDER as ORDER_REPORTS
+from ecom_assets.sources.written_forms import BytesPattern, forms_of, pattern_of, readings_of, texts_of
 from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.warehouse.sql_text import ident
 
@@ -49,6 +48,16 @@ ELSEWHERE = ("sandbox", ORDER_REPORTS, FOLDER, SAMPLES, "erasure.key")
 and receipts have no ids."""
 KEPT_PREFIX: Final = "saved: "
 """Leads the names of these among files and addresses, as in `saved: questions/one-person`."""
+
+
+class KeptItems(Protocol):
+    """What people keep, such as saved questions, in which a person can be named."""
+
+    address: Path | str
+    """The file of its database, or the address of the Postgres database that has it."""
+
+    def rewrite(self, change: Callable[[str], str], *, is_written: bool) -> list[str]:
+        """Return the names of the items of which a function changes a text; save them so if `is_written`."""
 
 
 @dataclass(frozen=True)
@@ -93,22 +102,22 @@ class PersonPattern:
         return self.text.sub(HIDDEN, text)
 
 
-def naming(settings: Settings, person: Person) -> NamingFiles:
-    """Return the files in the home folder that contain an id of the person."""
+def naming(settings: Settings, person: Person, kept: KeptItems) -> NamingFiles:
+    """Return the files in the home folder that contain an id of the person, and which kept items do."""
     pattern = PersonPattern.of_person(person)
     if pattern is None:
         return NamingFiles([], [], [])
     paths = {path for path in _files(settings.home) if _has(path, pattern)}
     logs, databases = _logs(settings), _databases(settings)
-    items = _items_naming(settings, pattern, are_masked=False)
+    items = _items_naming(kept, pattern, are_masked=False)
     samples = samples_naming(settings.home, pattern.is_received_in, pattern.longest)
-    cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases), *_file_of_items(settings)}
+    cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases), *_file_of_items(kept)}
     tables = {path for path in paths - cleaned if path.suffix == ".duckdb"}
     kinds = ({*cleaned, *items, *samples}, tables, paths - cleaned - tables)
     return NamingFiles(*(sorted(map(str, paths_of_kind)) for paths_of_kind in kinds))
 
 
-def clean(settings: Settings, person: Person) -> list[str]:
+def clean(settings: Settings, person: Person, kept: KeptItems) -> list[str]:
     """Remove caches and the lines of logs that name the person, and hide the ids in Dagster's history and on boards.
 
     Returns:
@@ -129,7 +138,7 @@ def clean(settings: Settings, person: Person) -> list[str]:
             if _has(path, pattern) or _has(_wal_of(path), pattern):
                 clean_file(path, pattern)
                 changed.append(path)
-    return sorted([*map(str, changed), *_items_naming(settings, pattern, are_masked=True)])
+    return sorted([*map(str, changed), *_items_naming(kept, pattern, are_masked=True)])
 
 
 def _caches(settings: Settings) -> list[Path]:
@@ -195,16 +204,15 @@ def _has(path: Path, pattern: PersonPattern) -> bool:
         return False
 
 
-def _items_naming(settings: Settings, pattern: PersonPattern, *, are_masked: bool) -> list[str]:
+def _items_naming(kept: KeptItems, pattern: PersonPattern, *, are_masked: bool) -> list[str]:
     """Return what has an id of a person in any of its versions; mask these ids if `are_masked`."""
-    names = BoardStore(settings).rewrite(pattern.hidden, is_written=are_masked)
+    names = kept.rewrite(pattern.hidden, is_written=are_masked)
     return [f"{KEPT_PREFIX}{name}" for name in names]
 
 
-def _file_of_items(settings: Settings) -> list[Path]:
+def _file_of_items(kept: KeptItems) -> list[Path]:
     """Return the file of the store, and of its log of changes; none if it lies in Postgres."""
-    location = BoardStore(settings).address
-    return [location, _wal_of(location)] if isinstance(location, Path) else []
+    return [kept.address, _wal_of(kept.address)] if isinstance(kept.address, Path) else []
 
 
 def find_letters(settings: Settings, person: Person) -> list[FileRecords]:

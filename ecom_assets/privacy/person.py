@@ -11,8 +11,8 @@ from ecom_assets.errors import UsageError
 from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
 from ecom_assets.identity.contracts import MergedUsers
 from ecom_assets.identity.visitors import ANONYMOUS
-from ecom_assets.privacy.erased_people import COLUMNS, DEVICE, SESSION, UNLINKED, USER, among, spellings_of
-from ecom_assets.privacy.written_forms import alternatives_of
+from ecom_assets.sources.erased_people import COLUMNS, DEVICE, SESSION, UNLINKED, USER, among, spellings_of
+from ecom_assets.sources.written_forms import alternatives_of
 from ecom_assets.tables.values import batches_of
 from ecom_assets.warehouse.engine import Engine
 

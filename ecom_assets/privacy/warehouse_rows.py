@@ -14,7 +14,9 @@ from ecom_assets.events.clean import received_ids, with_event_ids
 from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
 from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
-from ecom_assets.privacy.erased_people import (
+from ecom_assets.privacy.person import AT_ONCE, Person
+from ecom_assets.registry import ALL, NOTES
+from ecom_assets.sources.erased_people import (
     COLUMNS,
     EVENT_ID,
     UNLINKED,
@@ -24,9 +26,7 @@ from ecom_assets.privacy.erased_people import (
     id_table,
     words_of,
 )
-from ecom_assets.privacy.person import AT_ONCE, Person
-from ecom_assets.privacy.written_forms import IN_WORDS, forms_of
-from ecom_assets.registry import ALL, NOTES
+from ecom_assets.sources.written_forms import IN_WORDS, forms_of
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO, union_all

@@ -18,11 +18,11 @@ from ecom_assets.clock import now_utc
 from ecom_assets.errors import SourceError
 from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
-from ecom_assets.privacy.erased_people import ErasedPeople, add
 from ecom_assets.serving import live_events
 from ecom_assets.serving.live_events import NotFilesError
 from ecom_assets.serving.realtime import RealTime
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.erased_people import ErasedPeople, add
 from ecom_assets.sources.files.formats import newest_files
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.warehouse.sql_text import STATEMENTS

@@ -18,11 +18,11 @@ import pyarrow as pa
 
 from ecom_assets.delivery.destination import DeliveryResult, Destination
 from ecom_assets.delivery.ledger.ledger import DeliveryLedger
-from ecom_assets.delivery.ledger.store import open_store
 from ecom_assets.delivery.payloads import EVENT_ROWS
 from ecom_assets.delivery.sending import Delivery
 from ecom_assets.delivery.tools.all import destinations
 from ecom_assets.settings.settings import Settings
+from ecom_assets.state.ledger_store import open_store
 
 USERS, BATCH = 40, 10
 """Who the events are of, and how many go together at most: small batches make many requests of few records."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.delivery.ledger.store import SqliteStore
 from ecom_assets.delivery.pending import events_due
 from ecom_assets.settings.settings import Settings
+from ecom_assets.state.ledger_store import SqliteStore
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
 from ecom_assets_tests.command import HEADER, ecom

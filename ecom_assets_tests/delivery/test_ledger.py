@@ -12,10 +12,10 @@ from pydantic import SecretStr
 
 from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets.delivery.ledger.ledger import DeliveryLedger
-from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore, default_file, open_store
 from ecom_assets.delivery.sending import Delivery, DeliveryStats
 from ecom_assets.errors import DeliveryError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.state.ledger_store import PostgresStore, SqliteStore, default_file, open_store
 from ecom_assets_tests.delivery.scripted import DAY, WEEK_S, Clock, Killed, Tool, killed, numbered, rows
 
 

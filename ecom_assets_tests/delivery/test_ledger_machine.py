@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets.delivery.ledger.ledger import DeliveryLedger
-from ecom_assets.delivery.ledger.store import SqliteStore
 from ecom_assets.delivery.sending import Delivery, DeliveryStats
+from ecom_assets.state.ledger_store import SqliteStore
 from ecom_assets_tests.delivery.scripted import DAY, WEEK_S, Clock, Killed, Tool, killed, rows
 from ecom_assets_tests.hypothesis_settings import examples
 

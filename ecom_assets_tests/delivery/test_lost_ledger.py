@@ -9,9 +9,9 @@ import pytest
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
 from ecom_assets.delivery.ledger.copy import gap_of, restore
-from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore
 from ecom_assets.errors import DeliveryError
 from ecom_assets.state.database import Database
+from ecom_assets.state.ledger_store import PostgresStore, SqliteStore
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import UNTIL_DUE, CommandResult, ecom, page_views
 from ecom_assets_tests.delivery.delivered_shop import DeliveredShop

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from ecom_assets.delivery.ledger.ledger import DeliveryLedger
-from ecom_assets.delivery.ledger.store import open_store
 from ecom_assets.delivery.sending import Delivery, DeliveryStats
 from ecom_assets.delivery.tools.all import destinations
 from ecom_assets.settings.settings import Settings
+from ecom_assets.state.ledger_store import open_store
 from ecom_assets_tests.delivery.kill_driver import Mortal, rows_of
 from ecom_assets_tests.delivery.killing import named_by_tool, outcomes_of
 from ecom_assets_tests.hypothesis_settings import seeds

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.delivery.ledger.store import SqliteStore
 from ecom_assets.privacy import erasure
 from ecom_assets.privacy.pending import Pending, pending_files, write_pending
 from ecom_assets.settings.settings import Settings
+from ecom_assets.state.ledger_store import SqliteStore
 from ecom_assets_tests.cli.contents import contents
 from ecom_assets_tests.command import HEADER, CommandResult, ecom
 from ecom_assets_tests.privacy.test_erase import files_with, query

@@ -9,10 +9,8 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
-from ecom_assets.delivery.ledger.store import PostgresStore, create_tables
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.privacy.deliveries import LedgerPerson, hash_records
-from ecom_assets.privacy.erased_people import KeyedHashes
 from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.warehouse_rows import (
     delete_left_rows,
@@ -23,6 +21,8 @@ from ecom_assets.privacy.warehouse_rows import (
     tables_with,
 )
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.erased_people import KeyedHashes
+from ecom_assets.state.ledger_store import PostgresStore, create_tables
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.day_notes import Withdrawals, notes_of

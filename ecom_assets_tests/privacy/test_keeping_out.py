@@ -16,12 +16,12 @@ from ecom_assets.customers.contracts import CustomerSegments, RawCustomers
 from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserOrderLog
-from ecom_assets.privacy import erased_people
 from ecom_assets.privacy.checks import absence_checks
-from ecom_assets.privacy.erased_people import DEVICE, SESSION, USER, ErasedPeople, open_key
 from ecom_assets.registry import ALL
 from ecom_assets.sessions.contracts import SessionDays
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources import erased_people
+from ecom_assets.sources.erased_people import DEVICE, SESSION, USER, ErasedPeople, open_key
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of

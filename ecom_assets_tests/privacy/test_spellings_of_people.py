@@ -2,8 +2,8 @@
 
 import pytest
 
-from ecom_assets.privacy.erased_people import spellings_of
 from ecom_assets.privacy.person import Person
+from ecom_assets.sources.erased_people import spellings_of
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,14 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from ecom_assets.api.auth.guard import AuditLog
+from ecom_assets.boards.store import BoardStore
 from ecom_assets.json_text import json_text
-from ecom_assets.privacy.erased_people import words_of
 from ecom_assets.privacy.other_files import PersonPattern, clean, naming
 from ecom_assets.privacy.person import LEAST_CHARACTERS, Person
-from ecom_assets.privacy.written_forms import forms_of
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.erased_people import words_of
 from ecom_assets.sources.landing import DEAD_LETTERS, day_folder, dead_letter_folder, land
+from ecom_assets.sources.written_forms import forms_of
 from ecom_assets_tests.command import HEADER, ecom
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -158,14 +159,15 @@ def test_erasing_finds_and_removes_every_form_in_every_file_of_the_home(
     assume(len(id_) >= LEAST_CHARACTERS and not id_.startswith("anon-"))
     home = tmp_path_factory.mktemp("home")
     settings, person = Settings(home=home), Person(users=(id_,))
+    kept = BoardStore(settings)
     for write in (write_log, write_escaped_log, write_history, write_samples):
         write(home, id_)
-    before = naming(settings, person)
+    before = naming(settings, person, kept)
     names = {Path(path).name for path in before.cleaned}
     assert names == {"api_audit.jsonl", "api.log", "runs.db", *(name * 64 for name in "abcd")}
     assert before.others == []
-    clean(settings, person)
-    after = naming(settings, person)
+    clean(settings, person, kept)
+    after = naming(settings, person, kept)
     assert (after.cleaned, after.others, after.tables) == ([], [], [])
     assert [path.name for path in (home / "samples").iterdir()] == ["e" * 64]
     assert "/v1/analytics/sales" in (home / "api_audit.jsonl").read_text()

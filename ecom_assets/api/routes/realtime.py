@@ -31,7 +31,6 @@ from ecom_assets.clock import now_utc
 from ecom_assets.errors import DeliveryError, EcomError, SettingError, SourceError
 from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.json_text import json_text
-from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.questions.answer import (
     CURRENCY,
     Explained,
@@ -46,6 +45,7 @@ from ecom_assets.serving.earlier_links import PublishedLinks
 from ecom_assets.serving.live_events import MOST_BYTES
 from ecom_assets.serving.realtime import RealTime
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.erased_people import ErasedPeople
 
 _log = logging.getLogger(__name__)
 router = APIRouter(tags=["real time"])

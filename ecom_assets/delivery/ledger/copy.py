@@ -16,10 +16,10 @@ import pyarrow as pa
 from ecom_assets.delivery.contracts import Deliveries, ReconciliationDaily
 from ecom_assets.delivery.ledger.known import KnownRecords, table_of
 from ecom_assets.delivery.ledger.ledger import UNDER_WAY, Outcome, add_exceptions, identity_of, most_common
-from ecom_assets.delivery.ledger.store import create_tables
 from ecom_assets.errors import DeliveryError
 from ecom_assets.json_text import json_text
 from ecom_assets.state.database import Database
+from ecom_assets.state.ledger_store import create_tables
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.engine import Engine

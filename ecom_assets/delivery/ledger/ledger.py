@@ -18,11 +18,11 @@ import pyarrow as pa
 
 from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.delivery.destination import DeliveryResult, DeliveryState, Destination
-from ecom_assets.delivery.ledger.store import create_tables
 from ecom_assets.errors import DeliveryError
 from ecom_assets.file_lock import has_ended
 from ecom_assets.json_text import json_text
 from ecom_assets.state.database import Database
+from ecom_assets.state.ledger_store import create_tables
 
 WAIT_S = 0.2
 """Seconds between two checks whether another delivery to the same destination has ended."""

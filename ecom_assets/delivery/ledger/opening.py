@@ -11,9 +11,9 @@ from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.ledger.copy import noted_days, refuse_emptier
 from ecom_assets.delivery.ledger.ledger import DeliveryLedger
-from ecom_assets.delivery.ledger.store import ledger_address, open_store
 from ecom_assets.settings.settings import Settings
 from ecom_assets.state.database import Database
+from ecom_assets.state.ledger_store import ledger_address, open_store
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
 

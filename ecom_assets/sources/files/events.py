@@ -46,7 +46,7 @@ def may_hold_erased(settings: Settings) -> bool:
         "://" in url and "duckdb:" not in url for url in urls
     ):
         return False  # without the imports below: there is no ledger, which has the list of erased people
-    from ecom_assets.privacy.erased_people import ErasedIds  # noqa: PLC0415 (loads the ledger)
+    from ecom_assets.sources.erased_people import ErasedIds  # noqa: PLC0415 (reads the list of erased people)
 
     return not ErasedIds(settings).is_empty
 
@@ -55,7 +55,7 @@ def without_erased(settings: Settings, contract: type[Table], rows: ir.Table) ->
     """Return rows of a raw table without those of erased people."""
     if not may_hold_erased(settings):
         return rows
-    from ecom_assets.privacy.erased_people import ErasedPeople  # noqa: PLC0415 (loads the ledger)
+    from ecom_assets.sources.erased_people import ErasedPeople  # noqa: PLC0415 (reads the list of erased people)
 
     return ErasedPeople(settings).left_out(contract, rows)[0]
 
@@ -236,7 +236,7 @@ class FileEvents:
 
     def _unlinked(self, events: ir.Table) -> ir.Table:
         """Return the rows of `SharedIds` of devices that an erased person used, too."""
-        from ecom_assets.privacy.erased_people import unlinked_ids  # noqa: PLC0415 (loads the ledger)
+        from ecom_assets.sources.erased_people import unlinked_ids  # noqa: PLC0415 (reads the list of erased people)
 
         users = partial(fetched, self.con, links.users_of_devices(links.sign_ins(events, self.identity)))
         rows = links.erased_devices(users, partial(unlinked_ids, self.settings))
@@ -245,7 +245,7 @@ class FileEvents:
 
     def _erased_users(self, users: Iterable[str]) -> set[str]:
         """Return which users were erased."""
-        from ecom_assets.privacy.erased_people import erased_users  # noqa: PLC0415 (as above)
+        from ecom_assets.sources.erased_people import erased_users  # noqa: PLC0415 (as above)
 
         return erased_users(self.settings, users)
 

@@ -20,14 +20,14 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.customers.contracts import RawCustomers
-from ecom_assets.delivery.ledger.store import ledger_address, listed_in_postgres, open_store
 from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
-from ecom_assets.privacy.written_forms import readings_of
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.written_forms import readings_of
 from ecom_assets.state.database import Database
+from ecom_assets.state.ledger_store import ledger_address, listed_in_postgres, open_store
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import NO, dialect_of
 from ecom_assets.tables.spellings import spelled
