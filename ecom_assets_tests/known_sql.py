@@ -1,7 +1,7 @@
 """Statements for DuckDB, kept for all tests of a session: writing them takes much longer than running them.
 
-Warehouses of tests are alike, so that one's statement is another's; `ecom_assets/warehouse/sql_text.py` says why no
-kept statement can be wrong.
+Warehouses of tests are alike, so that one's statement is another's.
+`ecom_assets/warehouse/sql_text.py` says why no kept statement can be wrong.
 """
 
 import shutil

@@ -87,9 +87,17 @@ def test_what_is_public_says_what_it_does() -> None:
 
 def test_the_pure_files_of_a_subject_know_nothing_of_dagster_engines_files_or_settings() -> None:
     forbidden = (
-        "dagster", "duckdb", "os", "pathlib", "ecom_assets.settings", "ecom_assets.warehouse", "ecom_assets.sources",
-        "ecom_assets.clock", "ecom_assets.tables.asset", "ecom_assets.tables.check",
-    )  # fmt: skip
+        "dagster",
+        "duckdb",
+        "os",
+        "pathlib",
+        "ecom_assets.settings",
+        "ecom_assets.warehouse",
+        "ecom_assets.sources",
+        "ecom_assets.clock",
+        "ecom_assets.tables.asset",
+        "ecom_assets.tables.check",
+    )
     assert len(PURE) > 40
     for path in PURE:
         crossing = [name for name in imports(path) if name.startswith(forbidden)]

@@ -63,7 +63,7 @@ def _function(function: FunctionType) -> tuple[str, list[Any]]:
 def _code(code: CodeType, docs: set[str | None], names: set[str]) -> Iterator[str]:
     """Yield what a code object does, without where it is, and add the names that it looks up."""
     names |= set(code.co_names)
-    yield f"{code.co_code.hex()} {code.co_names} {code.co_varnames}"
+    yield f"{code.co_code.hex()} {tuple(map(_unmoved, code.co_names))} {code.co_varnames}"
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _code(constant, {constant.co_consts[0]} if constant.co_consts else set(), names)
@@ -71,8 +71,17 @@ def _code(code: CodeType, docs: set[str | None], names: set[str]) -> Iterator[st
             yield _text(constant)
 
 
+def _unmoved(name: str) -> str:
+    """Return a name that a function looks up; of each module of this package, which may move, the same."""
+    return PACKAGE if name.startswith(f"{PACKAGE}.") else name
+
+
 def _globals(known: Mapping[str, Any], names: set[str]) -> Iterator[Any]:
-    """Yield the globals of some names, and of modules of this package their attributes of such names."""
+    """Yield the globals of some names, and of modules of this package their attributes of such names.
+
+    Names such as `__name__` are left out: they say which module it is, and are attributes of classes in most functions.
+    """
+    names = {name for name in names if not name.startswith("__")}
     for name in sorted(names & known.keys()):
         value = known[name]
         if isinstance(value, ModuleType):

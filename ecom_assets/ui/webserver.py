@@ -1,5 +1,6 @@
-"""`dagster-webserver` behind the guard, with all its options: `python -m ecom_assets.ui.webserver -h HOST -p PORT …`.
+"""`dagster-webserver` behind the guard, with all its options.
 
+It is `python -m ecom_assets.ui.webserver -h HOST -p PORT …`.
 Dagster's command parses the options and opens the instance and the workspace. This module then serves the UI instead.
 """
 

@@ -1,4 +1,7 @@
-"""The API under another server's command: `uvicorn ecom_assets.api.app:app`, with settings from the environment."""
+"""The API under another server's command, such as `uvicorn ecom_assets.api.app:app`.
+
+Its settings come from the environment.
+"""
 
 import asyncio
 import importlib

@@ -61,6 +61,20 @@ def test_a_moved_file_comments_and_docstrings_leave_it_as_it_is() -> None:
     assert version(commented.replace("Return rows", "Give the rows")) == version(SOURCE)
 
 
+IMPORTING = """
+def kept(rows):
+    from ecom_assets.a import below
+
+    return [row for row in rows if below(row) and type(row).__name__ != "NoneType"]
+"""
+
+
+def test_what_a_function_imports_may_move_and_so_may_the_function() -> None:
+    assert version(IMPORTING.replace("ecom_assets.a", "ecom_assets.room.a")) == version(IMPORTING)
+    assert version(IMPORTING, module="ecom_assets.room.b") == version(IMPORTING)
+    assert version(IMPORTING.replace("import below", "import above as below")) != version(IMPORTING)
+
+
 def test_it_changes_with_a_rule() -> None:
     rule = SessionRule()
     longer = replace(rule, idle_timeout_s=rule.idle_timeout_s + 60)
