@@ -61,7 +61,7 @@ def holding(path: Path, *times: str) -> DuckDBEngine:
 
 def materialize(engine: Engine) -> dg.ExecuteInProcessResult:
     """Let Dagster make the mart, its contract check and its own check."""
-    asset = order_hours_asset.build(dg.DailyPartitionsDefinition("2026-01-01"), {})
+    asset = order_hours_asset.build(dg.DailyPartitionsDefinition("2026-01-01"), {"timezone": "Europe/Berlin"})
     lines = dg.AssetSpec(asset_key(UserOrderLog)).with_io_manager_key("io_manager")
     manager = WarehouseIOManager(engine, {"mart/order_hours": OrderHours, "staging/user_order_log": UserOrderLog})
     return dg.materialize(
@@ -79,8 +79,8 @@ def test_a_mart_is_made_and_checked(tmp_path: Path) -> None:
     result = materialize(engine)
     assert result.success
     assert engine.table(OrderHours).order_by("order_hour").to_pyarrow().to_pylist() == [
-        {"order_hour": 9, "line_count": 2},
-        {"order_hour": 23, "line_count": 1},
+        {"order_hour": 0, "line_count": 1},  # 23:59 in UTC
+        {"order_hour": 10, "line_count": 2},
     ]
     passed = {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()}
     assert passed == {"hours_are_of_one_day": True, "contract_holds": True}

@@ -2,20 +2,24 @@
 
 import json
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from pydantic import Field, create_model
 
 from ecom_assets.clock import today_in
 from ecom_assets.customers.contracts import Customers, RawCustomers
 from ecom_assets.definitions import build_definitions
-from ecom_assets.delivery.tools.all import tool_resource
-from ecom_assets.errors import SettingError, WarehouseError
-from ecom_assets.settings.resource import MASK
+from ecom_assets.delivery.tools import all as tool_packages
+from ecom_assets.delivery.tools.all import TOOLS, ToolResource, tool_resource
+from ecom_assets.errors import DefinitionError, SettingError, WarehouseError
+from ecom_assets.settings.resource import MASK, secret
 from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.subjects import PackageSettings
 from ecom_assets.sources.resources import CustomerApi
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.warehouse.engines.postgres.service import Postgres
@@ -165,7 +169,7 @@ def test_secrets_show_in_no_repr_and_reach_the_run() -> None:
     @dg.asset(required_resource_keys={"customer_api", "postgres", "heap"})
     def reader(context: dg.AssetExecutionContext) -> None:
         settings = context.resources.customer_api.applied_to(Settings())
-        seen.append((settings.customer_api_key.get_secret_value(), context.resources.postgres.secret("url")))
+        seen.append((settings.customer_api_key.get_secret_value(), context.resources.postgres.secret_value("url")))
         seen.append(context.resources.heap.applied_to(Settings()).heap_app_id)
 
     app: dict[str, Any] = {"app_id": "7"}  # the fields of a tool are known when its package is found
@@ -179,13 +183,34 @@ def test_secrets_show_in_no_repr_and_reach_the_run() -> None:
     assert (resources["customer_api"].key, resources["postgres"].url) == (MASK, "postgres://shop@db/shop")
 
 
+def test_a_setting_of_a_tool_may_be_called_its_secret() -> None:
+    fields: dict[str, Any] = {"secret": (str | None, secret("Secret of the shop"))}
+    made = create_model("Shop", __base__=ToolResource, **fields)
+    resource = made(secret="never shown")  # noqa: S106 (the value that must not be shown)
+    assert resource.secret_value("secret") == "never shown"
+    assert resource.secret == MASK
+    assert "never shown" not in repr(resource)
+
+
+@pytest.mark.parametrize("field", ["settings", "prefix", "secret_value", "from_settings"])
+def test_a_setting_that_would_hide_what_every_resource_has_is_refused(
+    field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = create_model("Own", __base__=PackageSettings, **{f"heap_{field}": (str, "")})
+    monkeypatch.setitem(TOOLS, "heap", replace(TOOLS["heap"], settings=own))
+    monkeypatch.setattr(tool_packages, "setting", lambda _name: Field(""))
+    monkeypatch.setattr(tool_packages, "kind_in_dagster", lambda _name: str)
+    with pytest.raises(DefinitionError, match=f"The setting heap_{field} would hide `{field}` of the tool's"):
+        tool_resource.__wrapped__("heap")
+
+
 def test_a_secret_can_be_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY_OF_THE_BRANCH", "k2")
     seen = []
 
     @dg.asset(required_resource_keys={"customer_api"})
     def reader(context: dg.AssetExecutionContext) -> None:
-        seen.append(context.resources.customer_api.secret("key"))
+        seen.append(context.resources.customer_api.secret_value("key"))
 
     api = CustomerApi(url="https://crm.example", key=dg.EnvVar("KEY_OF_THE_BRANCH"))
     assert dg.materialize([reader], resources={"customer_api": api}).success

@@ -40,6 +40,7 @@ from ecom_assets.tables.trace import (
     UpstreamRows,
     keeping,
     ratios_of,
+    traced_column,
 )
 
 
@@ -59,7 +60,7 @@ LINE_COLUMNS: Final = {
 }
 """Their names in order lines."""
 EVENT_COLUMNS: Final = dict(zip(PARTS, ("", "visitor_id", "", "cart_amount"), strict=True))
-"""Their names in purchase and refund events; each event is an order of one item."""
+"""Their names in purchase and refund events; each event is an order of one item, so it counts as one of both."""
 
 
 def with_status(rows: RowsOf, status: str) -> RowsOf:
@@ -83,7 +84,7 @@ def sales_derivations(
 
 
 def _derivation(to: type[Table], rows: RowsOf, columns: Mapping[str, str], of: Aggregate) -> Derivation:
-    status, column = of.where.get("status"), columns.get(of.column, "")
+    status, column = of.where.get("status"), traced_column(of, columns)
     counted = with_status(rows, str(status)) if status else signed(rows)
     if of.is_sum and column:
         return Sum(to, (lambda context: counted(context).drop("sign")) if of.sign == -1 else counted, column)

@@ -25,6 +25,7 @@ from ecom_assets.tables.trace import (
     UpstreamRows,
     keeping,
     ratios_of,
+    traced_column,
 )
 
 RUN: Final = (*UNIT, "started_at", "ended_at")
@@ -94,6 +95,12 @@ def _sessions(**equal: Any) -> Count:  # noqa: ANN401 (as above)
     return Count(Sessions, lambda context: sessions_of_day(context, **equal), day=str(EngagementDaily.day_column))
 
 
+def counted_sessions(of: Aggregate) -> Count:
+    """Return how a measure that counts sessions is traced; one that adds up a column is not traced so."""
+    traced_column(of, {})
+    return _sessions(**of.where)
+
+
 def _visitors(days: int) -> Count:
     def rows(context: TraceContext) -> ir.Table:
         last = context.row["event_date"]
@@ -128,7 +135,7 @@ TRACES: Final = (
         "engagement",
         {
             **{
-                name: _sessions(**measure.counted_as.where)
+                name: counted_sessions(measure.counted_as)
                 for name, measure in measures_of(SessionMeasures).items()
                 if isinstance(measure.counted_as, Aggregate)
             },

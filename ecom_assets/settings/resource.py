@@ -64,7 +64,7 @@ class SecretKeeper(dg.ConfigurableResource[Any]):
         super().__init__(**{**values, **{name: shown[name] for name in secrets}})
         self._secrets = secrets
 
-    def secret(self, name: str) -> str:
+    def secret_value(self, name: str) -> str:
         """Return the value of a field that is or holds a secret; empty where it is not set."""
         return self._secrets.get(name) or getattr(self, name) or ""
 
@@ -108,7 +108,7 @@ class SettingsResource(SecretKeeper):
         """Return the settings with the values of this resource in place of theirs."""
         update: dict[str, Any] = {}
         for name, info in type(self).model_fields.items():
-            value = self.secret(name) if _is(SECRET, info) or _is(ADDRESS, info) else getattr(self, name)
+            value = self.secret_value(name) if _is(SECRET, info) or _is(ADDRESS, info) else getattr(self, name)
             update[self.setting_of(name)] = SecretStr(value) if _is(SECRET, info) else value
         return settings.model_copy(update=update)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -76,6 +76,10 @@ class Days:
         )
 
 
+ANY_DAYS: Final = Days((date(2000, 1, 1), date(2037, 12, 31)))
+"""For tables that are not cut by days: changes of clocks are looked for between these two."""
+
+
 def listed_days(days: Days) -> str:
     """Return days as text: each range of consecutive days by its first and last day."""
     runs = [(first, end - ONE_DAY) for first, end in days.runs()]
@@ -111,9 +115,14 @@ def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampC
     """Return the UTC time at which each day of a date column starts.
 
     Changes of the zone's offset, such as daylight saving, are looked for in `days`: no day is outside of their range.
+    A table that has no days of its own takes `ANY_DAYS`.
+
+    Raises:
+        DefinitionError: There are no days, so the offset is not known.
     """
+    _require_days(days)
     midnight = column.cast("timestamp(6)")
-    if timezone == "UTC" or not days.dates:
+    if timezone == "UTC":
         return midnight
     *changes, (_, last_offset_s) = _offset_changes(days.first, days.end, timezone)
     offset_s = ibis.literal(last_offset_s, "int64")
@@ -124,7 +133,19 @@ def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampC
     return midnight - offset_s.cast("int64").as_interval("s")
 
 
+def _require_days(days: Days) -> None:
+    if not days.dates:
+        raise DefinitionError(
+            "What clocks show depends on which days there are, and none were given; give those of the "
+            "rows, or ANY_DAYS for a table that is not cut by days."
+        )
+
+
 MINUTE_S: Final = 60
+QUARTER_S: Final = 900
+"""Clocks change at a full quarter of an hour."""
+LONGEST_DAY_S: Final = 25 * 3_600
+LONG_AFTER: Final = datetime(9999, 1, 1)  # noqa: DTZ001 (in UTC, as all instants in tables)
 HOUR_S: Final = 3_600
 CLOCK_S: Final = {"minute": MINUTE_S, "hour": HOUR_S}
 """The lengths of the periods that are shorter than a day, in seconds."""
@@ -141,6 +162,42 @@ def hour_start(
     midnight = day_start(day, days, timezone)
     since_s = at.epoch_seconds().cast("int64") - midnight.epoch_seconds().cast("int64")
     return midnight + ((since_s // length_s).cast("int64") * length_s).as_interval("s")
+
+
+def clock_hour(at: ir.TimestampValue, days: Days, timezone: str) -> ir.IntegerValue:
+    """Return the hour, from 0 to 23, that clocks in a time zone show at each moment.
+
+    `at` is in UTC. `days` has the days of the moments in UTC, and one more on each side; a table that
+    is not cut by days takes `ANY_DAYS`. Where clocks go back, the hour that they show twice has the
+    moments of both.
+
+    Raises:
+        DefinitionError: There are no days, as of `day_start`.
+    """
+    _require_days(days)
+    *changes, (_, last_offset_s) = _offsets(days.first, days.end, timezone)
+    offset_s = ibis.literal(last_offset_s, "int64")
+    if changes:
+        branches = ((at < ibis.literal(until, "timestamp(6)"), before) for until, before in changes)
+        offset_s = ibis.cases(*branches, else_=offset_s)
+    return (at + offset_s.cast("int64").as_interval("s")).hour().cast("int64")
+
+
+@lru_cache
+def _offsets(first: date, end: date, timezone: str) -> list[tuple[datetime, int]]:
+    """Return the offsets of a time zone in seconds, in order, each with the time in UTC at which it ends."""
+    zone = ZoneInfo(timezone)
+    runs: list[tuple[datetime, int]] = []
+    for day in Days.between(first, end + ONE_DAY).dates:
+        start = day_starts_at(day, timezone)
+        quarters = range(0, LONGEST_DAY_S, QUARTER_S) if _changes(day, timezone) else (0,)
+        for second in quarters:
+            at = start + timedelta(seconds=second)
+            offset_s = int((at.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None) - at).total_seconds())
+            if not runs or runs[-1][1] != offset_s:
+                runs.append((at, offset_s))
+    ends = [*(begins_at for begins_at, _ in runs[1:]), LONG_AFTER]
+    return [(ends_at, offset_s) for ends_at, (_, offset_s) in zip(ends, runs, strict=True)]
 
 
 def day_of(at: ir.TimestampValue, days: Days, timezone: str) -> ir.DateValue:

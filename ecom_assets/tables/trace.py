@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.tables.contract import Ratio, Table
+from ecom_assets.errors import DefinitionError
+from ecom_assets.tables.contract import Aggregate, Ratio, Table
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.measures import measures_of
 
@@ -131,6 +132,26 @@ class Computed:
 def ratio(part: str, whole: str) -> Computed:
     """Return that a number is one column divided by another."""
     return Computed(f"{part} ÷ {whole}", (part, whole))
+
+
+def traced_column(of: Aggregate, columns: Mapping[str, str]) -> str:
+    """Return the column of the rows below that a measure is counted from; empty to count the rows.
+
+    Args:
+        of: What the measure is counted from.
+        columns: The names in the rows below of the columns that measures name; empty for one of which
+            each row has one.
+
+    Raises:
+        DefinitionError: The rows lack the column, so another number would be traced.
+    """
+    if of.column and of.column not in columns:
+        raise DefinitionError(
+            f"A measure is counted from the column {of.column!r}, which the rows that it is traced to "
+            f"lack; they have {', '.join(map(repr, columns)) or 'none'}: add it to these, or trace the "
+            "measure by itself."
+        )
+    return columns.get(of.column, "")
 
 
 def ratios_of(declared: type) -> dict[str, "Derivation"]:

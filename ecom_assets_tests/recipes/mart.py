@@ -5,6 +5,7 @@ import ibis.expr.types as ir
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.tables.asset import Reads, table_asset
 from ecom_assets.tables.contract import Table, count
+from ecom_assets.tables.days import ANY_DAYS, clock_hour
 
 
 class OrderHours(Table):
@@ -13,17 +14,17 @@ class OrderHours(Table):
     layer = "mart"
     key = ("order_hour",)
 
-    order_hour = count("Hour of the day in UTC, from 0 to 23", unit="hour")
+    order_hour = count("Hour on the shop's clock, from 0 to 23", unit="hour")
     line_count = count("Clean order lines of that hour", unit="lines")
 
 
-def order_hours(lines: ir.Table) -> ir.Table:
+def order_hours(lines: ir.Table, timezone: str) -> ir.Table:
     """Return the lines of each hour, over all days."""
-    lines = lines.mutate(order_hour=lines.ordered_at.hour().cast("int64"))
+    lines = lines.mutate(order_hour=clock_hour(lines.ordered_at, ANY_DAYS, timezone))
     return lines.group_by("order_hour").agg(line_count=lines.count())
 
 
 @table_asset(OrderHours, lines=Reads(UserOrderLog, whole=True))
-def order_hours_asset(lines: ir.Table) -> ir.Table:
+def order_hours_asset(lines: ir.Table, timezone: str) -> ir.Table:
     """Count the lines of each hour."""
-    return order_hours(lines)
+    return order_hours(lines, timezone)

@@ -1,6 +1,6 @@
 """Discover all tools by their packages, and create their destinations and Dagster resources from the settings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
@@ -13,6 +13,7 @@ from ecom_assets.delivery.batch_sender import HttpDestination
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.payloads import EventChoices
 from ecom_assets.delivery.tool import KINDS, Tool, variable
+from ecom_assets.errors import DefinitionError
 from ecom_assets.settings.resource import SettingsResource, kind_in_dagster, setting
 from ecom_assets.settings.settings import Settings
 from ecom_assets.settings.subjects import TOOLS as PACKAGES
@@ -92,8 +93,22 @@ def tool_resource(name: str) -> type[ToolResource]:
     fields: dict[str, Any] = {
         field.removeprefix(prefix): (kind_in_dagster(field), setting(field)) for field in tool.settings.model_fields
     }
+    _require_free(name, fields)
     made = create_model(name.title(), __base__=ToolResource, __module__=__name__, **fields)
     needed = " and ".join(variable(field) for field in tool.needed)
     made.__doc__ = f"{tool.title}, which events and user properties are delivered to. To deliver, set {needed}."
     made.tool, made.prefix = name, prefix
     return made
+
+
+def _require_free(tool: str, fields: Iterable[str]) -> None:
+    """Refuse a field that would hide what the resource of every tool has.
+
+    Raises:
+        DefinitionError: The message names the first setting with such a name.
+    """
+    for field in fields:
+        if hasattr(ToolResource, field):
+            raise DefinitionError(
+                f"The setting {tool}_{field} would hide `{field}` of the tool's Dagster resource; give it another name."
+            )

@@ -143,7 +143,7 @@ class PostgresEngine(Engine):
 
     def connect_through(self, service: SecretKeeper) -> Self:
         """Take the address from the resource `postgres`, where the secrets of a run are."""
-        self._url = service.secret("url")
+        self._url = service.secret_value("url")
         self.address = without_secrets(self._url)
         return self
 

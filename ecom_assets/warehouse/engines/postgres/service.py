@@ -26,6 +26,6 @@ class Postgres(SettingsResource):
 
     def applied_to(self, settings: Settings) -> Settings:
         """Return the settings with this address in place of theirs."""
-        url = self.secret("url")
+        url = self.secret_value("url")
         is_warehouse = ENGINE.has_address(settings.warehouse)
         return settings.model_copy(update={"warehouse": url} if is_warehouse else {"postgres_url": SecretStr(url)})

@@ -33,7 +33,7 @@ with warnings.catch_warnings():
 
         def _arguments(self) -> dict[str, Any]:
             values = dict(self._get_non_default_public_field_values())
-            values |= {name: self.secret(name) for name, value in values.items() if value == MASK}
+            values |= {name: self.secret_value(name) for name, value in values.items() if value == MASK}
             token = values.pop("token", None)
             more = values.get("additional_snowflake_connection_args") or {}
             return {**values, "additional_snowflake_connection_args": {**more, **({"token": token} if token else {})}}
