@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.api.auth.keys import KeyFile
+from ecom_assets.http_server.keys import KeyFile
 from ecom_assets_tests.collector.served import CollectClient, collect_settings, collecting
 
 
