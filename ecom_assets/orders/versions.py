@@ -10,16 +10,24 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.tables.portable import union_all
 
 LONG_AGO: Final = ibis.timestamp("1970-01-01 00:00:00")
 NO_DAY: Final = ibis.date("1970-01-01")
 NOBODY: Final = ""
-CONTENT = (
-    "order_id", "date_time", "city_id", "city_name", "region", "country", "customer_id", "first_name", "last_name",
-    "item_id", "item_name", "item_category", "sales_channel", "received_quantity", "received_payment_amount", "status",
-    "id", "received_currency", "received_shipping_amount", "received_tax_amount", "received_tip_amount",
-)  # fmt: skip
+ARRIVED_BY: Final = ("uniq_id", "record_id", "source_file")
+"""Texts that copies which are compared have in common, or are compared by before."""
+CONTENT: Final = (
+    *(
+        name
+        for name, column in RawUserOrderLog.columns.items()
+        if column.type == "string" and name not in (*ARRIVED_BY, "id")
+    ),
+    "id",  # it says nothing about the order, so it decides last
+)
+"""What decides between copies that arrived together, in this order: every text of the contract. All
+other columns are read from these, or are compared before."""
 
 
 def with_record(raw: ir.Table) -> ir.Table:
