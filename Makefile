@@ -8,6 +8,14 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 # Tests start hundreds of processes, which would each compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
+# uv where it is there: it installs what a run needs in 21 s where pip takes 92. What a run needs is not compiled then:
+# most modules of the packages are never loaded.
+UV := $(shell command -v uv)
+INSTALL = $(call installer,$(VENV))
+INSTALL_STAND_IN = $(call installer,$(STAND_IN_VENV))
+installer = $(if $(UV),$(UV) pip install --quiet --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet \
+	--disable-pip-version-check)
+
 # What a run loads. Loading it compiles it; compiling all of the packages would take minutes.
 COMPILED_BY_LOADING := import compileall, pandas, ecom_assets.cli.run, ecom_assets.cli.platform_run; \
 	import dagster._core.storage as storage, ecom_assets.definitions as definitions; \
@@ -83,14 +91,13 @@ $(VENV)/core.done: requirements/core.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found; install one, or run make PYTHON=/path/to/it"; exit 2; }
 	@echo "Setting up $(VENV) with $(PYTHON); this is done once."
 	@$(PYTHON) -m venv $(VENV)
-	@# Not compiled by pip: most modules of the packages are never loaded.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/core.txt
+	@$(INSTALL) --no-compile --require-hashes -r requirements/core.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/python -c "$(COMPILED_BY_LOADING)"
 	@touch $@
 
 $(VENV)/dev.done: $(VENV)/core.done requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --compile --require-hashes -r requirements/dev.txt
 	@touch $@
 
 # Once, by one process: the three that run the tests would each compile all that the tests load, 20 s of work.
@@ -100,7 +107,7 @@ $(VENV)/compiled.done: $(VENV)/dev.done
 
 $(STAND_IN_VENV)/done: requirements/snowflake_stand_in.txt | $(VENV)/core.done
 	@$(PYTHON) -m venv $(STAND_IN_VENV)
-	@$(STAND_IN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/snowflake_stand_in.txt
+	@$(INSTALL_STAND_IN) --compile --require-hashes -r requirements/snowflake_stand_in.txt
 	@touch $@
 
 browser: ## Debian's Chromium, for the browser test
