@@ -185,7 +185,7 @@ def test_secrets_show_in_no_repr_and_reach_the_run() -> None:
 
 def test_a_setting_of_a_tool_may_be_called_its_secret() -> None:
     fields: dict[str, Any] = {"secret": (str | None, secret("Secret of the shop"))}
-    made = create_model("Shop", __base__=ToolResource, **fields)
+    made: Any = create_model("Shop", __base__=ToolResource, **fields)
     resource = made(secret="never shown")  # noqa: S106 (the value that must not be shown)
     assert resource.secret_value("secret") == "never shown"
     assert resource.secret == MASK
@@ -196,7 +196,8 @@ def test_a_setting_of_a_tool_may_be_called_its_secret() -> None:
 def test_a_setting_that_would_hide_what_every_resource_has_is_refused(
     field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = create_model("Own", __base__=PackageSettings, **{f"heap_{field}": (str, "")})
+    fields: dict[str, Any] = {f"heap_{field}": (str, "")}
+    own = create_model("Own", __base__=PackageSettings, **fields)
     monkeypatch.setitem(TOOLS, "heap", replace(TOOLS["heap"], settings=own))
     monkeypatch.setattr(tool_packages, "setting", lambda _name: Field(""))
     monkeypatch.setattr(tool_packages, "kind_in_dagster", lambda _name: str)
