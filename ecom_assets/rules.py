@@ -28,7 +28,7 @@ from ecom_assets.settings.settings import PREFIX, Settings, about_setting
 from ecom_assets.sources.customer_api.records import CustomerMapping, load_customer_mapping, mapping_of
 from ecom_assets.sources.events import mapping_name
 from ecom_assets.sources.files.currency import rates_sql
-from ecom_assets.sources.files.mapping import load_mapping, load_order_mapping
+from ecom_assets.sources.files.mapping import SourceField, load_mapping, load_order_mapping
 from ecom_assets.sources.first_partition import remembered_paths
 from ecom_assets.sources.mapping_file import definition_in
 from ecom_assets.sources.order_reports.source import checked_days
@@ -38,6 +38,7 @@ from ecom_assets.sources.stock import require_catalogue
 from ecom_assets.sources.visitor_segments import read_visitor_segments
 from ecom_assets.tables.places import ReadPlaces
 from ecom_assets.tables.received import SourceGate
+from ecom_assets.tables.spellings import KeyKind
 from ecom_assets.tables.values import parse_duration
 from ecom_assets.visitor_segments.segment import VisitorSegment
 
@@ -55,6 +56,7 @@ def rules(settings: Settings) -> dict[str, Any]:
             first_day=settings.first_plausible_day,
         ),
         "identity_rule": identity_rule(settings),
+        "user_key": user_key(settings),
         "order_rule": order_rule(settings),
         "session_rule": session_rule,
         "customer_rule": customer_rule(settings),
@@ -98,6 +100,12 @@ def require_rules(settings: Settings) -> None:
                 rates_sql(con, settings.rates)
     except SourceError as error:
         raise SettingError(str(error)) from error
+
+
+def user_key(settings: Settings) -> KeyKind:
+    """Return what the id of a user of events is; ids of which a mapping says nothing are spelled as numbers are."""
+    field: SourceField | None = load_mapping(mapping_name(settings)).fields.user_id
+    return (field.key if field else None) or "number"
 
 
 def source_gate(settings: Settings) -> SourceGate:

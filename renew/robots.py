@@ -1,10 +1,10 @@
-"""Renew the list of robots: `make renew-robots FOLDER=…`, a folder with the package crawler-user-agents from PyPI.
+"""Renew the list of robots: `make renew-robots`, which gives a folder with the package crawler-user-agents.
 
-The package is kept by many (https://github.com/monperrus/crawler-user-agents, MIT). Of its patterns those are taken
-that no general word for robots finds, and that nobody's browser or program can have: what apps and servers of a shop
-send with (`http-library`, and `seo`, which has much else), browsers inside other apps (`social-preview`), readers and
-assistants that a person uses are no robots here. Afterwards, write the version into NOTICE and the change into
-CHANGELOG.md.
+The list is shipped, so neither runs nor tests need the network. The package is kept by many
+(https://github.com/monperrus/crawler-user-agents, MIT). Of its patterns those are taken that no general word for robots
+finds, and that nobody's browser or program can have: what apps and servers of a shop send with (`http-library`, and
+`seo`, which has much else), browsers inside other apps (`social-preview`), readers and assistants that a person uses
+are no robots here. Afterwards, write the version into NOTICE and the change into CHANGELOG.md.
 """
 
 import json

@@ -16,6 +16,7 @@ from ecom_assets.cli.summary.lines import delivery_lines
 from ecom_assets.cli.summary.run import delivery_totals
 from ecom_assets.delivery.assets import ACCEPTED, DELIVERY_TABLES, key_of
 from ecom_assets.delivery.contracts import DEAD, DeadLetters
+from ecom_assets.delivery.ledger.sent_ids import declared_key
 from ecom_assets.delivery.pending import DryDestination, due_at
 from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS, set_tools
 from ecom_assets.errors import UsageError, did_you_mean
@@ -120,7 +121,7 @@ def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, An
         for name in request.names:
             destination = delivery_context.destinations[name]
             due = due_at(destination, engine, settings)
-            result = DryDestination(destination, due, store, sent_at).write(days, folder)
+            result = DryDestination(destination, due, store, sent_at, declared_key(settings, name)).write(days, folder)
             shown[name] = {**vars(result), "folder": str(result.folder)}
     return {"dry_run": shown}
 

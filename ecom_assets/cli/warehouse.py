@@ -8,6 +8,7 @@ import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.progress import RunProgress
+from ecom_assets.delivery.ids_until_now import note_delivered_ids
 from ecom_assets.errors import UsageError
 from ecom_assets.json_text import json_text
 from ecom_assets.registry import ALL, NOTES
@@ -63,11 +64,14 @@ def migrate_command(
     as_json: Json = False,
 ) -> None:
     """Show what stored tables lack of their contracts, and do it with --yes."""
-    engine = new_engine(load_settings())
+    settings = load_settings()
+    engine = new_engine(settings)
     if not engine.exists():
         typer.echo("[]" if as_json else f"There is no warehouse yet at {engine.address}; the first run makes it.")
         return
     with closing(engine.open()):
+        if yes:  # first, since a table that is emptied has no ids any more
+            note_delivered_ids(settings, engine)
         plan = {contract: changes(engine, contract) for contract in (*ALL, *NOTES)}
         for contract, planned_changes in plan.items():
             if planned_changes and yes:

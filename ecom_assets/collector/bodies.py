@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from ecom_assets.collector.refusals import EventRefusal
+from ecom_assets.json_text import read_json
 from ecom_assets.sources.files.nesting import JsonStructure, is_deeper
 
 MOST_LEVELS: Final = 200
@@ -34,7 +35,7 @@ def events_in(body: bytes) -> tuple[list[Any], Mapping[str, Any]]:
     fault = ""
     parsed: object = None
     try:
-        parsed = orjson.loads(body)
+        parsed = read_json(body)
     except orjson.JSONDecodeError as error:
         fault = str(error)
     if not fault and not is_deeper(body, MOST_LEVELS):
@@ -71,7 +72,7 @@ def _event(text: bytes) -> object:
         detail = f"Lists and objects of an event may be nested {MOST_LEVELS} levels deep."
         return UnreadEvent(text, EventRefusal("nested_too_deeply", detail))
     try:
-        return orjson.loads(text)
+        return read_json(text)
     except orjson.JSONDecodeError as error:
         return UnreadEvent(text, EventRefusal("invalid_json", f"The event is not JSON in UTF-8: {error}"))
 
@@ -91,7 +92,7 @@ def _batch_in(body: bytes) -> tuple[list[bytes], dict[str, Any]] | None:
             events = _parts(whole[1])
             continue
         try:
-            around |= orjson.loads(b"{%b}" % part)
+            around |= read_json(b"{%b}" % part)
         except orjson.JSONDecodeError:
             return None
     return None if events is None else (events, around)

@@ -15,6 +15,7 @@ from ecom_assets.attribution.contracts import Touches
 from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.ledger.known import KnownRecords
+from ecom_assets.delivery.ledger.sent_ids import SentIds
 from ecom_assets.delivery.payloads import EVENT_COLUMNS, USER_COLUMNS
 from ecom_assets.delivery.totals import due_events, latest_of_visitors, user_properties, visitor_segment_names
 from ecom_assets.events.contracts import CleanEvents
@@ -29,6 +30,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.state.database import Database
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.portable import NO, union_all
+from ecom_assets.tables.spellings import KeyKind
 from ecom_assets.visitor_segments.contracts import VisitorSegments
 from ecom_assets.warehouse.engine import Engine
 
@@ -162,6 +164,8 @@ class DryDestination:
     due: Due
     store: Database | None
     sent_at: datetime
+    key: KeyKind | None = None
+    """What the id of a person is by the mapping."""
 
     def write(self, days: Days, folder: Path) -> DryRun:
         """Write the payloads of some days, one file per day."""
@@ -175,6 +179,7 @@ class DryDestination:
 
     def _write_day(self, day: date, result: DryRun) -> None:
         identity = _identity(self.store, self.destination)
+        sent_ids = SentIds.read(self.store if identity else None, self.destination.account, self.key)
         around = (None, None) if self.due.is_whole else (day - ONE_DAY, day + ONE_DAY)
         with ExitStack() as stack:
             known_records = stack.enter_context(
@@ -184,7 +189,8 @@ class DryDestination:
                 name: stack.enter_context((result.folder / f"{day}{end}.ndjson").open("w", encoding="utf-8"))
                 for name, end in (("send", ""), ("refuse", "_refused"))
             }
-            for chunk in self.due.chunks(day):
+            for due_rows in self.due.chunks(day):
+                chunk = sent_ids.as_sent(due_rows)
                 payloads = self.destination.payloads(chunk, self.sent_at)
                 plan = known_records.plan(payloads, self.destination, self.sent_at, retry_rejected=False)
                 going = payloads.filter(pc.equal(plan["decision"], "send"))

@@ -24,6 +24,7 @@ from ecom_assets.delivery.destination import DeliveryResult, DeliveryState, Dest
 from ecom_assets.delivery.ledger.known import KnownRecords
 from ecom_assets.delivery.ledger.ledger import REFUSED, UNCONFIRMED, DeliveryLedger, Intent, Outcome, Writer
 from ecom_assets.delivery.ledger.opening import DeliveryContext
+from ecom_assets.delivery.ledger.sent_ids import SentIds, declared_key
 from ecom_assets.delivery.payloads import hashes_of
 from ecom_assets.delivery.pending import Due
 from ecom_assets.errors import DeliveryError
@@ -119,6 +120,8 @@ class Delivery:
     """Whether dead letters are sent again."""
     sending_at: Clock | None = None
     """The clock that decides whether a payload is too old; the default is the ledger's clock."""
+    sent_ids: SentIds = field(default_factory=SentIds)
+    """The ids by which the tool knows people whose ids are spelled otherwise now."""
     is_down: bool = False
 
     def known_of(self, first: date, last: date, *, whole_history: bool = False) -> KnownRecords | None:
@@ -180,6 +183,8 @@ class DeliveryPlan:
     """`PAYLOADS` of records that cannot be sent."""
     queues: list[pa.Table]
     """`PAYLOADS` to send, by queue and in order, with an additional column `payload_hash`."""
+    new_ids: set[str]
+    """Ids of people to keep as the tool gets them."""
 
 
 class _DayDelivery:
@@ -223,6 +228,7 @@ class _DayDelivery:
         return self.stats
 
     def _plan(self, rows: pa.Table) -> DeliveryPlan:
+        rows = self.delivery.sent_ids.as_sent(rows)
         payloads = self.destination.payloads(rows, (self.delivery.sending_at or self.ledger.now)())
         retry = self.delivery.retry_rejected
         plan = self.known_records.plan(payloads, self.destination, self.ledger.now(), retry_rejected=retry)
@@ -234,6 +240,7 @@ class _DayDelivery:
             changed=payloads.select(["record_id", HASH]).filter(plan["is_changed"]),
             refused=payloads.filter(pc.equal(plan["decision"], "refuse")),
             queues=self._in_queues(payloads, pc.equal(plan["decision"], "send")),
+            new_ids=self.delivery.sent_ids.not_noted(rows.filter(pc.not_equal(plan["decision"], "refuse"))),
         )
 
     def _in_queues(self, payloads: pa.Table, goes: pa.ChunkedArray) -> list[pa.Table]:
@@ -262,6 +269,9 @@ class _DayDelivery:
             self.stats.changed += len(plan.changed)
             with self.ledger.turn(self.delivery.writer):
                 self.ledger.note_changes(self.delivery.writer, self.day, plan.changed)
+        if plan.new_ids:
+            with self.ledger.turn(self.delivery.writer):
+                self.ledger.note_ids(self.destination, plan.new_ids)
         self._refuse(plan.refused)
         for queue, payloads in enumerate(plan.queues):
             if len(payloads):
@@ -424,6 +434,7 @@ def export(
             writer,
             retry_rejected=retry_rejected or delivery_context.retry_rejected,
             sending_at=delivery_context.sending_at,
+            sent_ids=SentIds.read(ledger.store, destination.account, declared_key(delivery_context.settings, name)),
         )
         exported.days = sorted({*due_counts, *unfinished})
         with ExitStack() as stack:

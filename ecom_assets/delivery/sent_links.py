@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.delivery.ledger.sent_ids import ODD
 from ecom_assets.delivery.payloads import SIGN_IN
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import NO, union_all
 
 Joining = Mapping[str, str]
 """The destinations by which tools join devices to users, with how the ids of the records begin that do so."""
@@ -100,6 +101,24 @@ def pairs_of_shared_ids(shared: ir.Table, links: ir.Table) -> ir.Table:
         links_with_reason("device_users", "device_id", "user_id"),
         links_with_reason("user_devices", "user_id", "device_id"),
     )
+
+
+def sent_ids_of(events: ir.Table, sent: ir.Table) -> ir.Table:
+    """Return `account`, `id` and `first_sent_at` of people's ids that tools have and a rule may spell otherwise.
+
+    Args:
+        events: All rows of `CleanEvents`, with the ids that they had when they were delivered.
+        sent: All rows of `Deliveries`.
+    """
+    delivered = _delivered(sent)
+    of_users = delivered.filter(delivered.destination.endswith("_users"), delivered.record_id.re_search(ODD))
+    parts = [of_users.select("account", id="record_id", sent_at="intended_at")]
+    for name in ("user_id", "visitor_id"):
+        odd = events.filter(events[name].re_search(ODD).fill_null(NO))
+        odd = odd.select(id=odd[name], record_id=_record_id(odd.event_id, odd.event_at))
+        parts.append(delivered.join(odd, "record_id").select("account", "id", sent_at=delivered.intended_at))
+    ids = union_all(*parts)
+    return ids.group_by("account", "id").agg(first_sent_at=ids.sent_at.min())
 
 
 def sent_events_that_are_gone(events: ir.Table, sent: ir.Table) -> ir.Table:

@@ -36,6 +36,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import dialect_of, has_kernels, schema_of, stored, union_all
 from ecom_assets.tables.received import SliceOutput
+from ecom_assets.tables.spellings import KeyKind
 from ecom_assets.warehouse.engine import Engine
 
 EVERY_LINK = Reads(IdentityLinks, whole=True)
@@ -91,6 +92,7 @@ def link_assets(late_days: int) -> list[TableAsset]:
         duplicate_events: ir.Table,
         cleaning_rule: CleaningRule,
         identity_rule: IdentityRule,
+        user_key: KeyKind,
         erased_users: linking.ErasedUsers,
         warehouse: Engine,
         days: Days,
@@ -98,7 +100,7 @@ def link_assets(late_days: int) -> list[TableAsset]:
         """Find the events that say that two user ids are of one person, if neither is erased."""
         events = clean.clean_events(raw_events, duplicate_events, cleaning_rule, days)
         rows = warehouse.rows_of(linking.alias_events(events, identity_rule))
-        aliases = linking.identity_aliases(row.values() for row in rows)
+        aliases = linking.identity_aliases((row.values() for row in rows), user_key)
         return table_of(IdentityAliases, linking.without_erased(aliases, erased_users))
 
     return [identity_links, identity_aliases]

@@ -19,6 +19,7 @@ from ecom_assets.tables import placeholders
 from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.placeholders import JOINS_NOBODY, is_placeholder_text
 from ecom_assets.tables.portable import NO, first_of_each, union_all
+from ecom_assets.tables.spellings import KeyKind, spelled
 
 ZEROS = "^[0-]+$"
 """A pattern of further ids that stand for no id, such as a UUID of zeros."""
@@ -131,12 +132,16 @@ def alias_events(events: ir.Table, rule: IdentityRule) -> ir.Table:
     return named.order_by(["event_at", "event_id"]).select(*ALIAS_EVENT)
 
 
-def identity_aliases(events: Iterable[Iterable[Any]]) -> list[tuple[Any, ...]]:
+def identity_aliases(events: Iterable[Iterable[Any]], user_key: KeyKind | None = None) -> list[tuple[Any, ...]]:
     """Return the rows of `IdentityAliases` for rows of `alias_events`; one without two ids that differ joins nobody.
 
     In Python, because engines read JSON differently, and some fail at text that is none.
+
+    Args:
+        events: The rows.
+        user_key: What the id of a user is, by which both ids have one spelling.
     """
-    named = ((*row, _previous_id(properties)) for *row, properties in events)
+    named = ((*row, _previous_id(properties, user_key)) for *row, properties in events)
     return [row for row in named if row[-1] not in {None, row[-2]}]
 
 
@@ -153,13 +158,14 @@ def without_erased(aliases: Sequence[tuple[Any, ...]], erased_users: ErasedUsers
     return [row for row in aliases if erased.isdisjoint(row[-2:])]
 
 
-def _previous_id(properties: str) -> str | None:
-    """Return the user id until now in properties, a text or a whole number; None without one."""
+def _previous_id(properties: str, user_key: KeyKind | None) -> str | None:
+    """Return the user id until now in properties, a text or a whole number, in its one spelling; None without one."""
     try:
         document = json.loads(properties)
     except (ValueError, RecursionError):
         return None
-    return previous_id_of(document) if isinstance(document, dict) else None
+    previous = previous_id_of(document) if isinstance(document, dict) else None
+    return spelled(previous, user_key) or None if previous else None
 
 
 def previous_id_of(document: Mapping[str, Any]) -> str | None:

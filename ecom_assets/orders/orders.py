@@ -19,7 +19,7 @@ from ecom_assets.orders.versions import claimed_key, decided, linked, with_recor
 from ecom_assets.tables.contract import AMOUNT, QUANTITY
 from ecom_assets.tables.currencies import SMALL_CURRENCIES, largest_amount
 from ecom_assets.tables.days import Days, is_implausible
-from ecom_assets.tables.placeholders import MARKS, NO_CUSTOMERS, UNKNOWN_CUSTOMER, is_placeholder
+from ecom_assets.tables.placeholders import MARKS, NO_CUSTOMERS, UNKNOWN_CUSTOMER, is_placeholder, known
 from ecom_assets.tables.portable import NO, union_all
 from ecom_assets.tables.received import balance
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUANTITY
@@ -163,7 +163,8 @@ def as_clean_lines(lines: ir.Table, rule: OrderRule) -> ir.Table:
         order_id=claimed_key(order_id, lines.claim),
         shared_order_id=(lines.claim_count > 1).ifelse(order_id, ibis.null("string")),
         quantity=known_quantity(lines, rule),
-        item_id=lines.item_id.fill_null(NONE),
+        item_id=known(lines.item_id, MARKS).fill_null(NONE),
+        item_name=known(lines.item_name, MARKS),
         city_id=lines.city_id.nullif(ALL).fill_null(NONE),
         item_category=lines.item_category.nullif(ALL).fill_null(NONE),
         sales_channel=lines.sales_channel.nullif(ALL).fill_null(NONE),

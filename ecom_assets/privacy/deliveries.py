@@ -13,6 +13,7 @@ from typing import Any
 
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.delivery.batch_sender import patience
+from ecom_assets.delivery.ledger.sent_ids import forget
 from ecom_assets.delivery.sender import HttpRule, Limits, Sender
 from ecom_assets.delivery.tool import Deletion, Tool, patient
 from ecom_assets.delivery.tools.all import TOOLS
@@ -80,6 +81,7 @@ def hash_records(store: Database, person: LedgerPerson, hashes: KeyedHashes) -> 
     with store.transaction():
         renamed = [(hashed(hashes, person_id), person_id) for person_id in sorted(person.ids)]
         store.many("UPDATE changes SET record_id = ? WHERE record_id = ?", renamed)
+        forget(store, person.users)
     return changed
 
 

@@ -5,7 +5,7 @@ Each step may be taken again, so a killed erasure continues with the step in whi
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from ecom_assets.clock import Clock, now_utc_without_zone, today_in
 from ecom_assets.delivery.ledger.ledger import DeliveryLedger
+from ecom_assets.delivery.ledger.sent_ids import spellings_sent
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.held_days import held_days
 from ecom_assets.privacy import customer_files, other_files, warehouse_rows
@@ -78,11 +79,18 @@ class ErasurePlan:
         }
 
 
+def _as_tools_know(settings: Settings, person: Person) -> Person:
+    """Return a person with the ids that tools were sent of them in other spellings."""
+    with _ledger(settings) as store:
+        sent = spellings_sent(store, person.users) if store else ()
+    return replace(person, users=(*person.users, *sent))
+
+
 def plan_of(
     settings: Settings, engine: Engine, requested: Person, kept: KeptItems, *, has_files: bool = True
 ) -> ErasurePlan:
     """Find all rows and records of a person, in what people keep, too; nothing is changed."""
-    person = requested.completed(engine)
+    person = _as_tools_know(settings, requested).completed(engine)
     raw = {contract.qualified_name(): warehouse_rows.raw_rows(engine, contract, person) for contract in COLUMNS}
     records = warehouse_rows.record_ids(engine, person)
     with _ledger(settings) as store:

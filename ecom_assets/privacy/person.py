@@ -11,8 +11,9 @@ from ecom_assets.errors import UsageError
 from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
 from ecom_assets.identity.contracts import MergedUsers
 from ecom_assets.identity.visitors import ANONYMOUS
-from ecom_assets.sources.erased_people import COLUMNS, DEVICE, SESSION, UNLINKED, USER, among, spellings_of
+from ecom_assets.sources.erased_people import COLUMNS, DEVICE, KINDS, SESSION, UNLINKED, USER, among, spellings_of
 from ecom_assets.sources.written_forms import alternatives_of
+from ecom_assets.tables.spellings import spelled_value
 from ecom_assets.tables.values import batches_of
 from ecom_assets.warehouse.engine import Engine
 
@@ -142,11 +143,10 @@ def _padded(engine: Engine, users: Sequence[str]) -> list[str]:
     for contract, columns in COLUMNS.items():
         if engine.has(contract):
             ids = engine.table(contract).select(user=columns.user).distinct()
-            bare = ids.user.strip().re_replace("^([0-9]+)[.]0+$", r"\1")
-            bare = bare.contains("@").ifelse(bare.lower(), bare)
-            ids = ids.filter(ids.user != bare)
-            stripped = ids.mutate(user_id=bare)
-            result |= _distinct_ids(stripped, "user", "user_id", users)
+            for key in KINDS:
+                spelled = ids.mutate(user_id=spelled_value(ids.user, key))
+                spelled = spelled.filter(spelled.user != spelled.user_id)
+                result |= _distinct_ids(spelled, "user", "user_id", users)
     return sorted(result)
 
 

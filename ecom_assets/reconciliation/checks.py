@@ -4,6 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.identity.visitors import ANONYMOUS
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.reconciliation.contracts import (
     CAUSES,
@@ -62,7 +63,10 @@ def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.T
 FEWEST = 10
 """Fewer customers or orders say nothing of how ids are spelled."""
 HARDLY_ANY = 0.02
-"""The share of customers who are visitors, or of orders with their event, below which two sources hardly meet."""
+"""The share of customers who are visitors, or of orders with their event, below which two sources hardly meet.
+
+It is one of the smaller side: of all customers, or of all users who bought.
+"""
 SHOWN = 3
 
 
@@ -72,7 +76,7 @@ def customers_are_visitors(days: Days | None, events: ir.Table, lines: ir.Table)
     lines = of_days(lines, "order_date", days)
     customers = lines.filter(lines.customer_id != UNKNOWN_CUSTOMER).select(id="customer_id").distinct()
     users = of_days(events, "event_date", days)
-    users = users.filter(users.user_id.notnull(), ~users.is_bot).select(id="user_id").distinct()
+    users = _buyers_or_users(users.filter(~users.is_bot))
     visitors = events.select(id="visitor_id").distinct()
     return _meeting(
         "customers of the orders is a visitor of the events",
@@ -102,6 +106,18 @@ def orders_have_their_events(days: Days | None, rows: ir.Table, daily: ir.Table)
     )
 
 
+def _buyers_or_users(events: ir.Table) -> ir.Table:
+    """Return the users who bought, by events; all users where events do not say who bought anything.
+
+    Of a shop whose buyers do not sign in, the few users who do say nothing of how ids are spelled.
+    """
+    bought = events.filter(events.event_type == "purchase")
+    is_said = bool(rows_of(bought.select("event_id").limit(1)))
+    if is_said:
+        return bought.filter(~bought.visitor_id.startswith(ANONYMOUS)).select(id="visitor_id").distinct()
+    return events.filter(events.user_id.notnull()).select(id="user_id").distinct()
+
+
 def _sizes(left: ir.Table, right: ir.Table, both: ir.Table) -> tuple[int, int, int]:
     counts = (rows_of(side.agg(n=side.count()))[0]["n"] for side in (left, right, both))
     first, second, third = map(int, counts)
@@ -111,7 +127,8 @@ def _sizes(left: ir.Table, right: ir.Table, both: ir.Table) -> tuple[int, int, i
 def _meeting(what: str, sizes: tuple[int, int, int], *sides: tuple[str, ir.Table]) -> CheckResult:
     """Return whether enough of the left side is on the right one, with examples of both if not."""
     left, right, both = sizes
-    if min(left, right) < FEWEST or both >= HARDLY_ANY * left:
+    # Of the smaller side, as events may be of a few visitors only who agreed or signed in.
+    if min(left, right) < FEWEST or both >= HARDLY_ANY * min(left, right):
         return CheckResult(0, left)
     named = {name: [row["id"] for row in rows_of(ids.order_by("id").limit(SHOWN))] for name, ids in sides}
     examples = "; ".join(f"{name} have {', '.join(map(repr, ids))}" for name, ids in named.items())

@@ -30,7 +30,7 @@ from ecom_assets.state.database import Database
 from ecom_assets.state.ledger_store import ledger_address, listed_in_postgres, open_store
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import NO, dialect_of
-from ecom_assets.tables.spellings import spelled
+from ecom_assets.tables.spellings import KeyKind, spelled
 from ecom_assets.warehouse.engine import BATCH_ROWS
 from ecom_assets.warehouse.raw_slices import FileDay
 
@@ -100,9 +100,13 @@ def _create(path: Path) -> None:
     sync_folder(path.parent)
 
 
+KINDS: tuple[KeyKind | None, ...] = (None, "address", "order_name")
+"""What the id of a person can be: customers without an account may have the name of their order."""
+
+
 def spellings_of(id_: str) -> tuple[str, ...]:
-    """Return an id and its spellings in tables: as a number or text, and as an e-mail address."""
-    return tuple(dict.fromkeys((id_, spelled(id_), spelled(id_, "address"))))
+    """Return an id and its spellings in tables: as a number or text, as an e-mail address and as an order's name."""
+    return tuple(dict.fromkeys((id_, *(spelled(id_, key) for key in KINDS))))
 
 
 class ErasedIds:

@@ -24,6 +24,7 @@ from ecom_assets.tables.asset import subject_of
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.received import FileRows
+from ecom_assets.tables.spellings import APOSTROPHE, BLANKS, WHOLE, KeyKind
 from ecom_assets.tables.values import PUBLIC_SENDER
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.snowflake.connection import SnowflakeAddress
@@ -138,7 +139,7 @@ class TableSql:
 
     def events(self, fallback: date, home: str = "", *, with_currency: bool = False) -> str:
         """Return the SELECT of all rows, with the columns of `raw/events`, and perhaps with their currency."""
-        columns = [f"{self._text(name)} AS {ident(name)}" for name in EVENT_FIELDS]
+        columns = [f"{self._field(name)} AS {ident(name)}" for name in EVENT_FIELDS]
         money = amount(f"TRIM({self._text('cart_value')})", "NUMBER(18, 4)", "FLOAT")
         currency, unrated = f"NULLIF(UPPER(TRIM({self._text('currency')})), '')", "CAST(NULL AS VARCHAR)"
         if home:
@@ -204,6 +205,11 @@ class TableSql:
     def _day_of(self, instant: str) -> str:
         local = instant if self.zone == "UTC" else f"CONVERT_TIMEZONE('UTC', {text(self.zone)}, {instant})"
         return f"CAST({local} AS DATE)"
+
+    def _field(self, name: str) -> str:
+        """Return the SQL of a field as the file reader gives it: ids have one spelling."""
+        value = self._text(name)
+        return _spelled(value, _KEYS[name]) if name in _KEYS and name in self.columns else value
 
     def _text(self, name: str) -> str:
         column = self.columns.get(name)
@@ -386,6 +392,19 @@ class EventTable:
         with contextlib.closing(self.con.raw_sql(sql)) as cursor:
             names = [column.name.lower() for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+_KEYS: dict[str, KeyKind | None] = {"user_id": "address", "product_id": None}
+"""What the ids of a table are, as those of the mapping `ecommerce`, whose columns it has."""
+
+
+def _spelled(value: str, key: KeyKind | None) -> str:
+    """Return the SQL of `spelled`; null for an id of blanks only."""
+    # A backslash is an escape in Snowflake's texts.
+    blanks, group = text(BLANKS), r"'\\1'"
+    bare = f"TRIM(REGEXP_REPLACE(TRIM({value}, {blanks}), {text(APOSTROPHE)}, {group}), {blanks})"
+    bare = f"NULLIF(REGEXP_REPLACE({bare}, {text(WHOLE)}, {group}), '')"
+    return f"CASE WHEN CONTAINS({bare}, '@') THEN LOWER({bare}) ELSE {bare} END" if key == "address" else bare
 
 
 WALL = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ][0-9:.]*)?"

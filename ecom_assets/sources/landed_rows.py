@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecom_assets.errors import EcomError, MappingError, WorkError
-from ecom_assets.json_text import json_text
+from ecom_assets.json_text import json_text, read_json, with_nulls
 from ecom_assets.sources.customer_api.records import CustomerMapping, read_id
 from ecom_assets.sources.files.currency import with_currency
 from ecom_assets.sources.files.fit import columns_used
@@ -179,7 +179,7 @@ class CustomerMapper:
     def _rows_of(self, value: bytes, _number: int) -> list[dict[str, str]] | str:
         """Return the customers of a message, or why it has none."""
         try:
-            records = [*records_in(orjson.loads(value), self._shape)]
+            records = [*records_in(read_json(value), self._shape)]
         except orjson.JSONDecodeError:
             return UNREADABLE
         rows = []
@@ -217,7 +217,8 @@ def _made_of(
 
 
 def _line(value: bytes) -> bytes | None:
-    """Return a JSON object on one line; None if the value is none."""
+    """Return a JSON object on one line, with null for `NaN`; None if the value is none."""
+    value = with_nulls(value)
     try:
         if not isinstance(orjson.loads(value), dict):
             return None

@@ -35,6 +35,9 @@ TABLES = (
         destination_id BIGINT NOT NULL REFERENCES destinations (id), day TEXT NOT NULL, pending_count BIGINT,
         due_count BIGINT NOT NULL, changed_count BIGINT NOT NULL, outcomes TEXT NOT NULL,
         PRIMARY KEY (destination_id, day))""",
+    # Ids of people as an account was sent them, where another spelling is thinkable.
+    """CREATE TABLE IF NOT EXISTS sent_ids (
+        account TEXT NOT NULL, id TEXT NOT NULL, first_sent_at TEXT NOT NULL, PRIMARY KEY (account, id))""",
 )
 VIEW = """{create_view} sendings AS
     SELECT d.name AS destination, d.account, b.day, {record} AS record_id, b.number AS batch,

@@ -39,8 +39,7 @@ REFUSED: Final = {
     odd_event('"event_timestamp": "9999-12-31T23:59:59-01:00"'): "unparseable_timestamp",
     odd_event('"event_timestamp": "10000-01-01T00:00:00Z"'): "unparseable_timestamp",
     odd_event('"event_timestamp": 1767225600'): "unparseable_timestamp",
-    odd_event('"cart_value": NaN'): "invalid_json",
-    odd_event('"cart_value": -Infinity'): "invalid_json",
+    odd_event('"cart_value": NaNs'): "invalid_json",
     odd_event('"cart_value": 1e400'): "invalid_json",
     odd_event('"product_id": 123456789012345678901234567890'): "inexact_number",
     odd_event('"page_url": "\\ud83d"'): "invalid_json",
@@ -55,6 +54,8 @@ REFUSED: Final = {
     "null": "not_an_object",
 }
 TAKEN: Final = (
+    odd_event('"cart_value": NaN'),
+    odd_event('"cart_value": -Infinity, "properties": {"rates": [NaN, 1], "name": "NaN \\" NaN"}'),
     odd_event('"user_id": "carl"'),  # twice: parsers of JSON take the last
     odd_event('"page_url": "a backslash and six characters: \\\\u0000"'),
     odd_event(f'"deep": {lists(100)}'),
@@ -77,6 +78,14 @@ def test_an_odd_event_is_refused_with_a_reason_and_the_others_are_taken(client: 
 def test_what_looks_odd_and_can_be_read_is_taken(client: CollectClient, member: str) -> None:
     assert client.post(f"[{member}, {GOOD}]".encode()).json()["refused_count"] == 0
     assert {row["event_id"] for row in client.wait_for(2)} == {"good", "odd"}
+
+
+def test_what_is_no_number_is_no_amount_and_texts_stay(client: CollectClient) -> None:
+    body = odd_event('"cart_value": NaN, "properties": {"size": NaN, "name": "a \\"NaN\\" of Infinity"}')
+    assert client.post(body.encode()).json()["accepted"] == 1
+    (row,) = client.wait_for(1)
+    assert row["cart_value"] is None
+    assert json.loads(row["properties"]) == {"size": None, "name": 'a "NaN" of Infinity'}
 
 
 def test_bytes_that_are_no_text_spoil_their_own_event_only(client: CollectClient) -> None:

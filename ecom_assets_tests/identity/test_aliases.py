@@ -1,11 +1,15 @@
 """Aliases join users whatever their order: chains, cycles, and groups that are too large."""
 
+import json
 import random
+from datetime import date
 from itertools import pairwise
 
 import pytest
 
-from ecom_assets.identity.links import Alias, merged_users
+from ecom_assets.identity.links import Alias, identity_aliases, merged_users
+from ecom_assets.tables.spellings import KeyKind
+from ecom_assets_tests.builders import at
 
 
 def groups(*aliases: Alias, most: int = 1_000) -> tuple[dict[str, list[str]], list[list[str]]]:
@@ -39,3 +43,20 @@ def test_a_long_chain_in_any_order_is_found_in_one_pass() -> None:
     named, _ = groups(*chain, most=200_000)
     assert [len(users) for users in named.values()] == [100_000]
     assert list(named) == ["u99999"]
+
+
+@pytest.mark.parametrize(
+    ("previous", "user_key", "expected"),
+    [
+        (" Ann@X.de", "address", "ann@x.de"), ("Ann@X.de", "text", "Ann@X.de"), (100, None, "100"),
+        ("100.0", "number", "100"), ("'100", None, "100"), (" ", "address", None), ("ben", "address", None),
+        ("Undefined", "address", None),
+    ],
+)  # fmt: skip
+def test_both_ids_of_an_alias_have_one_spelling(
+    previous: object, user_key: KeyKind | None, expected: str | None
+) -> None:
+    """Files and streams spell the user of an alias as they read it; the id until now is in its properties."""
+    event = (date(2026, 3, 9), "e1", at("09:00"), "ben", json.dumps({"previous_id": previous}))
+    rows = identity_aliases([event], user_key)
+    assert [row[-1] for row in rows] == ([expected] if expected else [])

@@ -15,7 +15,7 @@ from ecom_assets.orders.contracts import (
     UserOrderLog,
 )
 from ecom_assets.orders.orders import order_accounting
-from ecom_assets.sales.contracts import City, Customer, Sales
+from ecom_assets.sales.contracts import City, Customer, CustomerRetention, RevenueDaily, Sales
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import Row, order_line
 from ecom_assets_tests.platform import OrderPlatform
@@ -98,6 +98,38 @@ def test_an_attribute_that_is_not_known_leaves_the_money_of_its_line(
     assert (line["payment_amount"], line["quantity"]) == (30, expected)
     assert (line["item_id"] == "(none)") == ("item_id" in attributes)
     assert line["tax_amount"] is None
+
+
+@pytest.mark.parametrize("item", ["NA", "-", "undefined", r"\N", "(not set)"])
+def test_a_placeholder_is_no_item_and_its_line_counts(shop: OrderPlatform, item: str) -> None:
+    """`0` is an item: the real order history sells it 332 times."""
+    lines = [
+        order_line("o-1", MONDAY, payment_amount=30, item_id=item, item_name=item),
+        order_line("o-2", MONDAY, payment_amount=5, item_id="0", item_name="NAs & Co"),
+    ]
+    run(shop, *lines)
+    rows = [(row["item_id"], row["item_name"], row["payment_amount"]) for row in shop.rows(UserOrderLog)]
+    assert rows == [("(none)", None, 30), ("0", "NAs & Co", 5)]
+
+
+@pytest.mark.parametrize("customer", ["NA", "nan", r"\N", "undefined"])
+def test_revenue_of_unknown_customers_is_in_all_tables_that_add_up_to_it(shop: OrderPlatform, customer: str) -> None:
+    """Anna buys for 20, two unknown people for 30 and 5: 55 in sales, by day, by week, and by customer."""
+    lines = [
+        order_line("o-1", MONDAY, payment_amount=20, customer_id="anna"),
+        order_line("o-2", MONDAY, payment_amount=30, customer_id=customer),
+        order_line("o-3", MONDAY, payment_amount=5, customer_id=customer),
+    ]
+    run(shop, *lines)
+    assert sum(row["revenue_amount"] for row in shop.rows(Sales)) == 55
+    assert {row["customer_id"]: row["revenue_amount"] for row in shop.rows(Customer)} == {"anna": 20, "(unknown)": 35}
+    dimensions = ("channel", "city_id", "item_category", "sales_channel")
+    (day,) = (row for row in shop.rows(RevenueDaily) if {row[name] for name in dimensions} == {"(all)"})
+    assert (day["revenue_amount"], day["order_count"], day["customer_count"]) == (55, 3, 1)
+    (week,) = (row for row in shop.rows(CustomerRetention) if row["item_category"] == row["city_id"] == "(all)")
+    known = week["new_revenue_amount"] + week["returning_revenue_amount"]
+    assert (known, week["unknown_customer_revenue_amount"]) == (20, 35)
+    assert week["unknown_customer_orders_count"] == 2
 
 
 def test_a_line_without_status_was_shipped_and_raw_keeps_that_it_had_none(shop: OrderPlatform) -> None:

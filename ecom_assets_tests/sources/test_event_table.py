@@ -37,6 +37,9 @@ e3|bob|purchase|2026-03-28 23:30:00|||s2|||1e2|2026-03-28 23:59:59|||
 e3|bob|purchase|2026-03-28 23:30:00|||s2|||1e2|2026-03-28 23:59:59|||
 e4|Zoë|page_view|yesterday|||s3||||2026-03-30T09:00:00-05:30|||
 |eva|page_view|2026-03-29T00:00:00.5Z|||s3|||twelve|2026-03-29T00:00:01Z|||
+e5|Ann@X.de|page_view|2026-03-29T00:00:00Z| 7.0||s4||||2026-03-29T00:00:01Z|||
+e6|'0123|page_view|2026-03-29T00:00:00Z|'A7||s5||||2026-03-29T00:00:01Z|||
+e7| 100.0 |page_view|2026-03-29T00:00:00Z|007||s6||||2026-03-29T00:00:01Z|||
 """
 
 
@@ -67,7 +70,7 @@ def test_texts_become_the_rows_that_a_file_of_them_gives(
     with closing(EventTable(settings, now=lambda: NOON)) as table:
         actual = table.rows(DAYS).to_pyarrow().to_pylist()
     expected = from_file(tmp_path, rows_of(TEXTS), timezone)
-    assert len(expected) == 6
+    assert len(expected) == 9
     names = list(expected[0])
     assert in_order([{name: row[name] for name in names} for row in actual]) == in_order(expected)
     assert {row["source_file"] for row in actual} == {f"{account.location.database}.SALES.ECOMMERCE_EVENTS"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.tables.spellings import KeyKind, order_name, spelled, spelled_sql
+from ecom_assets.tables.spellings import KeyKind, order_name, spelled, spelled_sql, spelled_value
 
 KEYS: tuple[KeyKind | None, ...] = (None, "address", "number", "text", "order_name")
 IDS = st.text("019.#'@=+- \t\u00a0aAbBéÉ", max_size=8)
@@ -39,6 +39,13 @@ def test_sql_spells_ids_as_python_does(values: list[str], key: KeyKind | None) -
     con = duckdb.connect()
     rows = con.execute(f"SELECT v, {spelled_sql('v', key)} FROM (SELECT unnest(?) AS v)", [values]).fetchall()
     assert [(value, result or "") for value, result in rows] == [(value, spelled(value, key)) for value in values]
+
+
+@given(values=st.lists(IDS, min_size=1, max_size=30), key=st.sampled_from(KEYS))
+def test_warehouses_spell_ids_as_python_does(values: list[str], key: KeyKind | None) -> None:
+    rows = ibis.memtable(pa.table({"id": values}))
+    actual = rows.select(spelled=spelled_value(rows.id, key)).to_pyarrow()["spelled"].to_pylist()
+    assert actual == [spelled(value, key) for value in values]
 
 
 @pytest.mark.parametrize("written", ["#1001", "'1001", "'#1001", " 1001 ", "1001.0", "# 1001", "1001"])

@@ -346,17 +346,21 @@ def _quality_lines(summary: Mapping[str, Any]) -> list[str]:
         total = f" of {customers['received']:,} records"
         lines += _quarantine_lines("Quarantined customers", customers, total=total, width=48)
     lines += _fetched_lines(summary["fetched"])
-    checks = summary["checks"]
+    return lines + check_lines(summary["checks"])
+
+
+def check_lines(checks: Mapping[str, Any]) -> list[str]:
+    """Return the lines of checks: their numbers, and those that failed or warned."""
     warned = f", {len(checks['warned'])} warned" if checks["warned"] else ""
-    lines.append(f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed{warned}")
-    lines += [f"  FAILED {_check_line(check)}" for check in checks["failed"]]
-    lines += [
-        f"  WARNING {check['table']} {check['name']}: {check['sentence']}"
-        if "sentence" in check
-        else f"  WARNING {_check_line(check)}"
-        for check in checks["warned"]
+    return [
+        f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed{warned}",
+        *(f"  FAILED {_check_line(check)}" for check in checks["failed"]),
+        *(f"  WARNING {_warning_line(check)}" for check in checks["warned"]),
     ]
-    return lines
+
+
+def _warning_line(check: Mapping[str, Any]) -> str:
+    return f"{check['table']} {check['name']}: {check['sentence']}" if "sentence" in check else _check_line(check)
 
 
 def _check_line(check: Mapping[str, Any]) -> str:

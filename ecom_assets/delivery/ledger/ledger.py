@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.delivery.destination import DeliveryResult, DeliveryState, Destination
+from ecom_assets.delivery.ledger import sent_ids
 from ecom_assets.errors import DeliveryError
 from ecom_assets.file_lock import has_ended
 from ecom_assets.json_text import json_text
@@ -160,6 +161,10 @@ class DeliveryLedger:
             "ON CONFLICT DO NOTHING",
             rows,
         )
+
+    def note_ids(self, destination: Destination, ids: Collection[str]) -> None:
+        """Within a turn, keep ids of people as a destination is sent them."""
+        sent_ids.note(self.store, destination.account, ids, _text(self.now()))
 
     def begin_day(self, writer: Writer, day: date) -> None:
         """Within a turn, mark the outcomes of a day as unknown until `note_day` is called."""

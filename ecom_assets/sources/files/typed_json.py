@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from ecom_assets.sources.files.shape import json_in, objects_on
@@ -20,6 +21,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 MOST_DEPTH, MOST_FAILURES = 100, 5
 Unwrap = Callable[[Any], Any]
+ContentOf = Callable[[dict[str, Any], int], Any]
+"""Returns the content of an object at a depth; `_NONE` if it is no wrapper."""
 
 
 def wrapper_of(head: bytes) -> str:
@@ -60,16 +63,21 @@ def unwrapped(document: object, kind: str) -> object:
     return UNWRAPPED[kind](document) if isinstance(document, dict) else document
 
 
-def _mongodb(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 (any value of JSON)
-    if depth > MOST_DEPTH:
+def _unwrapped_by(content_of: ContentOf, value: Any, depth: int = 0) -> Any:  # noqa: ANN401 (any value of JSON)
+    """Return a value of JSON with the content of each wrapper in it in place of the wrapper, at any depth."""
+    if depth > MOST_DEPTH or not isinstance(value, list | dict):
         return value
+    unwrap = partial(_unwrapped_by, content_of, depth=depth + 1)
     if isinstance(value, list):
-        return _same_if_equal(value, [_mongodb(element, depth + 1) for element in value])
-    if not isinstance(value, dict):
-        return value
-    if len(value) == 1 and (scalar := _mongodb_scalar(*next(iter(value.items())))) is not _NONE:
-        return scalar
-    return _same_if_equal(value, {name: _mongodb(member, depth + 1) for name, member in value.items()})
+        return _same_if_equal(value, [unwrap(element) for element in value])
+    content = content_of(value, depth)
+    if content is not _NONE:
+        return content
+    return _same_if_equal(value, {name: unwrap(member) for name, member in value.items()})
+
+
+def _mongodb_content(value: dict[str, Any], _depth: int) -> Any:  # noqa: ANN401 (any value of JSON)
+    return _mongodb_scalar(*next(iter(value.items()))) if len(value) == 1 else _NONE
 
 
 _NONE: Final = object()
@@ -157,20 +165,14 @@ _AVRO: Final[Mapping[str, type | tuple[type, ...]]] = {
 }  # fmt: skip
 
 
-def _avro(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 (any value of JSON)
-    if depth > MOST_DEPTH:
-        return value
-    if isinstance(value, list):
-        return _same_if_equal(value, [_avro(element, depth + 1) for element in value])
-    if not isinstance(value, dict):
-        return value
-    if depth and len(value) == 1:
-        ((name, inner),) = value.items()
-        if name in _AVRO and isinstance(inner, _AVRO[name]) and (name == "boolean" or not isinstance(inner, bool)):
-            return _avro(inner, depth + 1)
-        if "." in name and isinstance(inner, dict):  # a record, by its full name
-            return _avro(inner, depth + 1)
-    return _same_if_equal(value, {name: _avro(member, depth + 1) for name, member in value.items()})
+def _avro_content(value: dict[str, Any], depth: int) -> Any:  # noqa: ANN401 (any value of JSON)
+    if not depth or len(value) != 1:
+        return _NONE
+    ((name, inner),) = value.items()
+    is_typed = name in _AVRO and isinstance(inner, _AVRO[name])
+    is_typed &= name == "boolean" or not isinstance(inner, bool)
+    is_record = "." in name and isinstance(inner, dict)  # by its full name
+    return _unwrapped_by(_avro_content, inner, depth + 1) if is_typed or is_record else _NONE
 
 
 def _same_if_equal(before: Any, after: Any) -> Any:  # noqa: ANN401 (any value of JSON)
@@ -179,5 +181,10 @@ def _same_if_equal(before: Any, after: Any) -> Any:  # noqa: ANN401 (any value o
     return before if all(old is new for old, new in members) else after
 
 
-UNWRAPPED: Final[Mapping[str, Unwrap]] = {"mongodb": _mongodb, "dynamodb": _dynamodb, "avro": _avro}
+_mongodb: Final = partial(_unwrapped_by, _mongodb_content)
+UNWRAPPED: Final[Mapping[str, Unwrap]] = {
+    "mongodb": _mongodb,
+    "dynamodb": _dynamodb,
+    "avro": partial(_unwrapped_by, _avro_content),
+}
 """What takes the values of a record out of their objects, by how they are wrapped."""
