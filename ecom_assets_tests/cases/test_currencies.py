@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecom_assets.dashboard.charts import EXACT, in_digits
 from ecom_assets.delivery.payloads import money_json
+from ecom_assets.questions.answer import InCurrency, money_text
 from ecom_assets.sources.files.plain import Numerals, Operations, in_currency_sql
 from ecom_assets.tables.currencies import MAGNITUDES, digits_of, largest_amount
+from ecom_assets.tables.formats import amount as shown_amount
+from ecom_assets.tables.queries import mean
 from ecom_assets_tests.cases.case import Case
 
 HEADER = (
@@ -55,6 +59,21 @@ def test_the_bound_of_a_row_grows_with_the_units_of_its_currency() -> None:
         "EUR": 100 * million, "KWD": 100 * million, "JPY": 10_000 * million, "VND": 1_000_000 * million,
         "IRR": 10_000_000 * million,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("currency", "form"), [("JPY", ",.0f"), ("EUR", ",.2f"), ("KWD", ",.3f"), ("", ",.2f")])
+def test_tooltips_of_charts_have_the_digits_of_the_currency(currency: str, form: str) -> None:
+    tooltip = [{"field": "revenue", "format": EXACT["money"]}, {"field": "share", "format": EXACT["rate"]}]
+    shown = in_digits({"layer": [{"encoding": {"tooltip": tooltip}}]}, currency)
+    forms = [part["format"] for part in shown["layer"][0]["encoding"]["tooltip"]]
+    assert forms == [form, EXACT["rate"]]
+
+
+@pytest.mark.parametrize(("currency", "each"), [("JPY", "33"), ("EUR", "33.33"), ("KWD", "33.333")])
+def test_an_average_is_rounded_once_where_it_is_shown(currency: str, each: str) -> None:
+    average = mean(Decimal(100), 3)
+    assert average is not None
+    assert (shown_amount(average, currency), money_text(InCurrency.of(average, currency))) == (each, each)
 
 
 REFERENCE_RATES = {
