@@ -29,6 +29,7 @@ from ecom_assets.automation.landing import (
     extraction_schedule,
 )
 from ecom_assets.automation.sensors import arrival_sensor, automation_condition_sensor, request_sensor
+from ecom_assets.automation.ui_address import remember_address_of_dev
 from ecom_assets.clock import today_in
 from ecom_assets.conversion.assets import CONVERSION_ASSETS
 from ecom_assets.conversion.checks import CONVERSION_CHECKS
@@ -168,6 +169,7 @@ def defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     hand_on(paths_of_last_run(load_settings()))
     settings = with_first_partition(load_settings())
     explain_missing_partition(today_in(settings.timezone))
+    remember_address_of_dev(settings)
     return build_definitions(settings, resources=resources)
 
 

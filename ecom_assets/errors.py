@@ -7,7 +7,8 @@
     │   └── DefinitionError   a funnel or session rule that cannot be computed
     └── WorkError             the request was right, but the work failed (exit code 1)
         ├── SourceError       input is missing, empty or unreadable
-        │   └── MissingFileError      a file that was named is not there (exit code 2)
+        │   ├── MissingFileError      a file that was named is not there (exit code 2)
+        │   └── UnavailableError      an API does not answer now; the same request may succeed later
         ├── WarehouseError    the warehouse is locked, damaged, full or refuses a change
         │   └── ConnectionLostError   the connection broke; the same may succeed on a new one
         ├── DeliveryError     the ledger of deliveries cannot be used, or another delivery has taken over
@@ -63,6 +64,10 @@ class MissingFileError(SourceError):
     """A file that was named is not there."""
 
     exit_code = 2
+
+
+class UnavailableError(SourceError):
+    """An API does not answer, or only that it cannot now, after all attempts; the same may succeed later."""
 
 
 class WarehouseError(WorkError):

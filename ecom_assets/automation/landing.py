@@ -20,6 +20,7 @@ from ecom_assets.sources.compaction import compact, landing_folders
 from ecom_assets.sources.extraction.extraction import extracts_of, run_extract
 from ecom_assets.sources.files.manifest import Manifest, read_manifest
 from ecom_assets.sources.landing import changing_landing_files
+from ecom_assets.tables.asset import tried_again_later
 
 EXTRACTION: Final = "extraction"
 
@@ -41,7 +42,8 @@ def _step(settings: Settings, source: str, folder: Path) -> dg.OpDefinition:
     @dg.op(name=name, description=f"What changed in the API of {source}, into {folder}.")
     def extract(context: dg.OpExecutionContext) -> None:
         try:
-            _, landed = run_extract(source, folder, settings)
+            with tried_again_later(context):
+                _, landed = run_extract(source, folder, settings)
         except EcomError as error:
             raise dg.Failure(str(error), metadata={"folder": str(folder)}, allow_retries=False) from error
         for resource, each in landed.items():

@@ -109,6 +109,14 @@ class KeptVersion(Generic[K]):
         return self.change == "deleted"
 
 
+MayKeep = Callable[[Kept], None]
+"""Raises if who writes may not keep an item."""
+
+
+def anybody_may(_item: Kept) -> None:
+    """Let anybody who writes keep an item, as who has the files of the installation may."""
+
+
 class BoardsDatabase:
     """The database of what people keep, of one installation; each call opens it."""
 
@@ -131,6 +139,11 @@ class BoardStore(BoardsDatabase):
     """The store of one installation; each call opens it, and each write, the first of which creates it, is atomic."""
 
     TABLES: ClassVar = TABLES
+
+    def __init__(self, settings: Settings, now: Clock = now_utc, may_keep: MayKeep = anybody_may) -> None:
+        """Set where it is, and what is asked about each item before it is written."""
+        super().__init__(settings, now)
+        self._may_keep = may_keep
 
     def newest(self, kind: type[K]) -> list[KeptVersion[K]]:
         """Return the newest version of each id that is not deleted, in the order of ids."""
@@ -188,14 +201,16 @@ class BoardStore(BoardsDatabase):
 
         Raises:
             ChangedMeanwhileError: There is a newer version than the one that was changed.
-            EcomError: It cannot be shown, such as a question that cannot be asked.
+            EcomError: It cannot be shown, such as a question that cannot be asked, or its writer may not keep it.
         """
         item.check()
+        self._may_keep(item)
         return self._write(type(item), slug, item.to_file(), changed, saved_by, "changed")
 
     def save_new(self, item: K, saved_by: str) -> KeptVersion[K]:
         """Write the first version under an id that is made from its title and is not in use, and return it."""
         item.check()
+        self._may_keep(item)
         first = slug_of(item.title)
         for number in range(1, 1_000):
             slug = first if number == 1 else f"{first[:55].rstrip('-')}-{number}"
@@ -221,6 +236,7 @@ class BoardStore(BoardsDatabase):
         """
         earlier = self.get(kind, slug, number)
         earlier.item.check()
+        self._may_keep(earlier.item)
         newest = self.versions(kind, slug)[0]
         return self._write(kind, slug, earlier.content, newest.number, saved_by, "restored")
 

@@ -13,6 +13,7 @@ import typer
 from packaging.requirements import Requirement
 
 from ecom_assets.cli.options import Json
+from ecom_assets.clock import now_utc
 from ecom_assets.errors import EcomError
 from ecom_assets.json_text import json_text
 from ecom_assets.operations.requests import OperationsStore
@@ -93,6 +94,7 @@ def diagnose() -> list[Finding]:
         "privacy": _privacy,
         "warehouse": _warehouse,
         "events": _events,
+        "event ids": _event_ids,
         "orders": _orders,
         "customers": _customers,
         "dagster": _dagster_home,
@@ -177,12 +179,19 @@ def _privacy(settings: Settings) -> str | Problem:
 
 def _warehouse(settings: Settings) -> str | Problem:
     """Check that it opens, and that what is computed still has the received rows that it is computed from."""
-    from ecom_assets.registry import ALL, RAW  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.registry import ALL, NOTES, RAW  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.warehouse.migration import changes  # noqa: PLC0415 (as above)
 
     engine = new_engine(settings, read_only=True)
     if not engine.exists():
         return f"none yet at {engine.address}; the first run makes it"
     with closing(engine.open()):
+        older = [change for table in (*ALL, *NOTES) for change in changes(engine, table) if not change.is_automatic]
+        if older:
+            return Problem(
+                f"tables are of an older version, such as {older[0].table} ({older[0].column}: {older[0].becomes})",
+                "`ecom migrate` shows what changes in them, and `ecom migrate --yes` does it; then run `ecom run`",
+            )
         for raw in (table for table in RAW if engine.has(table)):
             if lost := lost_rows(engine, raw):
                 return Problem(*loss_sentence(raw, lost).split("; ", 1))
@@ -199,6 +208,40 @@ def _events(settings: Settings) -> str:
     if is_table(settings):
         return _event_table(settings)
     return _fitting(open_events(duckdb.connect(), settings, event_paths(settings)), event_paths(settings))
+
+
+def _event_ids(settings: Settings) -> str | Advice:
+    """Report events that share an id and disagree, with who, what and amount of the newest of them.
+
+    It fails nobody's check: all of them count.
+    """
+    from ecom_assets.events.contracts import CleanEvents, DuplicateEvents  # noqa: PLC0415 (only needed here)
+    from ecom_assets.events.queries import conflict_counts, event_text, newest_conflict  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.rules import order_rule  # noqa: PLC0415 (only needed here)
+    from ecom_assets.serving.reading import WarehouseReading  # noqa: PLC0415 (loads Ibis)
+
+    engine = new_engine(settings, read_only=True)
+    if not engine.exists():
+        return "no events yet"
+    try:
+        with closing(engine.open()):
+            if not (engine.has(CleanEvents) and engine.has(DuplicateEvents)):
+                return "no events yet"
+            reading = WarehouseReading.from_engine(engine, settings, order_rule(settings), now_utc().date())
+            counts = conflict_counts(reading)
+            rows = newest_conflict(reading) if counts["id_count"] else []
+    except EcomError:  # the check of the warehouse says so
+        return "not known, as the warehouse cannot be read"
+    if not rows:
+        return "no two events share one and disagree"
+    ids = "1 is" if counts["id_count"] == 1 else f"{counts['id_count']:,} are"
+    named = "; ".join(event_text(row, with_person=True) for row in rows)
+    return Advice(
+        f"{ids} shared by {counts['event_count']:,} events that disagree in who, what or amount, and all count, such "
+        f"as {named}",
+        "look at who sent one that is not yours, and take it out of the landing files; else give each event an id of "
+        "its own (GET /analytics/quality/conflicts and the page Data quality list all)",
+    )
 
 
 def _orders(settings: Settings) -> str:

@@ -23,7 +23,7 @@ from ecom_assets.errors import UsageError, WorkError, did_you_mean
 from ecom_assets.events.assets import raw_events
 from ecom_assets.json_text import json_text
 from ecom_assets.orders.assets import raw_user_order_log
-from ecom_assets.privacy.erasure import Erasure, ErasurePlan, intent_of, plan_of, remains_of
+from ecom_assets.privacy.erasure import Erasure, ErasurePlan, amounts_of, intent_of, plan_of, remains_of
 from ecom_assets.privacy.other_files import KeptItems
 from ecom_assets.privacy.pending import Pending, alone, pending_files, read_pending
 from ecom_assets.privacy.person import Person
@@ -175,7 +175,7 @@ class _ErasureRequest:
         """
         with closing(new_engine(self.settings).open()) as engine:
             person = self._all_requested(self.also).completed(engine)
-            records = record_ids(engine, person)
+            records = record_ids(engine, person, amounts_of(self.settings))
             result = remains_of(self.settings, engine, person, records, self.kept, has_files=self.has_files)
         absent = ["Nothing of the person is left.", *_kept_lines(result.kept)]
         lines = absent if result.is_absent else ["There is still:", *_left_lines(result.left)]

@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from ecom_assets.api.auth.callers import ON_THIS_MACHINE
 from ecom_assets.api.parameters import DaysParameters, RequestContext, csv_of
+from ecom_assets.api.routes.boards import store_of
 from ecom_assets.api.store.store import IN_SCOPE, PublishedStore
 from ecom_assets.boards.model import Annotation
 from ecom_assets.boards.store import BoardStore
@@ -122,8 +123,8 @@ class ActionRequest:
 
     @property
     def board_store(self) -> BoardStore:
-        """Return the store of boards and saved questions."""
-        return BoardStore(self.request.app.state.settings)
+        """Return the store of boards and saved questions, as the routes of the API open it for this caller."""
+        return store_of(self.request)
 
     @contextmanager
     def request_context(self) -> Iterator[RequestContext]:

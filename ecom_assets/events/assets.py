@@ -11,11 +11,12 @@ from ecom_assets.events.contracts import (
     CleanEvents,
     DuplicateEvents,
     EventAccountingDaily,
+    KeptEventIds,
     QuarantinedEvents,
     QuarantinedEventSamples,
     RawEvents,
 )
-from ecom_assets.tables.asset import Reads, TableAsset, table_asset
+from ecom_assets.tables.asset import Reads, TableAsset, Tables, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows, sampled_rows
 from ecom_assets.warehouse.raw_slices import DayByDay
@@ -49,8 +50,8 @@ def staging_assets(late_days: int) -> list[TableAsset]:
     """Return the assets of rows that are left out; `late_days` sets how many days around a day they read."""
 
     @table_asset(DuplicateEvents, raw_events=Reads(RawEvents, days_before=late_days + 2, days_after=late_days))
-    def duplicate_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
-        return clean.duplicate_events(raw_events, cleaning_rule, days)
+    def duplicate_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days, warehouse: Tables) -> ir.Table:
+        return clean.duplicate_events(raw_events, cleaning_rule, days, warehouse.table(KeptEventIds))
 
     @table_asset(QuarantinedEvents, raw_events=accepted_arrivals(late_days))
     def quarantined_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:

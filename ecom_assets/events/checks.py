@@ -4,9 +4,7 @@ Each term is counted in the table that holds it, so that no table vouches for it
 """
 
 import re
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
 
 import ibis.expr.types as ir
 
@@ -19,9 +17,9 @@ from ecom_assets.events.contracts import (
     QuarantinedEvents,
     RawEvents,
 )
+from ecom_assets.events.queries import conflict_rows, event_text, shared_ids
 from ecom_assets.tables.check import EXAMPLES, BrokenRows, CheckResult, TableCheck, check, of_days
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.formats import amount as money
 from ecom_assets.tables.portable import NO, count_of, rows_of
 
 
@@ -123,42 +121,25 @@ def purchases_have_amounts(days: Days | None, clean: ir.Table) -> BrokenRows:
     return BrokenRows(counts.filter(counts.amount_count == 0), counts)
 
 
-LONGEST_NAMED: Final = 60
-"""Characters of an id in a sentence: senders may make it as long as they like."""
-
-
 @check(CleanEvents, reads=(CleanEvents, DuplicateEvents), warns=True)
 def rows_of_an_id_agree(days: Days | None, clean: ir.Table, duplicates: ir.Table) -> CheckResult:
     """Rows of one event id agree in who, what and amount; others are different events, which all count."""
-    rows = of_days(duplicates, "event_date", days)
-    events = rows.filter(rows.source_event_id.notnull())
+    looked_at = count_of(of_days(duplicates, "event_date", days))
+    events = of_days(shared_ids(duplicates), "event_date", days)
     (counts,) = rows_of(events.agg(event_count=events.count(), id_count=events.source_event_id.nunique()))
-    looked_at = count_of(rows)
     if not counts["event_count"]:
         return CheckResult(0, looked_at)
-    first = events.order_by("event_date", "source_event_id", "event_id").limit(EXAMPLES)
-    of_event = ("event_type", "cart_amount", "sent_by")
-    shown = first.left_join(of_days(clean, "event_date", days).select("event_date", "event_id", *of_event), KEY)
-    columns = ("event_date", "source_event_id", "event_id", *of_event)
-    examples = rows_of(shown.select(*columns).order_by("event_date", "source_event_id", "event_id"))
+    order = ["event_date", "source_event_id", "event_id"]
+    shown = conflict_rows(of_days(clean, "event_date", days), events.order_by(order).limit(EXAMPLES))
+    # Without who they are of: examples are in logs and in messages.
+    examples = rows_of(shown.select(*order, "event_type", "cart_amount", "sent_by").order_by(order))
     same_id = [row for row in examples if row["source_event_id"] == examples[0]["source_event_id"]]
     sentence = (
         f"{counts['event_count']:,} events share {counts['id_count']:,} ids and disagree in who, what or amount, such "
-        f"as {'; '.join(map(_event_text, same_id))}. All of them count, the later ones under their id, ~ and a hash. "
+        f"as {'; '.join(map(event_text, same_id))}. All of them count, the later ones under their id, ~ and a hash. "
         "If one is not yours, look at who sent it; else give each event an id of its own."
     )
     return CheckResult(counts["event_count"], looked_at, examples, metadata={"sentence": sentence})
-
-
-KEY: Final = ("event_date", "event_id")
-
-
-def _event_text(row: Mapping[str, Any]) -> str:
-    """Return an event as a sentence names it, without its user."""
-    amount = "" if row["cart_amount"] is None else f" of {money(row['cart_amount'])}"
-    sender = f" by {row['sent_by'][:LONGEST_NAMED]}" if row["sent_by"] else ""
-    what = (row["event_type"] or "a copy of another day")[:LONGEST_NAMED]
-    return f"{row['event_id'][:LONGEST_NAMED]!r} ({what}{amount} on {row['event_date']}{sender})"
 
 
 @check(RawEvents, reads=(RawEvents,), warns=True)

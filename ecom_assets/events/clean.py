@@ -160,23 +160,25 @@ def clean_copies(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
     return with_known_amounts(raw.filter(reason.isnull(), days.contain(raw.event_date)), rule)
 
 
-def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
+def duplicate_events(raw: ir.Table, rule: CleaningRule, days: Days, kept: ir.Table | None = None) -> ir.Table:
     """Return the rows of `DuplicateEvents` of `days`: ids with surplus copies, or of events that disagree.
 
-    The rules depend on arrivals only, so the result does not depend on which days are computed together.
+    The rules depend on arrivals and on what erasures noted only, so the result does not depend on which days are
+    computed together.
 
     Args:
         raw: Rows that arrived from `late_days` + 2 days before `days` to `late_days` days after them.
         rule: The cleaning rule.
         days: The event days to compute.
+        kept: The rows of `KeptEventIds`; None for none.
     """
     span = rule.late_days + 1
     near = days.widened(before=2 * span, after=span)
-    per_day = repeated_ids(clean_copies(raw, rule, near), rule)
+    per_day = repeated_ids(clean_copies(raw, rule, near), rule, kept)
     return per_day.filter(days.contain(per_day.event_date))
 
 
-def repeated_ids(copies: ir.Table, rule: CleaningRule) -> ir.Table:
+def repeated_ids(copies: ir.Table, rule: CleaningRule, kept: ir.Table | None = None) -> ir.Table:
     """Return the rows of `DuplicateEvents` for clean rows that include all rows of each id.
 
     Rows of one id are copies of one event if they agree in who, what and amount. Others are different events: the one
@@ -185,13 +187,23 @@ def repeated_ids(copies: ir.Table, rule: CleaningRule) -> ir.Table:
     Args:
         copies: Clean rows with the columns of `COPY_COLUMNS` and `IN_CONTENT`.
         rule: The cleaning rule.
+        kept: The rows of `KeptEventIds`: events that have the hash behind their id in any case. None for none.
     """
     names = dict.fromkeys(("event_id", "event_date", *IN_CONTENT, *COPY_COLUMNS))
-    copies = with_content(ids_that_may_repeat(copies.select(*names)))
+    copies = with_content(ids_that_may_repeat(copies.select(*names), kept))
     per_day = _surplus_counts(_with_surplus(copies, rule))
     first = _first_contents(copies, rule)
     per_day = per_day.left_join(first, ["event_date", "event_id"]).drop("event_date_right", "event_id_right")
     is_other = (per_day.content_hash != per_day.first_hash).fill_null(NO) | is_marked(per_day.event_id)
+    if kept is not None:
+        noted = kept.select(kept_date="event_date", kept_id="event_id", kept_hash="content_hash").distinct()
+        is_noted = [
+            per_day.event_date == noted.kept_date,
+            per_day.event_id == noted.kept_id,
+            per_day.content_hash == noted.kept_hash,
+        ]
+        per_day = per_day.mutate(is_other=is_other).left_join(noted, is_noted)
+        is_other = per_day.is_other | per_day.kept_hash.notnull()
     disagrees = per_day.first_hash.notnull() | is_other
     result = per_day.mutate(
         event_id=is_other.ifelse(per_day.event_id.concat(ID_MARK, per_day.content_hash), per_day.event_id),
@@ -201,15 +213,17 @@ def repeated_ids(copies: ir.Table, rule: CleaningRule) -> ir.Table:
     return result.filter((result.surplus_count > 0) | result.source_event_id.notnull()).select(*DuplicateEvents.columns)
 
 
-def ids_that_may_repeat(copies: ir.Table) -> ir.Table:
-    """Return the rows of ids that other rows have too, or that look like the id of another event.
+def ids_that_may_repeat(copies: ir.Table, kept: ir.Table | None = None) -> ir.Table:
+    """Return the rows of ids that other rows have too, that look like the id of another event, or are in `kept`.
 
     A few other rows may be among them: equal ids have equal hashes, but two ids may share one.
     """
     rows = copies.mutate(id_hash=copies.event_id.hash())
     counted = rows.mutate(is_marked=is_marked(rows.event_id).ifelse(1, 0))
     ids = counted.group_by("id_hash").agg(copy_count=counted.count(), marked_count=counted.is_marked.sum())
-    ids = ids.filter((ids.copy_count > 1) | (ids.marked_count > 0))
+    ids = ids.filter((ids.copy_count > 1) | (ids.marked_count > 0)).select("id_hash")
+    if kept is not None:
+        ids = union_all(ids, kept.select(id_hash=kept.event_id.hash()))
     return rows.semi_join(ids, "id_hash").drop("id_hash")
 
 

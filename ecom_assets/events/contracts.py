@@ -101,6 +101,23 @@ class DuplicateEvents(Table):
     last_received_date = day("When the last copy of this day arrived")
 
 
+class KeptEventIds(Table):
+    """One row per day and event that keeps the hash behind its id, though no other event has the id any more.
+
+    An erasure notes it of events whose id an erased event had, too: an event that tools know by one id is never sent
+    again under another.
+    """
+
+    layer = "raw"
+    written_by = "run"
+    key = ("event_date", "event_id", "content_hash")
+    day_column = "event_date"
+
+    event_date = day("The day on which the event happened")
+    event_id = text("The id as received")
+    content_hash = text("The hash of who, what and amount that the event has behind its id")
+
+
 class EventAccountingDaily(RowCounts, Table):
     """One row per day with received events: how many rows came, and what became of them."""
 

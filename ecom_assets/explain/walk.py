@@ -128,7 +128,7 @@ def _rows_of(upstream: UpstreamRows, context: TraceContext, few: ir.Table, names
 
     def narrowed(contract: type[Table]) -> ir.Table:
         table = context.table(contract)
-        if contract is not upstream.to:
+        if contract is not upstream.to or upstream.received_names:
             return table
         return table.semi_join(upstream.found_by(few, context) if upstream.found_by else few, list(names))
 
@@ -145,7 +145,8 @@ def _next_level(upstream: UpstreamRows, kept: ir.Table, context: TraceContext, d
     thin = context.keep(rows.select(name for name in rows.columns if name in wanted))
 
     def whole_rows(chosen: ir.Table) -> ir.Table:
-        few = context.keep(kept.semi_join(chosen, found_by))
+        below = upstream.received_names(kept) if upstream.received_names else {}
+        few = context.keep(kept.semi_join(chosen, [below.get(name, kept[name]) == chosen[name] for name in found_by]))
         return _rows_of(upstream, context, few, [name for name in upstream.reads if name in rows.columns])
 
     return Level(upstream.to, thin, derivation, whole_rows)

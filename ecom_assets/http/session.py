@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from requests import PreparedRequest, Response, Session, exceptions
 
-from ecom_assets.errors import SettingError, SourceError
+from ecom_assets.errors import SettingError, SourceError, UnavailableError
 from ecom_assets.http.retry import (
     OK,
     RATE_LIMITED,
@@ -110,7 +110,9 @@ class ApiSession(AbstractContextManager["ApiSession"]):
             response = request(timeout=self._timeouts, allow_redirects=False)
         except exceptions.RequestException as error:
             # The library's own message contains the whole URL, which can include a signature.
-            raise SourceError(self._unreachable(url, error)) from None
+            raise _kind_of(error)(self._unreachable(url, error)) from None
+        if is_busy(response.status_code):
+            raise UnavailableError(self._refusal(response))
         if response.status_code != OK:
             raise SourceError(self._refusal(response))
         return response
@@ -151,11 +153,32 @@ class ApiSession(AbstractContextManager["ApiSession"]):
             return (
                 f"{sentence}, a redirect to {target}; set {self.api.url_setting} to where it leads if you trust that."
             )
-        if status == RATE_LIMITED or status >= 500:  # noqa: PLR2004 (the class of server errors)
+        if is_busy(status):
             return f"{sentence} each time it was asked; run again later."
         return (
             f"{sentence}, so it does not understand the request; see that {self.api.url_setting} is that of this API."
         )
+
+
+def is_busy(status: int) -> bool:
+    """Return whether a status says that the same request may succeed later: a rate limit, or an error of the server."""
+    return status == RATE_LIMITED or status >= 500  # noqa: PLR2004 (the class of server errors)
+
+
+NEVER_BETTER = (
+    EndlessResponseError,
+    BrokenBodyError,
+    exceptions.SSLError,
+    exceptions.InvalidURL,
+    exceptions.InvalidSchema,
+    exceptions.MissingSchema,
+)
+"""What a later attempt meets again: an answer beyond the bounds or of another form, no trust, no address."""
+
+
+def _kind_of(error: exceptions.RequestException) -> type[SourceError]:
+    """Return what a failed request is: an API that does not answer now, or one that a later attempt cannot ask."""
+    return SourceError if isinstance(error, NEVER_BETTER) else UnavailableError
 
 
 def header_value(setting: str, value: str | SecretStr | None) -> str:

@@ -259,24 +259,26 @@ def _shared_rows(counted: ir.Table, kind: ir.StringValue, value: str, reason: ir
 
 
 def shared_users(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the users who join nobody.
+    """Return the users who join nobody, and devices that no longer join whom public keys name on too many.
 
     Args:
-        seen: `device_id`, `is_device`, `user_id`, `event_date` and `is_public` of links or events with a user.
+        seen: `device_id`, `is_device`, `user_id`, `event_date`, `first_seen_at` and `is_public` of links or events with
+            a user.
         pairs: The same without dates, each device and user at least once.
         rule: The identity rule.
     """
     named = pairs.filter(is_placeholder(pairs.user_id)).group_by("user_id")
     named = named.agg(reached_count=lambda t: t.device_id.nunique())
     placeholders = _shared_rows(named, ibis.literal("user"), "user_id", ibis.literal("placeholder"))
-    return union_all(placeholders, _users_of_many_devices(seen, pairs, rule))
+    many = _users_of_many_devices(pairs, rule)
+    return union_all(placeholders, _users_beyond_bound(seen, many, rule), _devices_beyond_bound(seen, many, rule))
 
 
-def _users_of_many_devices(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the users, without placeholders, who were on too many devices on a day and some days before it.
+def _users_of_many_devices(pairs: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return the users, without placeholders, of so many devices that they may be too many within some days.
 
-    Devices that only public keys name do not count, where another event has the user on a device or in a session: else
-    anybody who knows a user's id could name so many that the user joins nobody any more.
+    Devices that only public keys name do not count, where another event has the user on a device or in a session
+    (`has_own`).
     """
     pairs = pairs.filter(~is_placeholder(pairs.user_id))
     nothing = ibis.null("string")
@@ -289,13 +291,36 @@ def _users_of_many_devices(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) 
         any_count=devices.any_device.nunique(), own_count=devices.own_device.nunique(), has_own=devices.own_count.max()
     )
     reached = (many.has_own == 1).ifelse(many.own_count, many.any_count)
-    many = many.filter(reached >= rule.user_devices).select("user_id", "has_own")
-    on_devices = seen.filter(seen.is_device).join(many, "user_id")
-    on_devices = on_devices.filter((on_devices.has_own == 0) | ~_of_public_key(on_devices))
-    counted = devices_within_days(on_devices, rule)
+    return many.filter(reached >= rule.user_devices).select("user_id", "has_own")
+
+
+def _users_beyond_bound(seen: ir.Table, many: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return the users who were on too many devices on a day and some days before it, by rows of no public key."""
+    own = seen.filter(seen.is_device, ~_of_public_key(seen)).semi_join(many.filter(many.has_own == 1), "user_id")
+    counted = devices_within_days(own, rule)
     reached = counted.group_by("user_id").agg(reached_count=counted.device_count.max())
     reached = reached.filter(reached.reached_count >= rule.user_devices)
     return _shared_rows(reached, ibis.literal("user"), "user_id", ibis.literal("user_devices"))
+
+
+def _devices_beyond_bound(seen: ir.Table, many: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return the devices on which a user, whom only public keys name, was first seen after too many others.
+
+    Whoever knows the id of a user can name as many devices as they like. Those before the bound still join the user,
+    and those beyond it join nobody: a flood takes no device from anybody.
+    """
+    on_devices = seen.filter(seen.is_device).semi_join(many.filter(many.has_own == 0), "user_id")
+    first = on_devices.group_by("user_id", "device_id").agg(
+        first_at=on_devices.first_seen_at.min(), first_date=on_devices.event_date.min()
+    )
+    in_order = ibis.window(group_by="user_id", order_by=["first_at", "device_id"])
+    first = first.mutate(
+        place=ibis.row_number().over(in_order), before=first.first_date.lag(rule.user_devices - 1).over(in_order)
+    )
+    days = ibis.interval(days=rule.user_devices_days - 1)
+    beyond = first.filter((first.before >= (first.first_date - days).cast("date")).fill_null(NO))
+    reached = beyond.group_by("device_id").agg(reached_count=(beyond.place.max() + 1).cast("int64"))
+    return _shared_rows(reached, ibis.literal("device"), "device_id", ibis.literal("user_devices"))
 
 
 def devices_within_days(devices: ir.Table, rule: IdentityRule) -> ir.Table:

@@ -77,6 +77,23 @@ def _links_of_most_devices(context: TraceContext) -> ir.Table:
     return links.filter(links.event_date.between(last - timedelta(days=rule.user_devices_days - 1), last))
 
 
+def _links_of_earlier_devices(context: TraceContext) -> ir.Table:
+    """Return the links of a user on the device of a row and on those on which they were first seen before it.
+
+    It is the user with the most of them.
+    """
+    links, device = context.table(IdentityLinks), context.row["id_value"]
+    links = links.filter(links.is_device, links.user_id.notnull())
+    firsts = links.group_by("user_id", "device_id").agg(first_at=links.first_seen_at.min())
+    pairs = firsts.join(firsts.filter(firsts.device_id == device).select("user_id", this_at="first_at"), "user_id")
+    is_before = (pairs.first_at == pairs.this_at) & (pairs.device_id <= device)
+    pairs = pairs.filter((pairs.first_at < pairs.this_at) | is_before)
+    counted = pairs.group_by("user_id").agg(device_count=pairs.count())
+    most = context.ask(counted.order_by([counted.device_count.desc(), "user_id"]).limit(1))
+    users = [row["user_id"] for row in most]
+    return links.semi_join(pairs.filter(pairs.user_id.isin(users)), ["user_id", "device_id"])
+
+
 def _aliases_of_merged(context: TraceContext) -> ir.Table:
     """Return the aliases of the users who are one person, once for each user that they name."""
     users = context.where(MergedUsers, visitor_user_id=context.row["visitor_user_id"])
@@ -105,6 +122,8 @@ def _reached(context: TraceContext) -> Derivation:
     row = context.row
     if row["reason"] == "group_users":
         return Count(IdentityAliases, _aliases_of_large_group)
+    if row["reason"] == "user_devices" and row["id_kind"] == "device":
+        return Count(IdentityLinks, _links_of_earlier_devices, unit="device_id")
     if row["reason"] == "user_devices":
         return Count(IdentityLinks, _links_of_most_devices, unit="device_id")
     return Count(IdentityLinks, _links_with_id, unit="device_id" if row["id_kind"] == "user" else "user_id")

@@ -181,7 +181,7 @@ def _owned_by_device(events: ir.Table, rule: IdentityRule) -> ir.Table:
 
 
 def _devices_with_users(events: ir.Table, rule: IdentityRule) -> tuple[ir.Table, ir.Table]:
-    """Return the devices that users signed in on, and the users who join nobody.
+    """Return the devices that users signed in on, and the users who join nobody, and devices beyond their bound.
 
     The owner of a device is null if it joins nobody. `is_ordered` says that the owners of its events depend on their
     order: it has several users, was away for so long between sign-ins that they may not reach each other, or is a
@@ -196,8 +196,9 @@ def _devices_with_users(events: ir.Table, rule: IdentityRule) -> tuple[ir.Table,
         first_at=seen.event_at.min(),
         last_at=seen.event_at.max(),
     )
-    shared = shared_users(seen, pairs, rule)
-    nobody = shared.select(shared_user="id_value").distinct()
+    shared = shared_users(seen.mutate(first_seen_at=seen.event_at), pairs, rule)
+    nobody = shared.filter(shared.id_kind == "user").select(shared_user="id_value").distinct()
+    closed = shared.filter(shared.id_kind == "device").select(closed_device="id_value").distinct()
     devices = pairs.group_by("device_id").agg(
         owner=pairs.user_id.max(),
         user_count=pairs.count(),
@@ -207,10 +208,11 @@ def _devices_with_users(events: ir.Table, rule: IdentityRule) -> tuple[ir.Table,
         last_at=pairs.last_at.max(),
     )
     devices = devices.left_join(nobody, devices.owner == nobody.shared_user)
+    devices = devices.left_join(closed, devices.device_id == closed.closed_device)
     devices = _with_own_sessions(devices, events)
     back = ibis.interval(days=max(rule.days_back, rule.one_user_days))
     ahead = ibis.interval(days=max(rule.days_ahead, rule.one_user_days))
-    joins = devices.shared_user.isnull() & ~is_placeholder(devices.device_id)
+    joins = devices.shared_user.isnull() & devices.closed_device.isnull() & ~is_placeholder(devices.device_id)
     joined = devices.select(
         owned_device="device_id",
         owner=joins.ifelse(devices.owner, ibis.null("string")),

@@ -39,9 +39,17 @@ def received_lines(rows: ir.Table, context: TraceContext) -> ir.Table:
     return named.join(above, "line_id").select(*RawUserOrderLog.columns, *carried(rows))
 
 
+def _received_names(rows: ir.Table) -> Mapping[str, ir.Value]:
+    return {"uniq_id": received_key(rows.uniq_id, rows.shared_order_id)}
+
+
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
     UserOrderLog: UpstreamRows(
-        RawUserOrderLog, received_lines, ("uniq_id", "received_date", "shared_order_id"), is_one_to_one=True
+        RawUserOrderLog,
+        received_lines,
+        ("uniq_id", "received_date", "shared_order_id"),
+        is_one_to_one=True,
+        received_names=_received_names,
     )
 }
 

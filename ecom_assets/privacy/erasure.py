@@ -15,6 +15,7 @@ from ecom_assets.clock import Clock, now_utc_without_zone, today_in
 from ecom_assets.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.delivery.ledger.sent_ids import spellings_sent
 from ecom_assets.errors import WorkError
+from ecom_assets.events.clean import CleaningRule
 from ecom_assets.orders.held_days import held_days
 from ecom_assets.privacy import customer_files, other_files, warehouse_rows
 from ecom_assets.privacy.deliveries import Answers, LedgerPerson, ToolRequests, count_records, hash_records
@@ -92,7 +93,7 @@ def plan_of(
     """Find all rows and records of a person, in what people keep, too; nothing is changed."""
     person = _as_tools_know(settings, requested).completed(engine)
     raw = {contract.qualified_name(): warehouse_rows.raw_rows(engine, contract, person) for contract in COLUMNS}
-    records = warehouse_rows.record_ids(engine, person)
+    records = warehouse_rows.record_ids(engine, person, amounts_of(settings))
     with _ledger(settings) as store:
         ledger_count = count_records(store, LedgerPerson(records, frozenset(person.users))) if store else 0
     return ErasurePlan(
@@ -106,6 +107,11 @@ def plan_of(
         days_held(engine),
         warehouse_rows.first_day_of_visitors(engine, person.joined_visitors),
     )
+
+
+def amounts_of(settings: Settings) -> CleaningRule:
+    """Return the rule by which amounts of events are known."""
+    return CleaningRule(max_amount=settings.largest_amount)
 
 
 def intent_of(plan: ErasurePlan, now: Clock = now_utc_without_zone) -> Pending:
@@ -201,7 +207,8 @@ class Erasure:
         with closing(_opened(self.settings)) as engine:
             for contract in COLUMNS:
                 if engine.has(contract):
-                    warehouse_rows.delete_raw_rows(engine, contract, self._person, f"erasure {self._id}")
+                    run_id, rule = f"erasure {self._id}", amounts_of(self.settings)
+                    warehouse_rows.delete_raw_rows(engine, contract, self._person, run_id, rule)
 
     def _hash_ledger(self) -> None:
         with _ledger(self.settings) as store:

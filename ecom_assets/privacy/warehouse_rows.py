@@ -7,11 +7,12 @@ from functools import reduce
 from operator import or_
 
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries
 from ecom_assets.delivery.payloads import SIGN_IN
-from ecom_assets.events.clean import received_ids, with_event_ids
-from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
+from ecom_assets.events.clean import CleaningRule, received_ids, with_content, with_event_ids, with_known_amounts
+from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, KeptEventIds, RawEvents
 from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.privacy.person import AT_ONCE, Person
@@ -29,7 +30,7 @@ from ecom_assets.sources.erased_people import (
 from ecom_assets.sources.written_forms import IN_WORDS, forms_of
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import NO, union_all
+from ecom_assets.tables.portable import NO, schema_of, union_all
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, batches_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.raw_losses import declared_loss
@@ -47,6 +48,8 @@ TEXTS = ("malformed_row", "payload", "words")
 OF_EVENTS: tuple[type[Table], ...] = (RawEvents, CleanEvents)
 OF_NOBODY = ("session_id", "source_session_id", "anonymous_id", "device_id", EVENT_ID)
 """Columns that identify the person only of rows without a user."""
+ANY_AMOUNT = CleaningRule()
+"""The rule of a shop without settings of its own."""
 OF_DELIVERIES: tuple[type[Table], ...] = (Deliveries, DeadLetters)
 
 
@@ -83,8 +86,10 @@ def first_day_of_visitors(engine: Engine, visitors: Sequence[str]) -> date | Non
     return min((day for day in days if day is not None), default=None)
 
 
-def record_ids(engine: Engine, person: Person) -> dict[str, date]:
+def record_ids(engine: Engine, person: Person, rule: CleaningRule = ANY_AMOUNT) -> dict[str, date]:
     """Return the ids by which the ledger knows the person's events, with their days.
+
+    `rule` says which amounts are known: they are a part of what events that share an id are distinguished by.
 
     An event whose id another event has, too, has the hash of its content behind it, if that one
     arrived first; else the ledger knows the other one by the id as received.
@@ -93,7 +98,7 @@ def record_ids(engine: Engine, person: Person) -> dict[str, date]:
         return {}
     table = engine.table(RawEvents)
     rows = table.filter(condition(table, COLUMNS[RawEvents], _values(engine, RawEvents, person)))
-    rows = rows.filter(rows.event_id.notnull(), rows.event_at.notnull())
+    rows = with_known_amounts(rows.filter(rows.event_id.notnull(), rows.event_at.notnull()), rule)
     columns = ("event_id", "event_at", "event_date")
     parts = [rows.select(*columns)]
     if engine.has(DuplicateEvents):
@@ -109,8 +114,13 @@ def record_ids(engine: Engine, person: Person) -> dict[str, date]:
     return values
 
 
-def delete_raw_rows(engine: Engine, contract: type[Table], person: Person, run_id: str) -> int:
-    """Delete a person's rows from a raw table, in one transaction; return how many there were."""
+def delete_raw_rows(
+    engine: Engine, contract: type[Table], person: Person, run_id: str, rule: CleaningRule = ANY_AMOUNT
+) -> int:
+    """Delete a person's rows from a raw table, in one transaction; return how many there were.
+
+    `rule` as in `record_ids`.
+    """
     rows = raw_rows(engine, contract, person)
     if not rows.row_count:
         return 0
@@ -118,12 +128,50 @@ def delete_raw_rows(engine: Engine, contract: type[Table], person: Person, run_i
     values = _values(engine, contract, person)
     before = engine.day_counts(contract, rows.arrived)
     gone = condition(table, columns, values)
+    if contract is RawEvents:
+        keep_event_ids(engine, with_known_amounts(table.filter(gone), rule))
     remaining = table.filter(~gone, rows.arrived.contain(table.received_date))
     with declared_loss(engine, contract, rows.arrived):
         engine.remove(contract, list(_conditions(engine, columns, values)), remaining, rows.arrived)
     after = engine.day_counts(contract, rows.arrived)
     note_withdrawn(engine, contract, {day: n for day, n in before.items() if not after.get(day)}, run_id)
     return rows.row_count
+
+
+def keep_event_ids(engine: Engine, erased: ir.Table) -> None:
+    """Note, of other events whose id an erased event has, too, that they keep the hash behind it.
+
+    Without the note, an event whose id an erased one had first would get that id, and tools would get it again. Notes
+    about the erased events themselves are removed.
+    """
+    if not engine.has(DuplicateEvents):
+        return
+    duplicates = engine.table(DuplicateEvents)
+    erased = erased.filter(erased.event_id.notnull(), erased.event_date.notnull())
+    gone = set(_contents(engine, with_content(erased)))
+    hashed = duplicates.filter(duplicates.source_event_id.notnull(), duplicates.event_id != duplicates.source_event_id)
+    shared = hashed.semi_join(erased, hashed.source_event_id == erased.event_id)
+    others = set(_contents(engine, shared.select("event_date", "content_hash", event_id="source_event_id"))) - gone
+    engine.ensure(KeptEventIds)
+    days = Days.from_dates(content[0] for content in others | gone)
+    if not days.dates:
+        return
+    names = tuple(KeptEventIds.columns)
+
+    def renewed(old: pa.Table) -> pa.Table:
+        stored = {tuple(row[name] for name in names) for row in old.to_pylist()}
+        rows = [dict(zip(names, content, strict=True)) for content in sorted((stored | others) - gone)]
+        return pa.Table.from_pylist(rows, schema=schema_of(KeptEventIds).to_pyarrow())
+
+    with engine.transaction():
+        engine.rewrite(KeptEventIds, days, renewed)
+
+
+def _contents(engine: Engine, rows: ir.Table) -> Iterator[tuple[date, str, str]]:
+    """Yield the day, the id as received and the hash of the content of events."""
+    distinct = rows.select("event_date", "event_id", "content_hash").distinct()
+    for row in engine.rows_of(distinct):
+        yield row["event_date"], row["event_id"], row["content_hash"]
 
 
 def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> dict[str, int]:

@@ -4,7 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -273,6 +273,15 @@ class Settings(
         url = value.get_secret_value() if isinstance(value, SecretStr) else value
         if isinstance(url, str) and not hides_its_password(url):
             raise ValueError(f"is an address whose login cannot be distinguished from its host; {ENCODE}")
+        return value
+
+    @field_validator("home")
+    @classmethod
+    def _below_no_file(cls, value: Path) -> Path:
+        """Refuse a folder that cannot be made, as a file has its name or that of a folder above it."""
+        with suppress(PermissionError):  # who may not look there may not write there, which is said later
+            if file := next((path for path in (value, *value.parents) if path.is_file()), None):
+                raise ValueError(f"is no folder, and none can be made there, since {file} is a file")
         return value
 
     @field_validator("memory_limit")

@@ -4,7 +4,8 @@ The decorator reads no settings. `definitions.py` builds the Dagster assets from
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -14,7 +15,7 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from ecom_assets.clock import now_utc
-from ecom_assets.errors import UsageError
+from ecom_assets.errors import UnavailableError, UsageError
 from ecom_assets.tables.code_version import code_version
 from ecom_assets.tables.contract import Table, group_of, owner_of
 from ecom_assets.tables.days import Days, listed_days
@@ -33,6 +34,11 @@ PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 """Dagster's tags of a run over one day, or over several."""
+MAX_RETRIES = "dagster/max_retries"
+"""Dagster's tag with how often a failed run is repeated: "0" in runs of `ecom run`, for which somebody waits."""
+STEP_RETRIES = 3
+STEP_RETRY_WAIT_S = 300
+"""How often, and after how many seconds, a step is repeated whose source does not answer."""
 
 
 def column_schema(contract: type[Table]) -> dg.TableSchema:
@@ -321,7 +327,8 @@ class TableAsset:
         def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)
             days = days_of(context) if self.contract.day_column else Days(())
             resources = {name: getattr(context.resources, name) for name in self._resources(dependencies)}
-            return self.output(days, {**dependencies, **resources, **tables}, context.resources.warehouse)
+            with tried_again_later(context):
+                return self.output(days, {**dependencies, **resources, **tables}, context.resources.warehouse)
 
         parameters = [
             inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("context", *self.reads)
@@ -344,6 +351,21 @@ class TableAsset:
         if self.invalidated_by:
             names |= set(inspect.signature(self.invalidated_by.function).parameters) - set(self.invalidated_by.reads)
         return (names - set(dependencies) - set(self.reads) - {"days", "run_days", "only_visitors"}) | {"warehouse"}
+
+
+@contextmanager
+def tried_again_later(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Iterator[None]:
+    """Let Dagster repeat a step whose source does not answer now, after minutes, in runs that nobody waits for.
+
+    Only this is repeated: a wrong key, a wrong address or an answer of another form stays wrong. Requests themselves
+    were repeated before, for seconds.
+    """
+    try:
+        yield
+    except UnavailableError as error:
+        if context.run.tags.get(MAX_RETRIES) == "0":
+            raise
+        raise dg.RetryRequested(max_retries=STEP_RETRIES, seconds_to_wait=STEP_RETRY_WAIT_S) from error
 
 
 def code_of(function: Callable[..., Any]) -> dict[str, Any]:

@@ -197,6 +197,9 @@ class UpstreamRows:
             of the rows above, of which `rows` keeps those with their ids.
         copies: The same with all copies of each row, and those of them that `candidates` leaves out. The second can be
             computed from few rows, so that comparing both with the rows above takes no join of all rows.
+        found_by: Returns some rows above with the values of `reads` that the rows of the next table have.
+        received_names: Returns the columns of the rows above that the next table has under another value, each with it.
+            Its rows then depend on others of theirs, so that all are read where a few are asked for.
     """
 
     to: type[Table]
@@ -206,6 +209,7 @@ class UpstreamRows:
     candidates: Callable[[ir.Table, TraceContext], ir.Table] | None = None
     copies: Callable[[ir.Table, TraceContext], tuple[ir.Table, ir.Table]] | None = None
     found_by: Callable[[ir.Table, TraceContext], ir.Table] | None = None
+    received_names: Callable[[ir.Table], Mapping[str, ir.Value]] | None = None
 
 
 def carried(rows: ir.Table) -> list[str]:

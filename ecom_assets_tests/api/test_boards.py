@@ -143,3 +143,38 @@ def test_the_document_has_an_example_of_each_kind(api: Api) -> None:
     paths = api.json("/openapi.json")["paths"]
     content = paths["/v1/saved/{kind}"]["post"]["requestBody"]["content"]["application/json"]
     assert [*content["examples"]] == ["question", "board", "annotation", "alert", "mail"]
+
+
+def test_a_key_without_personal_saves_nothing_that_asks_about_people(keyed: Running) -> None:
+    """Neither a question, nor what shows, watches or mails its answer; with `personal`, each of them."""
+    personal = "read+write+personal"
+    of_day = {"name": "Days", "kind": "trend", "definition": {"series": ["purchase"], "by": "user_id"}}
+    board = {"name": "Hers", "where": ["user_id = u01"], "tiles": [{"measure": "order_count"}]}
+    assert send(keyed, "POST", "/saved/questions", QUESTION).status_code == 201
+    for kind, body in (
+        ("questions", OF_ONE),
+        ("questions", of_day),
+        ("boards", board),
+        ("alerts", {"name": "Watched", "question": "one-person"}),
+        ("mails", {"board": "hers", "every": "week", "emails": ["ben@shop.example"]}),
+    ):
+        first = send(keyed, "POST", f"/saved/{kind}", body)
+        if kind in {"questions", "boards"}:
+            assert_refused(first)
+        made = send(keyed, "POST", f"/saved/{kind}", body, personal)
+        assert made.status_code == 201, made.text
+        path = f"/saved/{kind}/{made.json()['id']}"
+        assert_refused(send(keyed, "POST", f"/saved/{kind}", body))
+        assert_refused(
+            send(keyed, "PUT", f"{path}?changed=1", {**body, "description": "x"} if "name" in body else body)
+        )
+        assert send(keyed, "DELETE", f"{path}?changed=1").status_code == 200, "whoever writes may take it away"
+        assert_refused(send(keyed, "POST", f"{path}/restore", {"version": 1}))
+        assert send(keyed, "POST", f"{path}/restore", {"version": 1}, personal).status_code == 200
+    assert_refused(send(keyed, "PUT", "/saved/questions/who-buys?changed=1", {**OF_ONE, "name": "Who buys"}))
+
+
+def assert_refused(response: requests.Response) -> None:
+    assert response.status_code == 403, response.text
+    assert response.headers["www-authenticate"] == 'Bearer error="insufficient_scope", scope="personal"'
+    assert "asks about people, which a key without the scope 'personal' may not save" in response.json()["detail"]

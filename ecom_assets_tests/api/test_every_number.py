@@ -138,6 +138,7 @@ NOT_OF_THE_SHOP = {
     "/analytics/realtime",
     "/analytics/deliveries",
     "/analytics/quality",
+    "/analytics/quality/conflicts",
     "/analytics/quality/samples",
     "/analytics/quality/held-days",
     "/operations/checks",

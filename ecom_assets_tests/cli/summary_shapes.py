@@ -147,6 +147,7 @@ SUMMARY = {
         "unreadable_lines": int,
     },
     "duplicates": int,
+    "id_conflicts": {"ids": int, "events": int, "examples": []},
     "reconciliation": RECONCILIATION,
     "restatements": {"changed": int, "causes": {}, "largest": type(None)},
     "checks": {"passed": int, "failed": [], "warned": [WARNED]},

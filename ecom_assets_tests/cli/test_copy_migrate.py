@@ -1,5 +1,7 @@
 """`ecom copy` and `ecom migrate` as a person meets them; Postgres stands for any other engine."""
 
+import json
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -131,6 +133,21 @@ def test_the_plan_of_a_migration_is_shown_before_anything_is_done(home: Path, tm
     kept = {row["table"]: row["rows"] for row in ecom("status", "--json", home=home, env=env).json}
     assert kept["mart.sessions"] > 100
     assert kept["mart.engagement_daily"] == 0
+
+
+def test_doctor_says_that_tables_of_an_older_version_need_a_migration(small: Path, tmp_path: Path) -> None:
+    home = Path(shutil.copytree(small, tmp_path / "home"))
+    with duckdb.connect(str(home / "warehouse.duckdb")) as con:
+        con.execute("ALTER TABLE raw.events ALTER COLUMN cart_amount TYPE DECIMAL(18, 2)")
+        con.execute("ALTER TABLE raw.events DROP COLUMN sent_by")
+    findings = json.loads(ecom("doctor", "--json", home=home).out)
+    (warehouse,) = (finding for finding in findings if finding["subject"] == "warehouse")
+    assert not warehouse["ok"]
+    assert warehouse["found"] == (
+        "tables are of an older version, such as raw.events (cart_amount: decimal(18, 4) instead of "
+        "decimal(18, 2), values cast)"
+    )
+    assert "`ecom migrate --yes` does it" in warehouse["fix"]
 
 
 def test_a_warehouse_that_is_not_there_needs_no_migration(tmp_path: Path) -> None:

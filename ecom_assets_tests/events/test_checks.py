@@ -136,7 +136,8 @@ def test_a_conflict_of_an_id_is_shown_with_both_rows_and_without_their_users() -
     assert (result.broken_count, rows_of_an_id_agree.warns) == (2, True)
     assert result.metadata["sentence"].startswith(
         "2 events share 1 ids and disagree in who, what or amount, such as 'o-5001' (purchase of 0.01 on "
-        f"{DAY_ONE} by public-key:1a2b3c4d); {shop_id!r} (purchase of 59.90 on {DAY_ONE} by key:5e6f7a8b). All of "
+        f"{DAY_ONE}, sent by public-key:1a2b3c4d); {shop_id!r} (purchase of 59.90 on {DAY_ONE}, "
+        "sent by key:5e6f7a8b). All of "
     )
     assert [row["cart_amount"] for row in result.examples] == [Decimal("0.01"), Decimal("59.90")]
     assert "user_id" not in result.examples[0]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pytest
@@ -113,9 +113,48 @@ def test_fifty_invented_devices_of_a_user_take_no_device_from_the_user(con: Back
     # Where the shop itself has anna on fifty devices, she joins nobody, as before.
     own_flood = [row | {"sent_by": None} for row in flood]
     assert visitors(con, [*own, *own_flood], IdentityRule())[:2] == ["anon-phone", "anna"]
-    # With rows of pages only there is nothing to tell a stranger's from hers.
-    page = [row | {"sent_by": PAGE} for row in own]
-    assert visitors(con, [*page, *flood], IdentityRule())[:2] == ["anon-phone", "anna"]
+
+
+PHONES: Final = [
+    row for n in range(3) for row in (event(n, PAGE, device=f"phone {n}"), event(n, PAGE, "anna", device=f"phone {n}"))
+]
+"""Three real devices of anna in a shop whose rows all come from pages: a page view and a sign-in on each."""
+
+
+@pytest.mark.parametrize("is_question", [False, True])
+@pytest.mark.parametrize("count", [10, 47, 50, 120])
+def test_in_a_shop_of_pages_only_invented_devices_take_no_device_from_a_user_either(
+    con: Backend, count: int, *, is_question: bool
+) -> None:
+    rule = IdentityRule()
+    flood = [
+        row
+        for n in range(count)
+        for row in (
+            event(60 + n, PAGE, device=f"invented {n:03}"),
+            event(60 + n, PAGE, "anna", device=f"invented {n:03}"),
+        )
+    ]
+    found = visitors(con, [*PHONES, *flood], rule, is_question=is_question)
+    assert found[: len(PHONES)] == ["anna"] * len(PHONES)
+    anonymous = found[len(PHONES) :: 2]
+    joined = max(0, min(count, rule.user_devices - 1 - 3))
+    assert anonymous == ["anna"] * joined + [f"anon-invented {n:03}" for n in range(joined, count)]
+    assert set(found[len(PHONES) + 1 :: 2]) <= {"anna"}, "an event with a user is the user's"
+
+
+def test_devices_beyond_the_bound_are_listed_and_time_lets_others_in(con: Backend) -> None:
+    rule = replace(IdentityRule(), user_devices=3, user_devices_days=30)
+    month = 31 * 24 * 60
+    rows = [event(n, PAGE, "anna", device=f"d{n}") for n in range(4)] + [event(month, PAGE, "anna", device="later")]
+    table = con.create_table(
+        "own", pa.Table.from_pylist([{"event_id": str(n), **row} for n, row in enumerate(rows)], pa.schema(KINDS)),
+        temp=True, overwrite=True,
+    )  # fmt: skip
+    assert sorted(rows_of(shared_ids(identity_links(table, rule), rule)), key=lambda row: row["id_value"]) == [
+        {"id_kind": "device", "id_value": "d2", "reason": "user_devices", "reached_count": 3},
+        {"id_kind": "device", "id_value": "d3", "reason": "user_devices", "reached_count": 4},
+    ]
 
 
 def test_a_sign_in_of_a_page_links_its_device_and_no_session_of_a_server(con: Backend) -> None:

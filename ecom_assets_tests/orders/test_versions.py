@@ -15,11 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecom_assets.cli.explain import reader_of
+from ecom_assets.explain.answer import explain
+from ecom_assets.explain.question import RowsQuestion, table_named
 from ecom_assets.orders.checks import ACCOUNTED, refunds_are_of_sales
 from ecom_assets.orders.contracts import HeldOrderDays, RawUserOrderLog, UserOrderLog
 from ecom_assets.orders.held_days import held_order_dates
 from ecom_assets.orders.orders import OrderRule, order_accounting, user_order_log
 from ecom_assets.tables.check import CheckResult
+from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table, order_line
@@ -97,6 +101,21 @@ def test_two_orders_of_one_number_both_count(shop: OrderPlatform) -> None:
     assert ran(shop, ours, theirs) == {"101/hat": Decimal(20), "101/hat (2)": Decimal(30)}
     rows = shop.rows(UserOrderLog)
     assert [(row["order_id"], row["shared_order_id"]) for row in rows] == [("101", "101"), ("101 (2)", "101")]
+
+
+@pytest.mark.parametrize("arrived", [0, 2])
+def test_each_of_two_orders_of_one_number_goes_down_to_its_received_line(shop: OrderPlatform, arrived: int) -> None:
+    """On one day, and on two; the later order has another customer and another time of placing."""
+    ours = version("101", ["hat:20"], 0, customer_id="anna", source_file="de.csv")
+    later = {"placed_at": PLACED + timedelta(hours=1)}
+    theirs = version("101", ["hat:30"], arrived, customer_id="ben", source_file="fr.csv", **later)
+    ran(shop, ours, theirs)
+    for line, amount in (("101/hat", 20), ("101/hat (2)", 30)):
+        question = RowsQuestion(table_named("mart.sales"), parse_where([f"uniq_id = {line}"]), "revenue_amount")
+        (part,) = explain(question, reader_of(shop.engine, shop.settings))["number"]["down"]
+        received = part["levels"][-1]
+        assert (received["table"], received["row_count"], float(received["gives"])) == ("raw.user_order_log", 1, amount)
+        assert [float(row["payment_amount"]) for row in part["received"]["rows"]] == [amount]
 
 
 def test_orders_of_another_time_are_other_orders_even_if_they_say_when_they_changed(shop: OrderPlatform) -> None:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Scope as RequestScope
 
-from ecom_assets.api.auth.callers import are_personal, may_see_people
+from ecom_assets.api.auth.callers import Scope, ScopeNeededError, are_personal, may_see_people
 from ecom_assets.api.parameters import Context, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.ad_hoc import ask
@@ -21,6 +21,7 @@ from ecom_assets.boards.model import SLUG, Annotation, Board, BoardMail, Kept, N
 from ecom_assets.boards.store import BoardStore, KeptVersion
 from ecom_assets.errors import EcomError
 from ecom_assets.questions.answer import InUtc, QuestionAnswer
+from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import columns_of, parse_where
 
 router = APIRouter(tags=["boards"])
@@ -171,9 +172,37 @@ def head_of(version: KeptVersion[Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def asks_about_people(item: Kept, store: BoardStore) -> bool:
+    """Return whether the answers of an item are about people: its own conditions, or those of what it watches or sends.
+
+    A question that is not there any more is about nobody.
+    """
+    if isinstance(item, NumberAlert) and item.question:
+        watched = store.find(SavedQuestion, item.question)
+        return watched is not None and names_people(watched)
+    if isinstance(item, BoardMail):
+        sent = store.find(Board, item.board)
+        return sent is not None and names_people(sent)
+    return are_personal(_columns_of(item))
+
+
 def store_of(request: Request) -> BoardStore:
-    """Return the store of the server."""
-    return BoardStore(request.app.state.settings)
+    """Return the store of the server, in which a caller without `personal` keeps nothing that asks about people.
+
+    Answers to what is kept are seen by others, and are sent by e-mail.
+    """
+    settings: Settings = request.app.state.settings
+
+    def may_keep(item: Kept) -> None:
+        if not may_see_people(request.scope) and asks_about_people(item, BoardStore(settings)):
+            raise ScopeNeededError(
+                f"{item.title!r} asks about people, which a key without the scope {Scope.PERSONAL.value!r} may not "
+                "save; leave out columns with personal data, or use a key of `ecom api-key create --scope read "
+                "--scope write --scope personal`.",
+                Scope.PERSONAL,
+            )
+
+    return BoardStore(settings, may_keep=may_keep)
 
 
 Listed = Annotated[Listing, Query()]

@@ -17,13 +17,15 @@ from ecom_assets.api.parameters import (
     row_of,
     total_of,
 )
+from ecom_assets.events import queries as event_queries
+from ecom_assets.events.contracts import CleanEvents, DuplicateEvents
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.quality import queries
 from ecom_assets.quality.queries import RowSource
 from ecom_assets.questions.answer import Answer, definition_of, number
 from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.tables.measures import meanings
-from ecom_assets.tables.queries import Period
+from ecom_assets.tables.queries import Page, Period
 
 router = APIRouter(tags=["quality"])
 SOURCE = "Whose rows: `events` by the day that they count for, `orders` by the day on which lines arrived"
@@ -115,6 +117,49 @@ def quarantined_samples(context: Context, parameters: Annotated[SamplesParameter
     definition = definition_of(SamplesAnswer, "samples")
     definition["row_count"] = "Rows of the day that were quarantined for this reason"
     return context.answer(parameters, definition, result, period)
+
+
+class ConflictsParameters(DaysParameters):
+    """Which events to return."""
+
+    limit: int = Field(20, ge=1, le=1_000, description="Most rows to return")
+
+
+class ConflictingEvent(
+    row_of(CleanEvents.columns, only=("event_date", *event_queries.OF_EVENT), are_known=False)  # type: ignore[misc]  # a model of a function
+):
+    """An event whose id another event has, too."""
+
+    event_date: date = number("Day", "date", "The day on which it happened")
+    source_event_id: str = Field(description="The id as received, which several events have", examples=["o-5001"])
+    event_id: str = Field(
+        description=DuplicateEvents.columns["event_id"].description, examples=["o-5001~0123456789abcdef"]
+    )
+
+
+class ConflictsAnswer(Answer):
+    """Events that share an id, and disagree in who, what or amount."""
+
+    total_count: int | None = total_of("such events", 2)
+    conflicts: list[ConflictingEvent] = Field(
+        description="Events that share an id and disagree in who, what or amount: all of them count. By id; without "
+        f"the scope `personal`, who each is of reads {HIDDEN}"
+    )
+
+
+@router.get(
+    "/analytics/quality/conflicts",
+    response_model=ConflictsAnswer,
+    summary="Events that share an id and disagree",
+)
+def conflicting_events(context: Context, parameters: Annotated[ConflictsParameters, Query()]) -> dict[str, Any]:
+    """Return events that share an id and disagree, with who, what and amount; who needs the scope `personal`."""
+    context.do_not_keep()  # what one caller may see, another may not
+    period = _period(context, parameters)
+    result = event_queries.conflicts(
+        context.reading, period, Page(parameters.limit), may_see_people=may_see_people(context.request.scope)
+    )
+    return context.answer(parameters, definition_of(ConflictsAnswer, "conflicts"), result, period)
 
 
 class HeldOrderDay(row_of(HeldOrderDays.columns)):  # type: ignore[misc]  # a model of a function

@@ -337,6 +337,7 @@ def _quality_lines(summary: Mapping[str, Any]) -> list[str]:
     if summary["quarantined"] is not None:
         why = "which rows, why and what to do: ecom explain staging.quarantined_events"
         lines += _quarantine_lines("Quarantined rows", summary, why)
+        lines += _conflict_lines(summary["id_conflicts"])
     if (sales := summary["sales"]) is not None and sales["quarantined"] is not None:
         why = "which lines, why and what to do: ecom explain staging.quarantined_orders"
         lines += _quarantine_lines("Quarantined order lines", sales, why)
@@ -361,6 +362,27 @@ def check_lines(checks: Mapping[str, Any]) -> list[str]:
 
 def _warning_line(check: Mapping[str, Any]) -> str:
     return f"{check['table']} {check['name']}: {check['sentence']}" if "sentence" in check else _check_line(check)
+
+
+def _conflict_lines(conflicts: Mapping[str, Any]) -> list[str]:
+    """Return a line of events that share an id and disagree, and one for each event of the first id."""
+    if not conflicts["ids"]:
+        return []
+    ids = "1 id is" if conflicts["ids"] == 1 else f"{conflicts['ids']:,} ids are"
+    same = [
+        row for row in conflicts["examples"] if row["source_event_id"] == conflicts["examples"][0]["source_event_id"]
+    ]
+    shared = f"Event ids: {ids} shared by {conflicts['events']:,} events that disagree in who, what or amount"
+    return [
+        f"{shared}; all count, and ecom doctor shows who they are of",
+        *(f"  {_conflict_text(row)}" for row in same),
+    ]
+
+
+def _conflict_text(row: Mapping[str, Any]) -> str:
+    amount = "" if row["amount"] is None else f" of {_shown(row['amount'])}"
+    sender = f", sent by {row['sent_by']}" if row["sent_by"] else ""
+    return f"{row['event_id']} ({row['event_type'] or 'a copy of another day'}{amount} on {row['event_date']}{sender})"
 
 
 def _check_line(check: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from ecom_assets.cli.summary.unknown import NOT_COMPUTED, unknown_sources
 from ecom_assets.clock import now_utc
 from ecom_assets.customers.contracts import CustomerSegments
 from ecom_assets.customers.queries import customer_records, expected_value, segment_totals
-from ecom_assets.events.queries import rejected_events
+from ecom_assets.events.queries import conflict_counts, conflicts, rejected_events
 from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.funnels.definition import FIVE_STEPS
 from ecom_assets.funnels.queries import UNITS, daily_funnels, final_carts
@@ -47,6 +47,7 @@ from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.order_reports.report_files import activity_types, has_report
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.presence import given_sources, stored_sources
+from ecom_assets.tables.check import EXAMPLES
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.currencies import rounded
 from ecom_assets.tables.days import Days
@@ -91,7 +92,7 @@ WEEK_COLUMNS: Final = {
 COUNTED_FROM: Final[Mapping[str, tuple[str, ...]]] = {
     "events": (
         "sessions", "funnel", "funnels", "cohorts", "carts", "channels", "journeys", "search", "quarantined",
-        "duplicates", "reconciliation",
+        "duplicates", "id_conflicts", "reconciliation",
     ),
     "orders": ("retention", "reconciliation"),
     "customers": ("customers",),
@@ -182,6 +183,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "search": _searches(reading, period),
         "inventory": _inventory(reading),
         **rejected_events(reading, period),
+        "id_conflicts": _conflicts(reading, period),
         "checks": _checks(outcome),
         "tables": {table.qualified_name(): _row_count(engine, table) for table in ALL},
         "fetched": {key: _fetch(result) for key, result in sorted(outcome.fetched.items())},
@@ -217,7 +219,7 @@ def _without_unknown(
     """Return the summary with null for what is counted from sources of which nothing is known in its period."""
     nulls = dict.fromkeys(OF_EVENTS if "events" in unknown else ())
     if unknown.get("events", {}).get("reason") == NOT_COMPUTED:
-        nulls |= dict.fromkeys(REFUSED)
+        nulls |= dict.fromkeys((*REFUSED, "id_conflicts"))
     if {"events", "orders"} <= unknown.keys():
         nulls["reconciliation"] = None
     sales = summary["sales"]
@@ -226,6 +228,22 @@ def _without_unknown(
         if unknown.get(ORDERS, {}).get("reason") == NOT_COMPUTED:
             sales |= dict.fromkeys(REFUSED)
     return {**summary, **nulls}
+
+
+def _conflicts(reading: Reading, period: Period) -> dict[str, Any]:
+    """Return the events of a period that share an id and disagree: their numbers, and the first without its person."""
+    counts = conflict_counts(reading, period)
+    rows = conflicts(reading, period, Page(EXAMPLES), may_see_people=False)["conflicts"] if counts["id_count"] else []
+    names = ("source_event_id", "event_id", "event_type", "sent_by")
+    examples = [
+        {
+            "event_date": str(row["event_date"]),
+            **{name: row[name] for name in names},
+            "amount": _money(row["cart_amount"], reading.currency),
+        }
+        for row in rows
+    ]
+    return {"ids": counts["id_count"], "events": counts["event_count"], "examples": examples}
 
 
 def _missing(engine: Engine, settings: Settings) -> dict[str, str]:

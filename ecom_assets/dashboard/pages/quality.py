@@ -8,6 +8,8 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn, Tiles
 from ecom_assets.dashboard.formats import formatted, in_words
 from ecom_assets.dashboard.page import Action, ActionRequest, DashboardPage, Filters, Section, View
+from ecom_assets.events.contracts import DuplicateEvents
+from ecom_assets.events.queries import WHO
 from ecom_assets.http_server.callers import Scope
 from ecom_assets.quality.queries import OUTCOMES
 from ecom_assets.quality.reasons import sentence_of
@@ -25,6 +27,13 @@ REASONS: Final = (
     TableColumn.from_field(quality.Reason, "source"),
     TableColumn.from_field(quality.Reason, "row_count", bar="share"),
     *TableColumn.from_fields(quality.Reason, "first_date", "last_date"),
+)
+CONFLICTS: Final = (
+    *TableColumn.from_fields(quality.ConflictingEvent, "event_date"),
+    TableColumn("source_event_id", "Id as received"),
+    TableColumn("event_id", "Counts as"),
+    TableColumn("who", "Who"),
+    *TableColumn.from_fields(quality.ConflictingEvent, "event_type", "product_id", "cart_amount", "sent_by"),
 )
 CHECKS: Final = (
     TableColumn.from_field(operation.FailingCheck, "table_name"),
@@ -143,12 +152,32 @@ def samples(view: View) -> Block:
     columns = [TableColumn(day, "Day", "date"), *(TableColumn(name, in_words(name)) for name in SAMPLE_COLUMNS[source])]
     if any(row["malformed_row"] for row in rows):
         columns.append(TableColumn("malformed_row", "Line as it came"))
-    is_hidden = any(value == HIDDEN for row in rows for value in row.values())
     note = f"{sentence_of(view.filters.reason)} Shown are the first five rows of each day."
-    hidden = f" {HIDDEN} is personal data, which needs a key of scope personal." if is_hidden else ""
+    hidden = f" {HIDDEN} is personal data, which needs a key of scope personal." if _has_hidden(rows) else ""
     return DataTable(
         rows, columns, csv=view.csv("/analytics/quality/samples", **parameters, limit=1000), note=note + hidden
     )
+
+
+def conflicts(view: View) -> Block:
+    """Return the events that share an id and disagree, each with who, what, the amount and its sender."""
+    if DuplicateEvents.qualified_name() not in view.context.reading.published.tables:
+        return Notice("Postgres has the marts only; `ecom doctor` shows events that share an id.", "info")
+    answer = view.answer(quality.conflicting_events)
+    rows = [{**row, "who": next((row[name] for name in WHO if row[name]), None)} for row in answer["conflicts"]]
+    return DataTable(
+        rows,
+        CONFLICTS,
+        csv=view.csv("/analytics/quality/conflicts", limit=1000),
+        definition=answer["definition"]["conflicts"],
+        empty="No events of these days share an id and disagree.",
+        note="All of them count. If one is not yours, look at who sent it; else give each event an id of its own."
+        + (f" {HIDDEN} is personal data, which needs a key of scope personal." if _has_hidden(rows) else ""),
+    )
+
+
+def _has_hidden(rows: list[dict[str, Any]]) -> bool:
+    return any(value == HIDDEN for row in rows for value in row.values())
 
 
 def held(view: View) -> Block:
@@ -246,6 +275,7 @@ PAGE = DashboardPage(
         Section("Failing checks", checks),
         Section("Quarantined rows by reason", reasons),
         Section("Sample rows", samples),
+        Section("Events that share an id", conflicts),
         Section("By day", by_day),
         Section("Freshness", freshness),
     ),

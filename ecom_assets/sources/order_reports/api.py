@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from requests import Response
 
 from ecom_assets.atomic_files import replace_bytes
-from ecom_assets.errors import SettingError, SourceError
+from ecom_assets.errors import SettingError, SourceError, UnavailableError
 from ecom_assets.http.retry import HttpCosts
 from ecom_assets.http.session import Api, ApiSession, header_value, same_origin
 from ecom_assets.redact_url import without_secrets
@@ -335,7 +335,7 @@ class OrderReports:
             if answer.status != "RUNNING":
                 return answer
             if time.monotonic() + self._settings.order_api_poll_s > until:
-                raise SourceError(
+                raise UnavailableError(
                     f"{subject} at {self._address} is still RUNNING after the {self._settings.order_api_patience_s:g} "
                     "s of ECOM_ORDER_API_PATIENCE_S; run again later, or raise that."
                 )
