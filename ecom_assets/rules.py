@@ -13,7 +13,7 @@ from ecom_assets.customers.value import ValueRule
 from ecom_assets.errors import DefinitionError, SettingError, SourceError
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.funnels.carts import CartRule
-from ecom_assets.funnels.daily import DEFAULT_NAME, UNITS, DailyFunnel
+from ecom_assets.funnels.daily import DEFAULT_NAME, UNITS, DailyFunnel, StepsOfData
 from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
 from ecom_assets.journeys.journeys import JourneyRule
 from ecom_assets.operations.requests import Requests
@@ -63,7 +63,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "market_segments": segments_of(settings),
         "places": places_of(settings),
         "value_rule": ValueRule(value_months=settings.value_months, discount_rate=settings.value_discount_rate),
-        "funnels": daily_funnels(settings),
+        "funnels": funnel_rule(settings),
         "declared_segments": declared_segments(settings),
         "reconciliation_rule": ReconciliationRule(),
         "journey_rule": JourneyRule(),
@@ -172,6 +172,18 @@ def declared_segments(settings: Settings) -> tuple[VisitorSegment, ...]:
     return tuple(funnel.translated(translate) for funnel in declared.values())
 
 
+def funnel_rule(settings: Settings) -> tuple[DailyFunnel, ...] | StepsOfData:
+    """Return the funnels of the mart; those of which nobody has chosen the steps have the steps of the data."""
+    funnels = daily_funnels(settings)
+    is_chosen = settings.funnels is not None or chosen_steps(settings)
+    return funnels if is_chosen else StepsOfData(funnels)
+
+
+def chosen_steps(settings: Settings) -> tuple[str, ...]:
+    """Return the steps that ECOM_FUNNEL_STEPS or the mapping chooses for the default funnel; none if neither does."""
+    return settings.funnel_steps or load_mapping(mapping_name(settings)).funnel_steps
+
+
 def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:
     """Return the funnels of the mart.
 
@@ -186,7 +198,7 @@ def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:
             if settings.funnel_steps:
                 raise DefinitionError("ECOM_FUNNEL_STEPS declares a funnel too; use one of the two settings.")
             return read_funnels(settings.funnels)
-    names = settings.funnel_steps or load_mapping(mapping_name(settings)).funnel_steps
+    names = chosen_steps(settings)
     steps = [{"event_type": name} for name in names or FIVE_STEPS]
     with about_setting("funnel_window"):
         parse_duration(settings.funnel_window)

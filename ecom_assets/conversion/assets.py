@@ -8,13 +8,29 @@ from ecom_assets.attribution.assets import EVERY_TOUCH
 from ecom_assets.conversion import conversion as compute
 from ecom_assets.conversion.contracts import ConversionByDimension
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.funnels.assets import EVERY_ENTRY
+from ecom_assets.funnels.assets import EVERY_ENTRY, days_of_other_steps
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.funnels.daily import DailyFunnel
 from ecom_assets.sessions.assets import days_of_changed_sessions
-from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.tables.asset import Reads, asset_key, table_asset
+from ecom_assets.sessions.contracts import SessionDays, Sessions
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.tables.asset import Reads, asset_key, invalidation, table_asset
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import union_all
+
+
+@invalidation(session_days=SessionDays, conversion_by_dimension=ConversionByDimension)
+def days_of_changed_dimensions(
+    session_days: ir.Table,
+    conversion_by_dimension: ir.Table,
+    session_rule: SessionRule,
+    funnels: Sequence[DailyFunnel],
+    days: Days,
+) -> ir.Table:
+    """Return the days whose sessions changed, and all days where other steps are stored than the events have."""
+    changed = days_of_changed_sessions(session_days, session_rule, days)
+    other_steps = days_of_other_steps(session_days, conversion_by_dimension, funnels)
+    return union_all(changed, *other_steps).distinct()
 
 
 @table_asset(
@@ -24,7 +40,7 @@ from ecom_assets.tables.days import Days
     funnel_entries=EVERY_ENTRY,
     sessions=Reads(Sessions, whole=True),
     touches=EVERY_TOUCH,
-    invalidated_by=days_of_changed_sessions,
+    invalidated_by=days_of_changed_dimensions,
 )
 def conversion_by_dimension(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     events: ir.Table,

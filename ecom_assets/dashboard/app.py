@@ -272,7 +272,8 @@ def _show(page: DashboardPage) -> Callable[[Request], Response]:
         store: PublishedStore = request.app.state.store
         try:
             with store.reading(request.scope.get(IN_SCOPE)) as reading:
-                return render_page(View(page, filters.on(reading.newest_date), RequestContext(request, reading)))
+                filters = filters.on(reading.newest_date).begun(reading, request.query_params.keys())
+                return render_page(View(page, filters, RequestContext(request, reading)))
         except NothingPublishedError:
             if not page.needs_published:
                 return render_page(View(page, filters, RequestContext(request, None)))

@@ -5,10 +5,10 @@ them. What is refused stands beside the field that it is about.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 import yaml
 from fastapi.encoders import jsonable_encoder
@@ -44,9 +44,10 @@ from ecom_assets.questions.fields import FormGroup, lines_of
 from ecom_assets.questions.model import Question, QuestionField, definition_of, fields_of, put_value
 from ecom_assets.questions.values import documents_of, key_counts
 from ecom_assets.sources.visitor_segments import read_visitor_segments
-from ecom_assets.tables.queries import EVENTS, LENGTHS
+from ecom_assets.tables.queries import EVENTS, LENGTHS, Reading
 
 Answer = dict[str, Any]
+FirstOfData = Callable[[Reading], Mapping[str, str]]
 
 
 class FormParameters(PageParameters):
@@ -58,6 +59,14 @@ class FormParameters(PageParameters):
     """Its version."""
     FIRST: ClassVar[Mapping[str, str]] = {}
     """The question of an address without parameters."""
+    OF_DATA: ClassVar[FirstOfData | None] = None
+    """Returns what of the first question the data decide."""
+
+    def begun(self, reading: Reading, parameters: Collection[str]) -> Self:
+        """Return the first question for these data, if the address has no parameters but days."""
+        if set(parameters) - set(DATES) or self.OF_DATA is None:
+            return self
+        return self.model_copy(update=self.OF_DATA(reading))
 
     @property
     def days(self) -> dict[str, str]:
@@ -79,11 +88,18 @@ class FormParameters(PageParameters):
         return {**first, **values}
 
 
-def choices_of(name: str, groups: Sequence[FormPart], **first: str) -> type[FormParameters]:
-    """Return the model of the parameters in the address of a builder; `first` is the question without any."""
+def choices_of(
+    name: str, groups: Sequence[FormPart], of_data: FirstOfData | None = None, **first: str
+) -> type[FormParameters]:
+    """Return the model of the parameters in the address of a builder.
+
+    `first` is the question without any, and `of_data` returns what of it the data decide.
+    """
     fields: dict[str, Any] = {field.name: (str, "") for group in groups for field in group.inputs}
     made: type[FormParameters] = create_model(name, __base__=FormParameters, __doc__=f"The fields of {name}.", **fields)
     made.FIRST = first
+    if of_data is not None:
+        made.OF_DATA = staticmethod(of_data)
     return made
 
 
@@ -95,6 +111,7 @@ class Builder:
         kind: What is asked.
         first: The question of an address without parameters.
         extra: Fields of the page, which are not part of the question, by the part of the form.
+        of_data: Returns what of the first question the data decide.
         make: Returns the definition from that of the form and the texts of the extra fields; None leaves it.
     """
 
@@ -102,6 +119,7 @@ class Builder:
     first: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[FormGroup, tuple[FormInput, ...]] = field(default_factory=dict)
     make: Callable[[dict[str, Any], Any], dict[str, Any]] | None = None
+    of_data: FirstOfData | None = None
 
     @cached_property
     def groups(self) -> tuple[FormPart, ...]:
@@ -448,5 +466,5 @@ def answered_in(builder: Builder, build: Callable[[View, Answer], Block]) -> Cal
 def question_page(builder: Builder, sections: Sequence[Section], **page: Any) -> DashboardPage:  # noqa: ANN401 (fields of `DashboardPage`)
     """Return the page of a question: its form, the sections of its answer, and its definition."""
     around = (Section("Question", form(builder)), *sections, Section("Definition", definition(builder)))
-    asks = choices_of(f"{page['path'].capitalize()}Choices", builder.groups, **builder.first)
+    asks = choices_of(f"{page['path'].capitalize()}Choices", builder.groups, builder.of_data, **builder.first)
     return DashboardPage(sections=around, group="Behaviour", asks=asks, is_ad_hoc=True, builder=builder, **page)

@@ -1,7 +1,7 @@
 """Pages, the parameters in their addresses, and what their sections can use."""
 
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -29,7 +29,7 @@ from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.explain.question import is_explained
 from ecom_assets.http_server.callers import Scope, may, name_of_caller
 from ecom_assets.questions.fields import Day
-from ecom_assets.tables.queries import Period, TimeRange
+from ecom_assets.tables.queries import Period, Reading, TimeRange
 
 Group = Literal["Shop", "Behaviour", "Operation"]
 GROUPS: Final[tuple[Group, ...]] = ("Shop", "Behaviour", "Operation")
@@ -52,6 +52,10 @@ class PageParameters(BaseModel):
 
     def on(self, newest: date) -> Self:  # noqa: ARG002 (subclasses need it)
         """Return the choices where the data end on a day."""
+        return self
+
+    def begun(self, reading: Reading, parameters: Collection[str]) -> Self:  # noqa: ARG002 (as above)
+        """Return the choices of an address with these parameters, where they depend on the data."""
         return self
 
 

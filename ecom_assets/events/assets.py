@@ -79,6 +79,6 @@ def accounting_assets(late_days: int) -> list[TableAsset]:
 
     @table_asset(QuarantinedEventSamples, quarantined_events=QuarantinedEvents)
     def quarantined_event_samples(quarantined_events: ir.Table, days: Days) -> ir.Table:
-        return sampled_rows(quarantined_events, QuarantinedEventSamples, days)
+        return sampled_rows(clean.with_money(quarantined_events), QuarantinedEventSamples, days)
 
     return [event_accounting_daily, quarantined_event_samples]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import reduce
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -256,6 +257,19 @@ def with_content(rows: ir.Table) -> ir.Table:
     parts = (who, rows.event_type, product, cents, unrated)
     hashed = reduce(lambda text, part: text.concat(text_digest(part)), parts[1:], text_digest(parts[0]))
     return rows.mutate(content_hash=text_digest(hashed).substr(0, HASH_LENGTH))
+
+
+MONEY_TYPES: Final = ("purchase", "refund")
+"""The event types that are about money."""
+
+
+def with_money(rows: ir.Table) -> ir.Table:
+    """Return received rows with `money`, their amount, and `is_about_money`.
+
+    Rows of public keys are about no money, as anybody may send such rows.
+    """
+    is_about_money = rows.event_type.isin(MONEY_TYPES).fill_null(NO) & ~is_public(rows)
+    return rows.mutate(money=rows.cart_amount, is_about_money=is_about_money)
 
 
 def is_public(rows: ir.Table) -> ir.BooleanValue:

@@ -1,7 +1,7 @@
 """Contracts of events: as received, quarantined, surplus and clean."""
 
 from ecom_assets.tables.contract import Table, count, day, flag, instant, received_amount, text
-from ecom_assets.tables.received import RowCounts
+from ecom_assets.tables.received import RefusedMoney, RowCounts
 
 EVENT_TYPES = (
     "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart", "checkout_start",
@@ -128,7 +128,7 @@ class EventAccountingDaily(RowCounts, Table):
     accounted_date = day("The day that the rows count for: their own where it may, else the day they arrived")
 
 
-class QuarantinedEventSamples(QuarantinedEvents):
+class QuarantinedEventSamples(RefusedMoney, QuarantinedEvents):
     """One row per day, reject reason and place among the first rows that were quarantined for it, at most five."""
 
     layer = "mart"

@@ -1,13 +1,14 @@
 """The daily funnels: by category and in total. METRICS "The daily funnel"."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.contracts import FunnelEntries
 from ecom_assets.funnels.definition import CONSECUTIVE, EARLIEST, MAX_WINDOW_S, Funnel
 from ecom_assets.funnels.levels import funnel_levels
@@ -18,6 +19,7 @@ from ecom_assets.sessions.sessions import SESSION, events_of_sessions, is_sessio
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import Days, days_after
 from ecom_assets.tables.portable import first_of_each, ratio, union_all
+from ecom_assets.tables.rule_of_data import RowsOf, RuleOfData, TableOf
 from ecom_assets.tables.values import hash_of, json_path
 
 ALL_CATEGORIES = "(all)"
@@ -33,11 +35,13 @@ class DailyFunnel:
         funnel: The definition.
         units: `session`, `visitor` or both. With both, the window is that of visitors, and sessions have no window;
             sessions alone have the window.
+        is_of_data: Whether the events that are stored decide which steps it has.
     """
 
     name: str
     funnel: Funnel
     units: tuple[str, ...] = ("session", "visitor")
+    is_of_data: bool = False
 
     def __post_init__(self) -> None:
         subject = f"The daily funnel {self.name!r}"
@@ -98,6 +102,32 @@ class DailyFunnel:
     def window_days(self) -> int:
         """The number of days after a cohort day that a visitor's window can reach, including clock changes."""
         return days_after(self.funnel.within)
+
+
+@dataclass(frozen=True)
+class StepsOfData(RuleOfData):
+    """The daily funnels when nobody has chosen their steps: they have those of which there are events."""
+
+    funnels: tuple[DailyFunnel, ...]
+
+    def value(self, table: TableOf, rows: RowsOf) -> tuple[DailyFunnel, ...]:
+        """Return the funnels with the steps of which any event is stored."""
+        events = table(CleanEvents)
+        types = {row["event_type"] for row in rows(events.select("event_type").distinct())}
+        return tuple(with_steps_of(daily, types) for daily in self.funnels)
+
+
+def with_steps_of(daily: DailyFunnel, event_types: Collection[str]) -> DailyFunnel:
+    """Return a funnel with its steps of these event types.
+
+    Where these are less than two, it has its steps from the first one on: a single step is no
+    funnel, and the first of them is the one that units can enter by.
+    """
+    steps = daily.funnel.steps
+    kept = tuple(step for step in steps if step.event_type in event_types)
+    if len(kept) == 1:
+        kept = steps[steps.index(kept[0]) :]
+    return replace(daily, funnel=daily.funnel.changed(steps=kept or steps), is_of_data=True)
 
 
 def funnel_entries(  # noqa: PLR0913, PLR0917 (each is a table or a definition)

@@ -35,6 +35,14 @@ def known_funnel(reading: Reading, funnel: str | None) -> str:
     return funnel
 
 
+def default_steps(reading: Reading) -> tuple[str, ...]:
+    """Return the event types of the default daily funnel as it is stored; none if nothing is."""
+    table = reading.table(ConversionFunnel)
+    totals = table.filter(table.funnel_name == DEFAULT_NAME, table.product_category == ALL_CATEGORIES)
+    steps = totals.select("step", "event_type").distinct().order_by("step", "event_type")
+    return tuple(row["event_type"] for row in reading.state(steps))
+
+
 def funnel_totals(reading: Reading, period: Period, funnel: str, unit: Unit) -> tuple[list[Row], list[Row]]:
     """Return the steps of a daily funnel in total, in the period and in the one before."""
     table = reading.table(ConversionFunnel)

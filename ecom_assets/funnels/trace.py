@@ -21,12 +21,14 @@ from ecom_assets.journeys.trace import events_in_sessions
 from ecom_assets.sessions.contracts import SessionDays, Sessions
 from ecom_assets.sessions.sessions import SESSION, UNIT, with_search_terms
 from ecom_assets.sessions.trace import sessions_of_day
+from ecom_assets.tables.rule_of_data import value_of
 from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, Sum, TableTrace, TraceContext, ratios_of
 
 
 def _funnel(context: TraceContext) -> DailyFunnel:
-    funnels: dict[str, DailyFunnel] = {funnel.name: funnel for funnel in context.rules["funnels"]}
-    return funnels[context.row["funnel_name"]]
+    funnels = value_of(context.rules["funnels"], context.table, context.ask)
+    by_name: dict[str, DailyFunnel] = {funnel.name: funnel for funnel in funnels}
+    return by_name[context.row["funnel_name"]]
 
 
 def reaching_sessions(context: TraceContext) -> ir.Table:

@@ -172,7 +172,8 @@ def order_accounting_daily(  # noqa: PLR0913, PLR0917 (each is a table or the da
 @table_asset(QuarantinedOrderSamples, quarantined_orders=QuarantinedOrders)
 def quarantined_order_samples(quarantined_orders: ir.Table, days: Days) -> ir.Table:
     """Keep a few of the lines that are not clean, by reason."""
-    return sampled_rows(quarantined_orders, QuarantinedOrderSamples, days)
+    lines = quarantined_orders.mutate(money=quarantined_orders.payment_amount, is_about_money=True)
+    return sampled_rows(lines, QuarantinedOrderSamples, days)
 
 
 LINE_ASSETS = (

@@ -1,7 +1,7 @@
 """Contracts of order lines: as received, quarantined, surplus and clean; held days and their releases."""
 
 from ecom_assets.tables.contract import Column, Table, count, day, instant, item_quantity, received_amount, text
-from ecom_assets.tables.received import RowCounts
+from ecom_assets.tables.received import RefusedMoney, RowCounts
 
 STATUSES = ("shipped", "refunded")
 ORDER_REJECT_REASONS = (
@@ -137,7 +137,7 @@ class OrderAccountingDaily(LineCounts, Table):
     received_date = day("The day on which the lines arrived", "Day")
 
 
-class QuarantinedOrderSamples(ReceivedOrder):
+class QuarantinedOrderSamples(RefusedMoney, ReceivedOrder):
     """One row per day, reject reason and place among the first lines that were quarantined for it, at most five."""
 
     layer = "mart"

@@ -92,7 +92,11 @@ def _reasons(reading: Reading, source: RowSource, period: Period) -> list[Row]:
     first = rows.filter(rows.sample_number == 1)
     day = first[tables.day]
     grouped = first.group_by("reject_reason").agg(
-        row_count=first.row_count.sum().cast("int64"), first_date=day.min(), last_date=day.max()
+        row_count=first.row_count.sum().cast("int64"),
+        refused_amount=first.refused_amount.sum(),
+        unread_amount_count=first.unread_amount_count.sum().cast("int64"),
+        first_date=day.min(),
+        last_date=day.max(),
     )
     return [{"source": source, **row} for row in reading.rows(grouped.order_by("reject_reason"), period)]
 

@@ -120,8 +120,8 @@ class Settings(
     )
     catalogue: Path | None = Field(
         None,
-        description="CSV or Parquet file with product_id and category, for order lines without a category; with "
-        "stock (and reorder_point, lead_time_days), also for inventory alerts",
+        description="CSV or Parquet file or workbook with product_id and category, for order lines without a "
+        "category; with stock (and reorder_point, lead_time_days), also for inventory alerts",
     )
     event_types: subjects.EventTypes = Field(
         (),

@@ -16,7 +16,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.customers.contracts import QuarantinedCustomers, RawCustomers
-from ecom_assets.events.clean import accounted_date, is_public
+from ecom_assets.events.clean import accounted_date, is_public, with_money
 from ecom_assets.events.contracts import QuarantinedEvents, RawEvents
 from ecom_assets.orders.contracts import QuarantinedOrders, RawUserOrderLog
 from ecom_assets.products.contracts import RawStock
@@ -528,7 +528,7 @@ class _SourceChecks:
     def _with_money(self, rows: ir.Table) -> ir.Table:
         """Return the rows that are about money, with their `amount` and whether it `is_unread`, as 1 or 0."""
         if "event_type" in rows.columns:
-            rows = rows.filter(rows.event_type.isin(("purchase", "refund")), ~is_public(rows))
+            rows = with_money(rows).filter(lambda event: event.is_about_money)
         amount = rows[self.source.amount]
         return rows.mutate(amount=amount.abs(), is_unread=amount.isnull().ifelse(1, 0))
 

@@ -114,6 +114,7 @@ class ReceivedEventFiles:
         """Return the rows of `RawEvents` that arrived on `days`."""
         files = Currencies.from_settings(self.settings).of_events(self.files, days)
         sql = received_rows(files, days, self.settings.events or SANDBOX, "event_date")
+        self.files.log_malformed()
         return temporary(self.reader, VIEW, sql, "VIEW")
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:

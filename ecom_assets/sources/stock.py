@@ -92,7 +92,7 @@ def require_catalogue(path: Path) -> None:
 
 def catalogue_columns(con: duckdb.DuckDBPyConnection, path: str) -> list[str]:
     """Return the columns of a catalogue; one with stock has product ids, else SourceError."""
-    columns = [row[0] for row in con.execute(f"DESCRIBE {select('*', catalogue_rows(path))}").fetchall()]
+    columns = [row[0].lower() for row in con.execute(f"DESCRIBE {select('*', catalogue_rows(path))}").fetchall()]
     if "stock" in columns and "product_id" not in columns:
         raise SourceError(
             f"The catalogue {path} has a column stock but no column product_id; "
@@ -109,8 +109,8 @@ def _readable(path: str) -> Iterator[duckdb.DuckDBPyConnection]:
             yield con
     except duckdb.Error as error:
         raise SourceError(
-            f"The catalogue {path} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the "
-            "columns product_id and stock."
+            f"The catalogue {path} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file or a "
+            "workbook with the columns product_id and stock."
         ) from error
 
 

@@ -16,7 +16,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, SourceError
-from ecom_assets.tables.contract import MONEY, Table, count
+from ecom_assets.tables.contract import MONEY, Table, amount, count
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import count_of, union_all
 
@@ -235,9 +235,9 @@ def balance(days: Days | None, counted: Mapping[str, Counted]) -> ir.Table:
     Received rows come first in `counted`. Without days, all count.
     """
     parts = []
-    for name, (rows, day, amount) in counted.items():
+    for name, (rows, day, summed) in counted.items():
         rows = rows if days is None else rows.filter(days.contain(rows[day]))  # noqa: PLW2901 (the same rows, fewer)
-        parts.append(rows.group_by(day=rows[day]).agg(**{name: rows[amount].sum() if amount else rows.count()}))
+        parts.append(rows.group_by(day=rows[day]).agg(**{name: rows[summed].sum() if summed else rows.count()}))
     per_day = side_by_side(["day"], *parts)
     return per_day.mutate(residue=reduce(sub, (per_day[name] for name in counted)))
 
@@ -246,18 +246,39 @@ SAMPLES: Final = 5
 """The most rows of a day and reason."""
 
 
+class RefusedMoney:
+    """What the rows of a day and reason come to, as far as their amounts can be read."""
+
+    refused_amount = amount(
+        "Sum of the amounts of these rows, without their signs; null if none can be read or has one",
+        "Amount",
+        nullable=True,
+    )
+    unread_amount_count = count(
+        "Of these rows, those about money whose amount cannot be read", "No amount", unit="rows", nullable=True
+    )
+
+
 def sampled_rows(quarantined: ir.Table, contract: type[Table], days: Days) -> ir.Table:
     """Return the rows of `contract`: the first quarantined rows of each day and reason, and their number.
 
-    Their place is in `sample_number`, and the number of all in `row_count`. Rows are ordered by the day of arrival
+    Their place is in `sample_number`, the number of all in `row_count`, and what they come to in the columns of
+    `RefusedMoney`, from the columns `money` and `is_about_money` of the rows. Rows are ordered by the day of arrival
     (`received_date`) and then by all of their text, so rows that tie are equal in all of it.
     """
     day = str(contract.day_column)
     rows, by = quarantined.filter(days.contain(quarantined[day])), (day, "reject_reason")
     texts = [rows[name].fill_null("") for name, kind in rows.schema().items() if kind.is_string() and name not in by]
     in_order = ibis.window(group_by=by, order_by=[rows.received_date, *texts])
+    of_reason = ibis.window(group_by=by)
     placed = rows.mutate(
         sample_number=ibis.row_number().over(in_order).cast("int64") + 1,
-        row_count=rows.count().over(ibis.window(group_by=by)).cast("int64"),
+        row_count=rows.count().over(of_reason).cast("int64"),
+        refused_amount=rows.is_about_money.ifelse(rows.money.abs(), ibis.null(MONEY)).sum().over(of_reason).cast(MONEY),
+        unread_amount_count=(rows.is_about_money & rows.money.isnull())
+        .ifelse(1, 0)
+        .sum()
+        .over(of_reason)
+        .cast("int64"),
     )
     return placed.filter(placed.sample_number <= SAMPLES).select(*contract.columns)

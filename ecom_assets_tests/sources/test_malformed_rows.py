@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.sources.files.mapping import EventMapping, load_mapping
-from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.files.records import FileRowCounts, RecordFiles, rows_line
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, ndjson_text, rows_of, write
 
@@ -191,3 +191,19 @@ def test_looking_for_damage_leaves_the_callers_transaction_alone(tmp_path: Path)
         con.execute(f"INSERT INTO mine SELECT count(*) FROM ({sql})")
         con.execute("COMMIT")
         assert con.execute("SELECT max(x) FROM mine").fetchone() == (2,)
+
+
+def test_what_is_malformed_is_said_in_bytes_with_its_file(tmp_path: Path) -> None:
+    """Two lines of one file cannot be read, of 21 and 40,000,000 bytes; the other file is sound."""
+    damaged = b"cut off, in the midst" + b"\n" + b"x" * 40_000_000 + b"\n"
+    write(tmp_path / "a.csv", b"a,b,c\n1,2,3\n" + damaged)
+    write(tmp_path / "b.csv", b"a,b,c\n4,5,6\n")
+    expected = {"a.csv": sum(len(line) for line in damaged.splitlines())}
+    with duckdb.connect() as con:
+        files = RecordFiles.open(con, [tmp_path], MAPPING)
+        rows_of(con, files.received_sql())
+        assert files.malformed_bytes == expected
+    counts = FileRowCounts(4, {"malformed_row": 2}, malformed_bytes=files.malformed_bytes)
+    line = rows_line(counts.as_json())
+    assert f"malformed: {expected['a.csv']:,} bytes of a.csv" in line
+    assert rows_line(FileRowCounts(4).as_json()) == "Rows: 4 read, all counted"

@@ -16,6 +16,7 @@ from ecom_assets.sources.order_reports.source import OrderReader, ReceivedOrderF
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row
+from ecom_assets_tests.sources.workbook import write_xlsx
 
 HEADER = (
     "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount"
@@ -195,6 +196,20 @@ def test_the_catalogue_gives_categories_to_lines_that_carry_none(tmp_path: Path)
     assert sorted(str(row["item_category"]) for row in received(orders, catalogue)) == ["Dairy", "None", "Own"]
 
 
+def test_a_catalogue_without_categories_leaves_them_unknown(tmp_path: Path) -> None:
+    orders = write(tmp_path / "log.csv", f"{HEADER},item_category", f"{LINE},", f"{LINE},Own")
+    catalogue = write(tmp_path / "catalogue.csv", "product_id,stock", "3,10")
+    assert sorted(str(row["item_category"]) for row in received(orders, catalogue)) == ["None", "Own"]
+
+
+def test_a_workbook_is_a_catalogue(tmp_path: Path) -> None:
+    """Below a title, with the id as a number: the line of product 3 gets its category."""
+    orders = write(tmp_path / "log.csv", f"{HEADER},item_category", f"{LINE},")
+    table = [("Products",), (), ("product_id", "Category", "price"), (3, "Dairy", 10.5), (4, "Bread", 2)]
+    catalogue = write_xlsx(tmp_path / "catalogue.xlsx", {"Stock": table})
+    assert [row["item_category"] for row in received(orders, catalogue)] == ["Dairy"]
+
+
 def test_lines_are_taken_in_with_the_columns_of_raw(tmp_path: Path) -> None:
     [row] = received(write(tmp_path / "log.csv", HEADER, LINE), None)
     assert set(row) == set(RawUserOrderLog.columns)
@@ -205,7 +220,7 @@ def test_a_catalogue_that_is_none_is_refused(tmp_path: Path, text: str | None) -
     catalogue = tmp_path / "catalogue.csv"
     if text is not None:
         catalogue.write_text(text)
-    with pytest.raises(SourceError, match="give ECOM_CATALOGUE a CSV or Parquet file with the columns product_id and"):
+    with pytest.raises(SourceError, match="a CSV or Parquet file or a workbook with the columns product_id and"):
         received(write(tmp_path / "log.csv", HEADER, LINE), catalogue)
 
 

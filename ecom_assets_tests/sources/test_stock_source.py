@@ -20,6 +20,7 @@ from ecom_assets.sources.stock import NO_STOCK, ApiStock, FileStock, fetch_catal
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets_tests.services import BASE_S
+from ecom_assets_tests.sources.workbook import write_ods, write_xlsx
 from ecom_sandbox.services.pages import CatalogueService
 from ecom_sandbox.services.service import Faults, ServiceRequest, ServiceResponse
 from ecom_sandbox.shop.shop import generate
@@ -83,6 +84,22 @@ def test_parquet_is_read_too(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("ending", ["xlsx", "ods"])
+def test_a_workbook_has_stock(tmp_path: Path, ending: str) -> None:
+    """Numbers are those of the cells, whatever the sheet shows, and names of columns have any case."""
+    table = [("Product_ID", "Name", "Stock"), ("hat", "Hat", 7), (100, "Cap", 12)]
+    path = tmp_path / f"c.{ending}"
+    if ending == "xlsx":
+        write_xlsx(path, {"Stock": table})
+    else:
+        write_ods(path, "Stock", table)
+    actual = rows(FileStock(Settings(home=tmp_path, catalogue=path)).received(DAYS))
+    assert [(row["product_id"], row["product_name"], row["stock_count"]) for row in actual] == [
+        ("hat", "Hat", 7),
+        ("100", "Cap", 12),
+    ]
+
+
 def test_a_catalogue_of_categories_only_has_no_stock_and_that_is_said(tmp_path: Path) -> None:
     actual = of_file(tmp_path / "c.csv", "product_id,category\nhat,hats\n")
     assert (actual.days, rows(actual)) == (Days(()), [])
@@ -98,7 +115,7 @@ def test_a_catalogue_without_a_line_says_that_there_is_nothing(tmp_path: Path) -
     ("text", "result"),
     [
         ("sku,stock\nhat,1\n", "has a column stock but no column product_id"),
-        (None, "cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the columns product_id and stock"),
+        (None, "cannot be read; give ECOM_CATALOGUE a CSV or Parquet file or a workbook with the columns product_id"),
     ],
 )
 def test_a_catalogue_of_no_products_is_refused(tmp_path: Path, text: str | None, result: str) -> None:

@@ -22,7 +22,7 @@ from ecom_assets.events.contracts import CleanEvents, DuplicateEvents
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.quality import queries
 from ecom_assets.quality.queries import RowSource
-from ecom_assets.questions.answer import Answer, definition_of, number
+from ecom_assets.questions.answer import Answer, Money, definition_of, number
 from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.tables.measures import meanings
 from ecom_assets.tables.queries import Page, Period
@@ -57,6 +57,15 @@ class Reason(BaseModel):
     source: RowSource = Field(description=SOURCE)
     reject_reason: str = Field(description="The first reason that applies", examples=["missing_identity"])
     row_count: int = number("Rows", "count", "Rows quarantined for it")
+    refused_amount: Money | None = number(
+        "Amount",
+        "money",
+        "Sum of the amounts of these rows, without their signs; null if none can be read or has one",
+        examples=["1250.00"],
+    )
+    unread_amount_count: int | None = number(
+        "No amount", "count", "Of these rows, those about money whose amount cannot be read", examples=[2]
+    )
     first_date: date = number("First", "date", "First day with such a row")
     last_date: date = number("Last", "date", "Last day with such a row")
 
@@ -116,6 +125,7 @@ def quarantined_samples(context: Context, parameters: Annotated[SamplesParameter
     )
     definition = definition_of(SamplesAnswer, "samples")
     definition["row_count"] = "Rows of the day that were quarantined for this reason"
+    definition["refused_amount"] = "Sum of the amounts of these rows, without their signs"
     return context.answer(parameters, definition, result, period)
 
 

@@ -16,6 +16,7 @@ from ecom_assets.cli.summary.unknown import NOT_COMPUTED, unknown_sources
 from ecom_assets.clock import now_utc
 from ecom_assets.customers.contracts import CustomerSegments
 from ecom_assets.customers.queries import customer_records, expected_value, segment_totals
+from ecom_assets.errors import nearest
 from ecom_assets.events.queries import conflict_counts, conflicts, rejected_events
 from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.funnels.definition import FIVE_STEPS
@@ -28,7 +29,7 @@ from ecom_assets.products.queries import stock_totals
 from ecom_assets.reconciliation.queries import difference_totals, restatements
 from ecom_assets.registry import ALL
 from ecom_assets.retention.queries import retention_totals
-from ecom_assets.rules import order_rule, segments_of
+from ecom_assets.rules import chosen_steps, order_rule, segments_of
 from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sales.queries import (
@@ -42,11 +43,10 @@ from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.queries import has_paid_events, sessions_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.records import mapping_of
-from ecom_assets.sources.events import mapping_name
-from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.order_reports.report_files import activity_types, has_report
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.presence import given_sources, stored_sources
+from ecom_assets.sources.proposal.fields import STANDARD_TYPES, likely_event_type
 from ecom_assets.tables.check import EXAMPLES
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.currencies import rounded
@@ -119,7 +119,7 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
     if outcome.has_begun:
         with closing(new_engine(settings).open()) as engine:
             summary = summarize(engine, settings, outcome)
-            advice = _funnel_advice(engine, settings, outcome, summary["funnel"])
+            advice = _funnel_advice(engine, settings, summary["funnel"])
         typer.echo(json_text(summary, default=str) if as_json else "\n".join(summary_lines(summary)))
         if advice:
             typer.echo(advice, err=True)
@@ -131,25 +131,39 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
         typer.echo(f"ecom: {failure}", err=True)
 
 
-def _funnel_advice(engine: Engine, settings: Settings, outcome: RunOutcome, funnel: Mapping[str, Any] | None) -> str:
-    """Return why the default funnel has no counts, and the steps that the events of the run have; empty if it has."""
-    if funnel is None or any(funnel.values()) or settings.funnels is not None:
+def _funnel_advice(engine: Engine, settings: Settings, funnel: Mapping[str, Any] | None) -> str:
+    """Return which steps of the default funnel the events do not have; empty if it has all, or counts."""
+    if funnel is None or settings.funnels is not None:
+        return ""
+    chosen = chosen_steps(settings)
+    if chosen and any(funnel.values()):
         return ""
     reading = WarehouseReading.from_engine(engine, settings, order_rule(settings), now_utc().date())
-    events = reading.events()
-    of_days = events.filter(events.event_date.between(outcome.days.first, outcome.days.dates[-1]))
-    types = {row["event_type"] for row in reading.state(of_days.select("event_type").distinct())}
-    steps = settings.funnel_steps or load_mapping(mapping_name(settings)).funnel_steps or FIVE_STEPS
+    types = {row["event_type"] for row in reading.state(reading.events().select("event_type").distinct())}
+    steps = chosen or FIVE_STEPS
     there = [step for step in steps if step in types]
     if not types or len(there) == len(steps):
         return ""
-    missing = ", ".join(step for step in steps if step not in types)
+    others = sorted(types - {*steps, *STANDARD_TYPES})
+    missing = ", ".join(_missing_step(step, others) for step in steps if step not in types)
     if len(there) < 2:  # noqa: PLR2004 (a funnel leads from a step to another)
         return f"There is no funnel: these events have no {missing}. A mapping gives types their names (event_types)."
+    if not chosen:
+        return (
+            f"The funnel has the steps {', '.join(there)}, as these events have no {missing}. "
+            "ECOM_FUNNEL_STEPS, or funnel_steps in a mapping, chooses others."
+        )
     return (
         f"The funnel has no counts: these events have no {missing}. Of the steps that they have: "
         f"ECOM_FUNNEL_STEPS={','.join(there)}, or funnel_steps in the mapping"
     )
+
+
+def _missing_step(step: str, others: Sequence[str]) -> str:
+    """Return a step that no event has, with the event type that may be meant."""
+    meant = [event_type for event_type in others if likely_event_type(event_type) == step]
+    near = meant[0] if meant else nearest(step, others)
+    return f"{step} (did you mean {near!r}?)" if near else step
 
 
 def _ended(outcome: RunOutcome) -> dict[str, Any]:

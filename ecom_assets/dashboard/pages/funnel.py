@@ -1,5 +1,6 @@
 """Funnel builder: steps, window, order, unit, breakdown and exclusions; over time, times, and who is at each step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
@@ -22,8 +23,10 @@ from ecom_assets.dashboard.forms import (
 from ecom_assets.dashboard.page import Section, View, address_of, csv_address
 from ecom_assets.dashboard.pages.person import columns_of_people, people
 from ecom_assets.funnels.answer import FUNNEL, AtStep, FunnelStepAnswer
+from ecom_assets.funnels.definition import FIVE_STEPS
+from ecom_assets.funnels.queries import default_steps
 from ecom_assets.http_server.callers import Scope
-from ecom_assets.tables.queries import changes
+from ecom_assets.tables.queries import EVENTS, Reading, changes
 
 EXTRA: Final = (
     FormInput("per_value", "Or count each value of", "properties.company", suggests="columns", about=("per",)),
@@ -46,9 +49,28 @@ def with_unit(definition: dict[str, Any], fields: Any) -> dict[str, Any]:  # noq
     return definition | ({"per": per} if per else {})
 
 
+FEWEST_STEPS: Final = 2
+FIRST_STEPS: Final = ("product_view", "add_to_cart", "purchase")
+
+
+def steps_of_data(reading: Reading) -> dict[str, str]:
+    """Return the steps of the shop's daily funnel as fields of the form, where it is not the shipped one."""
+    steps = default_steps(reading) if EVENTS in reading.known else ()
+    if len(steps) < FEWEST_STEPS or steps == FIVE_STEPS:
+        return {}
+    fields = dict.fromkeys(fields_of_steps(FIRST_STEPS), "")
+    return {**fields, **fields_of_steps(steps)}
+
+
+def fields_of_steps(steps: Sequence[str]) -> dict[str, str]:
+    """Return steps as fields of the form, by their names."""
+    return {f"step{number}": event_type for number, event_type in enumerate(steps, start=1)}
+
+
 BUILDER: Final = Builder(
     FUNNEL,
-    {"step1": "product_view", "step2": "add_to_cart", "step3": "purchase", "last": "90d"},
+    {**fields_of_steps(FIRST_STEPS), "last": "90d"},
+    of_data=steps_of_data,
     extra={"counting": EXTRA[:1], "list": EXTRA[1:]},
     make=with_unit,
 )

@@ -26,7 +26,7 @@ REASONS: Final = (
     TableColumn("label", "Reason", href="address"),
     TableColumn.from_field(quality.Reason, "source"),
     TableColumn.from_field(quality.Reason, "row_count", bar="share"),
-    *TableColumn.from_fields(quality.Reason, "first_date", "last_date"),
+    *TableColumn.from_fields(quality.Reason, "refused_amount", "unread_amount_count", "first_date", "last_date"),
 )
 CONFLICTS: Final = (
     *TableColumn.from_fields(quality.ConflictingEvent, "event_date"),

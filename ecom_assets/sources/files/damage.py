@@ -31,6 +31,7 @@ from ecom_assets.sources.files.text_blocks import (
     UTF_8,
     as_text,
     blocks_of,
+    byte_count,
     encoding_of_lines,
     is_too_long,
     is_utf_8,
@@ -288,13 +289,14 @@ _LINES_AT_ONCE = 1000
 class SoundCopy:
     """The paths of a file's readable records (compressed like the file) and of its damaged lines (as Parquet).
 
-    The counts are from when they were copied.
+    The counts are from when they were copied; `damaged_bytes` are those of the damaged lines in the file.
     """
 
     sound: str
     damaged: str
     sound_count: int
     damaged_count: int
+    damaged_bytes: int
 
 
 def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
@@ -303,7 +305,7 @@ def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
         f"{file.path}|{file.size}|{file.modified_at}|{file.encoding}|{layout}".encode(errors="replace")
     ).hexdigest()
     sound_path, damaged_path = str(copies_folder() / f"{name}.txt"), str(copies_folder() / f"{name}.parquet")
-    sound_count = damaged_count = 0
+    sound_count = damaged_count = damaged_bytes = 0
     with ExitStack() as stack:
         sound = stack.enter_context(_writable(sound_path, is_gzip=file.is_gzip))
         damaged = _DamagedLines(stack.enter_context(pq.ParquetWriter(damaged_path, _LINES)))
@@ -316,8 +318,9 @@ def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
             else:
                 damaged.add(as_text(record.content))
                 damaged_count += 1
+                damaged_bytes += byte_count(record.content)
         damaged.flush()
-    return SoundCopy(sound_path, damaged_path, sound_count, damaged_count)
+    return SoundCopy(sound_path, damaged_path, sound_count, damaged_count, damaged_bytes)
 
 
 def _records(file: InputFile, layout: Layout) -> Iterator[Record]:

@@ -333,7 +333,12 @@ class FileEvents:
         rejected = {reason: count for reason, count in counts.items() if reason}
         ((surplus,),) = fetched(self.con, self._duplicates.agg(count=lambda t: t.surplus_count.sum().fill_null(0)))
         unread = {"cart_value": self._unread_amounts}
-        return FileRowCounts(sum(counts.values()), rejected | {DUPLICATE: int(surplus)}, unread)
+        return FileRowCounts(
+            sum(counts.values()),
+            rejected | {DUPLICATE: int(surplus)},
+            unread,
+            self.files.malformed_bytes,
+        )
 
     @cached_property
     def _unread_amounts(self) -> int:

@@ -84,7 +84,8 @@ class FileOrders:
         rows = self.con.to_pyarrow(counted).to_pylist()
         rejected = {row["reject_reason"]: row["row_count"] for row in rows if row["reject_reason"]}
         rejected[DUPLICATE] = sum(row["row_count"] - row["id_count"] for row in rows if not row["reject_reason"])
-        return FileRowCounts(sum(row["row_count"] for row in rows), rejected, self._unread)
+        read = sum(row["row_count"] for row in rows)
+        return FileRowCounts(read, rejected, self._unread, self.files.malformed_bytes)
 
     @cached_property
     def _unread(self) -> dict[str, int]:

@@ -3,13 +3,15 @@
 This module finds the files, decides which of them to open for which arrival days, and builds the SELECT.
 """
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -31,6 +33,8 @@ from ecom_assets.tables.received import LARGE_SHARE, NO_FAULT, FileRows
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.local import naming_damaged_parquet, note_parquet
 from ecom_assets.warehouse.sql_text import date_literal, select
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,17 @@ class RecordFiles:
     def files(self) -> list[InputFile]:
         """Return every file with its path, landing date (or None), size and modification time."""
         return [file for file, _ in self.layouts]
+
+    @property
+    def malformed_bytes(self) -> dict[str, int]:
+        """Return how many bytes the malformed lines of each file that has such lines come to."""
+        copies = ((file.name, self._copies.get(file.path)) for file in self.files())
+        return {name: copy.damaged_bytes for name, copy in copies if copy and copy.damaged_bytes}
+
+    def log_malformed(self) -> None:
+        """Log what is malformed in these files, once for each file."""
+        for name, size in self.malformed_bytes.items():
+            _log_once(malformed_text({"malformed_bytes": {name: size}}))
 
     @property
     def is_parquet(self) -> bool:
@@ -347,11 +362,14 @@ class FileRowCounts:
     """The number of rows that were read, and of those that are not counted, by reason.
 
     `unread` is the number of counted rows with a value that cannot be read, so that it is not known, by its name.
+    `malformed_bytes` are those of the lines that cannot be split into rows, by the name of the file: one such line may
+    have held many rows.
     """
 
     read: int
     rejected: Mapping[str, int] = field(default_factory=dict)
     unread: Mapping[str, int] = field(default_factory=dict)
+    malformed_bytes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def counted(self) -> int:
@@ -363,7 +381,8 @@ class FileRowCounts:
         by_count = sorted(self.rejected.items(), key=lambda entry: (-entry[1], entry[0]))
         unread = {name: count for name, count in sorted(self.unread.items()) if count}
         rows = {"read": self.read, "counted": self.counted, "rejected": {name: n for name, n in by_count if n}}
-        return rows | ({"unread": unread} if unread else {})
+        malformed = dict(sorted(self.malformed_bytes.items(), key=lambda entry: (-entry[1], entry[0])))
+        return rows | ({"unread": unread} if unread else {}) | ({"malformed_bytes": malformed} if malformed else {})
 
 
 DUPLICATE = "duplicate"
@@ -380,9 +399,30 @@ def rows_line(rows: Mapping[str, Any]) -> str:
     if not reasons:
         return f"{read}, all counted{unread}" if rows["read"] else read
     line = f"{read}, {rows['counted']:,} counted; not counted: {reasons}{unread}"
+    malformed = malformed_text(rows)
+    line = f"{line}\n  {malformed}" if malformed else line
     most = next(iter(rows["rejected"]))
     meaning = sentence_of(most) if rows["rejected"][most] > rows["counted"] else ""
     return f"{line}\n  {most}: {meaning}" if meaning else line
+
+
+@cache
+def _log_once(sentence: str) -> None:
+    _logger.warning("%s.", sentence)
+
+
+FILES_NAMED: Final = 3
+"""Files that a sentence about malformed lines names, those with the most bytes."""
+
+
+def malformed_text(rows: Mapping[str, Any]) -> str:
+    """Return how many bytes are malformed, and in which files; empty if none are."""
+    by_file = rows.get("malformed_bytes", {})
+    if not by_file:
+        return ""
+    named = ", ".join(f"{count:,} bytes of {name}" for name, count in [*by_file.items()][:FILES_NAMED])
+    more = f" and {len(by_file) - FILES_NAMED:,} more files" if len(by_file) > FILES_NAMED else ""
+    return f"malformed: {named}{more}; a line that cannot be read may hold many rows"
 
 
 def unread_warning(rows: Mapping[str, Any]) -> str:

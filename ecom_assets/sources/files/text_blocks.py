@@ -217,7 +217,14 @@ def as_text(line: bytes) -> str:
     return shown.decode("utf-8", errors="backslashreplace").replace("\x00", "\\x00")
 
 
+def byte_count(line: bytes) -> int:
+    """Return how many bytes an unreadable line has in its file, without its line end."""
+    cut = _CUT_LENGTH.search(line) if is_too_long(line) else None
+    return int(cut[1]) if cut else len(line.rstrip(b"\r\n"))
+
+
 _CUT_MARK = b"\x00cut\x00"
+_CUT_LENGTH = re.compile(rb"\(cut: the line has (\d+) bytes\)\Z")
 
 
 def _cut(line: bytes, dropped: int) -> bytes:

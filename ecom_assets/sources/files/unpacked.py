@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from ecom_assets.errors import SourceError
 from ecom_assets.json_text import json_text
 from ecom_assets.sources.files.damage import copies_folder
-from ecom_assets.sources.files.formats import InputFile, format_of, head_of, is_ignored
+from ecom_assets.sources.files.formats import Format, InputFile, format_of, head_of, is_ignored
 from ecom_assets.sources.files.shape import json_in, objects_on
 from ecom_assets.sources.files.table_heads import TableKeys, lines_below, title_of
 from ecom_assets.sources.files.text_blocks import (
@@ -276,10 +276,14 @@ def catalogue_rows(path: str) -> str:
     """Return the reader call for a catalogue.
 
     Raises:
-        SourceError: It cannot be read to its end, or is a text file of an unknown encoding.
+        SourceError: It cannot be read to its end, is a text file of an unknown encoding, or a
+            workbook without a table.
     """
     if path.endswith((".parquet", ".pq")):
         return f"read_parquet({text(path)})"
+    if Path(path).is_file() and format_of(Path(path))[0] == "workbook":
+        copy = _sheet(_small_file(Path(path), "workbook"), TableKeys()).path
+        return f"read_csv({text(copy)}, all_varchar=true, header=true, delim='\t')"
     return f"read_csv({text(_in_utf_8(path))}, all_varchar=true)"
 
 
@@ -288,10 +292,8 @@ def _in_utf_8(path: str) -> str:
     file_path = Path(path)
     if not file_path.is_file():  # the engine's reader says so
         return path
-    stat = file_path.stat()
-    written_at = datetime.fromtimestamp(stat.st_mtime, UTC)
-    is_gzip = file_path.suffix == ".gz"
-    file = InputFile(path, file_path.name, "csv", is_gzip, None, stat.st_size, written_at, written_at, encoding=UTF_8)
+    file = replace(_small_file(file_path, "csv"), encoding=UTF_8)
+    written_at = file.modified_at
     head = b"".join(islice(blocks_of(file), 1))
     encoding = marked_encoding(head) or encoding_of_lines(lines_of(file), file_path.name)
     if encoding in {None, UTF_8}:
@@ -300,3 +302,11 @@ def _in_utf_8(path: str) -> str:
     with copy.open("wb") as opened:
         opened.writelines(blocks_of(replace(file, encoding=encoding)))
     return str(copy)
+
+
+def _small_file(path: Path, kind: Format) -> InputFile:
+    """Return a catalogue, or a file of rates, as a file of a format."""
+    stat = path.stat()
+    written_at = datetime.fromtimestamp(stat.st_mtime, UTC)
+    is_gzip = path.suffix == ".gz"
+    return InputFile(str(path), path.name, kind, is_gzip, None, stat.st_size, written_at, written_at)

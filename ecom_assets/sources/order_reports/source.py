@@ -214,7 +214,9 @@ class ReceivedOrderFiles(_Orders):
 
     def received(self, days: Days) -> SliceOutput:
         """Return the rows of `RawUserOrderLog` that arrived on `days`."""
-        return SliceOutput(self.reader.rows(self.files, days), days, origin=self.reader.origin)
+        rows = self.reader.rows(self.files, days)
+        self.files.log_malformed()
+        return SliceOutput(rows, days, origin=self.reader.origin)
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
         """Return the row counts of the files, from when they were checked."""
@@ -261,19 +263,23 @@ class ApiOrders(_Orders):
 
 
 def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
-    """Return a SELECT of each product's category in the catalogue.
+    """Return a SELECT of each product's category in the catalogue; null where it has none.
 
     Raises:
-        SourceError: The catalogue is missing, unreadable, or lacks a column.
+        SourceError: The catalogue is missing or unreadable, or has no product ids.
     """
-    path = str(catalogue)
-    columns = "product_id::VARCHAR AS product_id, min(category::VARCHAR) AS category"
-    sql = select(columns, catalogue_rows(path), group_by="product_id")
+    path, reader = str(catalogue), con.cursor()
     try:
-        con.cursor().execute(f"DESCRIBE {sql}")
+        rows = catalogue_rows(path)
+        described = reader.execute(f"DESCRIBE {select('*', rows)}").fetchall()
+        has_category = any(name.lower() == "category" for name, *_ in described)
+        category = "min(category::VARCHAR)" if has_category else "NULL::VARCHAR"
+        columns = f"product_id::VARCHAR AS product_id, {category} AS category"
+        sql = select(columns, rows, group_by="product_id")
+        reader.execute(f"DESCRIBE {sql}")
     except duckdb.Error as error:
         raise SourceError(
-            f"The catalogue {path} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the columns "
-            "product_id and category."
+            f"The catalogue {path} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file or a "
+            "workbook with the columns product_id and category."
         ) from error
     return sql
