@@ -176,7 +176,12 @@ def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
     if settings.orders:
         return ReceivedOrderFiles(
             OrderReader(
-                reader, settings.timezone, settings.orders, catalogue_of(settings), Currencies.from_settings(settings)
+                reader,
+                settings.timezone,
+                settings.orders,
+                catalogue_of(settings),
+                Currencies.from_settings(settings),
+                settings.home,
             ),
             settings,
         )
@@ -188,6 +193,7 @@ def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
                 settings.order_api_url,
                 catalogue_of(settings),
                 Currencies.from_settings(settings),
+                settings.home,
             ),
             settings,
         )

@@ -115,7 +115,7 @@ def source_gate(settings: Settings) -> SourceGate:
 
 def order_rule(settings: Settings) -> OrderRule:
     """Return the rule that decides which order lines are clean."""
-    return OrderRule(settings.max_amount, settings.max_quantity, settings.first_plausible_day, settings.known_currency)
+    return OrderRule(settings.max_amount, settings.max_quantity, settings.first_plausible_day, settings.set_currency)
 
 
 def customer_rule(settings: Settings) -> CustomerRule:

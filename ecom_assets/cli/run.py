@@ -65,7 +65,9 @@ def run(
 
 def _end(settings: Settings, *, is_well: bool, is_quiet: bool) -> None:
     """Say which of the things that a shop's own files cannot say nobody has said either, and end with the exit code."""
-    unknown = {"currency": "Amounts have no currency", "timezone": "days begin at midnight UTC"}
+    stated = settings.known_currency
+    of_amounts = f"Amounts are in {stated}, as the files state" if stated else "Amounts have no currency"
+    unknown = {"currency": of_amounts, "timezone": "days begin at midnight UTC"}
     sentences = [sentence for name, sentence in unknown.items() if name not in settings.model_fields_set]
     if settings.has_own_data and len(sentences) == len(unknown) and not is_quiet:
         typer.echo(f"{', and '.join(sentences)}; `ecom init` asks for both, once.")

@@ -22,6 +22,7 @@ from ecom_assets.settings import subjects
 from ecom_assets.settings.home import close_to_others, platform_files_in, require_history
 from ecom_assets.settings.intake import STREAM, STREAM_KINDS, CollectSettings, StreamSettings, landing_of
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
+from ecom_assets.settings.stated_currency import stated_currency
 from ecom_assets.tables.currencies import largest_amount
 
 PREFIX = "ECOM_"
@@ -326,14 +327,22 @@ class Settings(
 
     @property
     def known_currency(self) -> str:
-        """Return the currency of all amounts: the set one, or that of the sandbox shop; empty where it is unknown."""
+        """Return the currency of all amounts: the set one, else that which loaded files state; empty if neither is."""
+        return self.set_currency or stated_currency(self.home)
+
+    @property
+    def set_currency(self) -> str:
+        """Return the currency that is set, or that of the sandbox shop; empty where none is.
+
+        Rules are made from this one: they must not change by what a run loads.
+        """
         has_loaded_own = (self.home / OWN_DATA).exists()
         return self.currency or ("" if self.has_own_data or has_loaded_own else "USD")
 
     @property
     def largest_amount(self) -> Decimal:
         """Return the highest amount of an event, or of an order line that does not say its currency."""
-        return self.max_amount or largest_amount(self.known_currency)
+        return self.max_amount or largest_amount(self.set_currency)
 
     @property
     def sandbox_folder(self) -> Path:

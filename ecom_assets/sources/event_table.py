@@ -19,6 +19,7 @@ from ecom_assets.errors import SettingError, SourceError, WarehouseError, did_yo
 from ecom_assets.events.assets import EVENT_TABLE
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.stated_currency import note_currencies
 from ecom_assets.sources.files.mapping import EVENT_FIELDS, OPTIONAL_FIELDS
 from ecom_assets.tables.asset import subject_of
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at
@@ -338,6 +339,7 @@ class EventTable:
         else that of the first amount of the whole table that no public key sent.
         """
         home = self._home if "currency" in self.sql.columns else ""
+        note_currencies(self._settings.home, "events", days.dates, {home} - {""})
         runs = [self.sql.received(first, end, self.fallback, home) for first, end in days.runs()]
         return self.con.sql(" UNION ALL ".join(runs), schema=ibis.schema(schema_of(RawEvents)))
 

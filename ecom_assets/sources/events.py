@@ -10,6 +10,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.stated_currency import note_currencies
 from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.formats import split_paths
 from ecom_assets.sources.files.mapping import load_mapping
@@ -113,6 +114,8 @@ class ReceivedEventFiles:
     def received(self, days: Days) -> ir.Table:
         """Return the rows of `RawEvents` that arrived on `days`."""
         files = Currencies.from_settings(self.settings).of_events(self.files, days)
+        names = {files.currency} - {""}
+        note_currencies(self.settings.home, "events", days.dates, names)
         sql = received_rows(files, days, self.settings.events or SANDBOX, "event_date")
         self.files.log_malformed()
         return temporary(self.reader, VIEW, sql, "VIEW")

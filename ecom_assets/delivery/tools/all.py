@@ -55,7 +55,7 @@ def destinations(settings: Settings) -> dict[str, HttpDestination]:
         user_key=settings.delivery_user_key,
         properties=settings.delivery_properties,
         urls=settings.delivery_urls,
-        currency=settings.known_currency or None,
+        currency=settings.set_currency or None,
         cart_value=settings.cart_value,
     )
     tools = [tool for tool in TOOLS.values() if tool.is_set(tool.tool_settings(settings))]

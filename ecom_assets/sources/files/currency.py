@@ -34,6 +34,14 @@ SIGNS_OF_SEVERAL: Final = {
 
 
 @dataclass(frozen=True)
+class InOneCurrency:
+    """The SELECT of order lines with all amounts in one currency, and that currency, where they state it."""
+
+    rows: str
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Currencies:
     """The currency that all amounts are to have, empty if it is that of the source, and the file of rates."""
 
@@ -47,8 +55,8 @@ class Currencies:
         """Return what is set."""
         return cls(settings.currency, settings.rates)
 
-    def in_one(self, files: RecordFiles, rows: str) -> str:
-        """Return the SELECT of received order lines with all amounts in one currency.
+    def in_one(self, files: RecordFiles, rows: str) -> InOneCurrency:
+        """Return the SELECT of received order lines with all amounts in one currency, and which that is.
 
         Args:
             files: The files of the lines.
@@ -58,16 +66,16 @@ class Currencies:
             SourceError: There are amounts of several currencies, or of another one than the set one, and no rate.
         """
         if not _may_have_currency(files):
-            return rows
+            return InOneCurrency(rows)
         con = files.con.cursor()
         if _is_beside_amount(files):
             rows = self._with_code_of_amounts(con, rows)
         amounts = con.execute(_totals(rows)).fetchall()
         if self._is_one(amounts):
-            return rows
+            return InOneCurrency(rows, frozenset(name for name, _, _ in amounts if name))
         if self.rates is None or not self.target or None in {currency for currency, _, _ in amounts}:
             raise SourceError(self._refusal(amounts, "orders", "line"))
-        return self._converted(con, self.rates, rows)
+        return InOneCurrency(self._converted(con, self.rates, rows), frozenset({self.target}))
 
     def of_events(self, files: RecordFiles, days: Days | None = None) -> RecordFiles:
         """Return files of events whose amounts are in one currency, converted where that is needed.
@@ -93,6 +101,7 @@ class Currencies:
         con = files.con.cursor()
         # Senders leave the currency out of views and carts: those without one are of the shop's.
         home = self.target or self.home or next(iter(names), "")
+        files = replace(files, currency=home if names else "")
         if {*names} <= {home}:
             return files
         rates = self.rates if self.target else None

@@ -145,6 +145,11 @@ class FileEvents:
         return RowCheck(self.con.con, self.files, self.settings.late_days, identity)
 
     @property
+    def currency(self) -> str:
+        """Return the currency that amounts state; empty where they state none."""
+        return self.files.currency
+
+    @property
     def rule(self) -> CleaningRule:
         """Return the cleaning rule of `ecom run`."""
         settings = self.settings

@@ -23,7 +23,7 @@ from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify, unread_attributes, user_order_log
 from ecom_assets.questions.source import identity_rule
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.currency import Currencies
+from ecom_assets.sources.files.currency import Currencies, InOneCurrency
 from ecom_assets.sources.files.events import FileEvents, without_erased
 from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles, rows_line
@@ -61,7 +61,7 @@ class FileOrders:
         keep_within(con, settings.memory_limit)
         mapping = load_order_mapping(settings.orders_mapping)
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
-        rule = OrderRule(settings.max_amount, settings.max_quantity, currency=settings.known_currency)
+        rule = OrderRule(settings.max_amount, settings.max_quantity, currency=settings.set_currency)
         return cls(con, files, rule, settings)
 
     def clean(self, *, takes_empty: bool = False) -> ir.Table:
@@ -102,10 +102,20 @@ class FileOrders:
         return classify(self._received, self.rule)
 
     @cached_property
-    def _received(self) -> ir.Table:
+    def currency(self) -> str:
+        """The currency that all amounts state; empty where they state none."""
+        return next(iter(self._in_one.names), "")
+
+    @cached_property
+    def _in_one(self) -> InOneCurrency:
+        """The received lines, with their amounts in one currency."""
         own_day = day_in_zone(self.files.mapping.kind.at, self.files.timezone)
         dated = select(f"*, {own_day} AS order_date, '' AS source", f"({self.files.received_sql()})")
-        rows = Currencies.from_settings(self.settings).in_one(self.files, dated)
+        return Currencies.from_settings(self.settings).in_one(self.files, dated)
+
+    @cached_property
+    def _received(self) -> ir.Table:
+        rows = self._in_one.rows
         # Copies are looked for in several passes, and a file is expensive to read.
         return without_erased(self.settings, RawUserOrderLog, temporary(self.con, LINES, rows))
 
@@ -215,7 +225,8 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
 
     def facts(self) -> dict[str, Any]:
         """Return the rows that were read, and the currency."""
-        currency = self.settings.known_currency if "currency" in self.settings.model_fields_set else ""
+        is_set = "currency" in self.settings.model_fields_set
+        currency = self.settings.set_currency if is_set else self.files.currency
         return {"data_version": None, "currency": currency or None, "rows": self.files.rows.as_json()}
 
 

@@ -79,6 +79,8 @@ class RecordFiles:
     timezone: str
     layouts: tuple[tuple[InputFile, Layout], ...]
     first_day: date = FIRST_PLAUSIBLE
+    currency: str = ""
+    """The currency that amounts of events state; empty where it is not looked for, or none is stated."""
     convert: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
     """What makes the SELECT of rows with their currency one with amounts in one currency, without it."""
     _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)

@@ -12,6 +12,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.stated_currency import note_currencies
 from ecom_assets.sources.events import received_rows
 from ecom_assets.sources.extraction.landing import STATE
 from ecom_assets.sources.files.currency import Currencies
@@ -134,11 +135,16 @@ class OrderReader:
     catalogue: Path | None = None
     """File with product categories, for order lines without a category."""
     currencies: Currencies = field(default_factory=Currencies)
+    home: Path | None = None
+    """Where the currency that lines state is noted; None to note nothing."""
     _landed: list[RecordFiles] = field(default_factory=list, repr=False, compare=False)
 
     def rows(self, files: RecordFiles, days: Days) -> ir.Table:
         """Return the rows that arrived on `days`."""
-        rows = self.currencies.in_one(files, received_rows(files, days, self.origin, "order_date"))
+        in_one = self.currencies.in_one(files, received_rows(files, days, self.origin, "order_date"))
+        rows = in_one.rows
+        if self.home is not None:
+            note_currencies(self.home, "orders", days.dates, in_one.names)
         if self.catalogue:
             categories = categories_sql(self.reader.con, self.catalogue)
             result = f"({rows}) AS l LEFT JOIN ({categories}) AS c ON l.item_id = c.product_id"
