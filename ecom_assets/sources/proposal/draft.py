@@ -15,6 +15,7 @@ from ecom_assets.sources.files.mapping_content import OPEN
 from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.text_blocks import UTF_8
 from ecom_assets.sources.proposal.fields import (
+    CHANGED_AT,
     HELPERS,
     NUMBERS_OF,
     ORDER_TOTAL,
@@ -31,6 +32,7 @@ from ecom_assets.sources.proposal.fields import (
     known_event_type,
     likely_event_type,
     named_values,
+    other_persons,
     rounded_number,
 )
 from ecom_assets.sources.proposal.questions import (
@@ -49,7 +51,7 @@ from ecom_assets.sources.proposal.questions import (
 from ecom_assets.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
 from ecom_assets.sources.proposal.state_words import Meaning
 from ecom_assets.sources.proposal.states import OrderStates, order_states, state_questions
-from ecom_assets.sources.proposal.values import NUMBERS, WHOLE, FileValues, Value
+from ecom_assets.sources.proposal.values import EMAIL, NUMBERS, WHOLE, FileValues, Value
 
 
 def rows_lines(spread: str) -> list[str]:
@@ -76,6 +78,8 @@ NET_NAMES = frozenset({
 })  # fmt: skip
 """Names of amounts that shipping and taxes are not part of."""
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
+ORDER_NAME: Final = "#+ ?[A-Za-z0-9-]+"
+"""The name of an order, whose # is decoration."""
 NEEDED = {
     "event_type": "what happened", "user_id": "who it was", "customer_id": "who ordered",
     "payment_amount": "the amount", **dict.fromkeys(("event_timestamp", "date_time"), "the time"),
@@ -113,6 +117,7 @@ class Draft:
         columns = {name: self.answers[name] for name in COLUMNS if name in self.answers}
         self.found = dict(found_fields(self.values, self.kind, columns))
         if self.kind is MappingKind.ORDERS:
+            self._find_person()
             self._find_rows()
         if not self._has_row_per_order():  # a charge of a whole order would be counted once per line
             self.found = {name: match for name, match in self.found.items() if name not in CHARGES_FOUND}
@@ -232,6 +237,25 @@ class Draft:
                 f"{rounded} is no order number: a spreadsheet has rounded it, so that several orders have the same"
             )
         self.notes += [note] if not self.is_shared and (note := rows.adds_up()) else []
+
+    def _find_person(self) -> None:
+        """Take the id that repeats for the customer, where that which is named so is another one for each order."""
+        match = self.found.get("customer_id")
+        if match is None or "customer_id" in self.answers:
+            return
+        order = self.found.get("order_id")
+        orders = self.values.different(order.value) if order else self.values.row_count
+        different = self.values.different(match.value)
+        others = other_persons(self.values, match.value, self.found) if different >= orders > 1 else []
+        if not others:
+            return
+        person = others[0]
+        people = self.values.different(person)
+        counts = f"{match.value.name} has {different:,} in {orders:,} orders, {person.name} {people:,}"
+        self.found["customer_id"] = FoundField("customer_id", person, f"it repeats: {counts}")
+        sentence = f"the column of the customer: of different ids {counts}, so that only {person.name} repeats"
+        choices = (person.name, match.value.name)
+        self.ask("customer_id", sentence, choices, person.name, is_optional=True)
 
     def _varies(self, value: Value) -> bool:
         """Return whether lines of one order have different amounts."""
@@ -433,17 +457,39 @@ class Draft:
         if name not in self.found:
             return self._field_without_column(name)
         value = self.found[name].value
-        if name == MAPPINGS[self.kind].kind.time:
-            return self._time(name)
+        if name in {MAPPINGS[self.kind].kind.time, CHANGED_AT}:
+            return self._changed_at(value) if name == CHANGED_AT else self._time(name)
         if name == "payment_amount" and (line := self._amount_of_kinds(value)):
             return line
         if charges := self._charges_in(name, value):
             return f"  {name}: {{column: {quoted(value.path[0])}, less: {quoted_list(charges)}}}  # check this"
         is_email = name in {"user_id", "customer_id"} and self.values.are_emails(value)
         if value.is_column:
-            return f"  {name}: {self._origin(name, value, 'trim: true, lower: true' if is_email else '')}"
+            return f"  {name}: {self._origin(name, value, self._key(name, value))}"
         sql = f"lower(trim({value.sql}))" if is_email else value.sql
         return f"  {name}: {{expression: {quoted(sql)}, optional: true}}"
+
+    def _key(self, name: str, value: Value) -> str:
+        """Return the option that says what a key is; empty where its values are plain numbers or texts."""
+        if name in {"user_id", "customer_id"} and self.values.matching(value, EMAIL):
+            return "key: address"
+        is_name = name == "order_id" and self.values.matching(value, ORDER_NAME)
+        return "key: order_name" if is_name else ""
+
+    def _changed_at(self, value: Value) -> str:
+        """Return the line of the time at which an order was changed; a comment where its lines have several.
+
+        The newest version of an order replaces all of its rows, so that lines with other times would be lost.
+        """
+        if "order_id" in self.found and not self._has_row_per_order() and self._varies(value):
+            return (
+                f"  # changed_at: {quoted(value.path[0])} differs among the lines of an order; name it here with "
+                "`record: line`, if a file has only the lines that changed"
+            )
+        if not value.is_column:
+            return f"  # changed_at: {quoted(value.name)} says when an order changed; see docs/mappings.md"
+        options = ", ".join([f"column: {quoted(value.path[0])}", "optional: true", *self.time_options(value)])
+        return self.marked(f"  {CHANGED_AT}: {{{options}}}", FORMAT, ZONE)
 
     def _amount_of_kinds(self, value: Value) -> str:
         """Return the line of an amount that is shared among lines, or is another one in refunds; else empty."""
@@ -602,8 +648,8 @@ class CustomerDraft(Draft):
             return self.marked(f'  {name}: "?"', name)
         value = self.found[name].value
         options = [] if name == "id" else ["optional: true"]
-        if name == "id" and self.values.are_emails(value):
-            options.append("lower: true")
+        if name == "id" and self.values.matching(value, EMAIL):
+            options.append("key: address")
         if name in TIMES:
             options += self.time_options(value)
         path = f"path: {quoted('.'.join(value.path))}"

@@ -48,7 +48,10 @@ NUMBERS_OF: Final = frozenset({
     ORDER_TOTAL,
 })  # fmt: skip
 OF_ITEMS: Final = frozenset({"quantity", "payment_amount", UNIT_PRICE, "item_id", "item_name", "item_category"})
-TIMES: Final = frozenset({"event_timestamp", "date_time", "created_at", "updated_at", "last_login_at", REFUNDED_AT})
+CHANGED_AT: Final = "changed_at"
+TIMES: Final = frozenset({
+    "event_timestamp", "date_time", "created_at", "updated_at", "last_login_at", REFUNDED_AT, CHANGED_AT,
+})  # fmt: skip
 ROUNDED: Final = r"\d([.,]\d+)?[Ee]\+\d+"
 """What a spreadsheet makes of a long number: 5.62101E+12."""
 NO_TIMES: Final = ("version", "birth", "geburt", "naissance", "nacimiento", "expir", "ablauf")
@@ -142,6 +145,35 @@ def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...
     free = [value for value in _free(values, matches) if _fits(values, field, value)]
     ranked = sorted(free, key=values.different) if field == "event_type" else free
     return tuple(dict.fromkeys(value.name for value in ranked))
+
+
+PERSON_WORDS: Final = (
+    "customer", "client", "kunde", "user", "buyer", "person", "member", "kaufer", "acheteur", "comprador", "cliente",
+    "acquirente", "klant", "email", "mail",
+)  # fmt: skip
+ID_WORDS: Final = ("id", "number", "nummer", "nr", "no", "key", "unique", "uuid", "email", "mail", "code", "hash")
+
+
+def other_persons(values: FileValues, person: Value, matches: Found) -> list[Value]:
+    """Return the other columns that are named as ids of persons and repeat where `person` does not.
+
+    The one that repeats most is the first. Every row has them: they say who ordered, too.
+    """
+    filled = values.filled(person)
+    named = [
+        value
+        for value in _free(values, matches)
+        if value.is_column and not value.joined and _is_id_of_person(value) and values.filled(value) == filled
+    ]
+    different = {value: values.different(value) for value in named}
+    repeating = [value for value in named if 1 < different[value] < values.different(person)]
+    return sorted(repeating, key=lambda value: different[value])
+
+
+def _is_id_of_person(value: Value) -> bool:
+    name = bare(value.last_name)
+    person = next((word for word in PERSON_WORDS if word in name), "")
+    return bool(person) and (person in {"email", "mail"} or any(word in name for word in ID_WORDS))
 
 
 def named_values(values: FileValues, kind: MappingKind, field: str, matches: Found) -> list[Value]:
