@@ -34,7 +34,7 @@ from ecom_assets.tables.formats import plain_quantity
 from ecom_assets.tables.queries import EVENTS, Coverage, KnownDays, Period, TimeRange, cut, events_in_period, range_of
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
 
-CURRENCY: Final = "Of all amounts, by ISO 4217; null where ECOM_CURRENCY does not say it"
+CURRENCY: Final = "Of all amounts, by ISO 4217; null where neither ECOM_CURRENCY nor the files say it"
 
 
 class InCurrency(Decimal):

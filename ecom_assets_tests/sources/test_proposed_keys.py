@@ -75,6 +75,10 @@ def test_lines_that_change_at_different_times_are_no_versions_of_their_order(tmp
 def test_users_that_are_addresses_are_compared_as_such(tmp_path: Path) -> None:
     lines = [f"Ann{n}@Example.com,purchase,2026-03-01T10:00:0{n}Z" for n in range(5)]
     file = write(tmp_path / "events.csv", "\n".join(["user,event,time", *lines, ""]))
-    assert fields_of(proposed(file, MappingKind.EVENTS))["user_id"] == {"column": "user", "key": "address"}
+    assert fields_of(proposed(file, MappingKind.EVENTS))["user_id"] == {
+        "column": "user",
+        "key": "address",
+        "optional": True,
+    }
     customers = write(tmp_path / "c.csv", "Email,First name,City\nAnn@Example.com,Ann,Berlin\nB@x.org,Bo,Rom\n")
     assert fields_of(proposed(customers, MappingKind.CUSTOMERS))["id"] == {"path": "Email", "key": "address"}
