@@ -105,6 +105,8 @@ class Draft:
     """The SQL of the rows that repeat an order before those of its lines."""
     is_shared: bool = False
     """Whether the amount is that of the order, shared among its lines."""
+    totals: tuple[Value, list[str]] | None = None
+    """The column that names the line of totals, and its words there."""
     carried: list[str] = field(default_factory=list)
     """Columns that only one line of an order has."""
     refund: str = ""
@@ -193,6 +195,10 @@ class Draft:
                 f"  row_of_the_order: {{expression: {quoted(self.order_rows)}, optional: true}}"
                 "  # its lines are rows, too"
             )
+        if self.totals:
+            value, words = self.totals
+            condition = f"{{column: {quoted(value.path[0])}, in: {quoted_list(words)}, optional: true}}"
+            left_out.append(f"  line_of_totals: {condition}")
         return [*lines, *(["leave_out:", *left_out] if left_out else [])]
 
     def _status_lines(self, states: OrderStates | None) -> list[str]:
@@ -212,6 +218,7 @@ class Draft:
         """Find what the rows are, and take the amounts of lines, not of orders that stand beside them."""
         payments = named_values(self.values, self.kind, "payment_amount", {})
         payments = [value for value in payments if value.is_column and self.values.number_forms(value)]
+        payments = payments or self._only_total()
         rows = OrderRows(self.values, self.found)
         self.continued = rows.continued() if self.values.format == "csv" else []
         of_orders = [value for value in payments if value.path[0] in self.continued]
@@ -220,12 +227,15 @@ class Draft:
             if value in of_orders or self.values.spread or self._has_row_per_order():
                 continue
             is_of_order = rows.is_of_order(value, [line for line in lines if line != value])
+            if is_of_order is None and ORDER_TOTAL in self.found:
+                is_of_order = value == self.found[ORDER_TOTAL].value or None
             if is_of_order is None:
                 is_of_order = self._answered_of_order(value)
             of_orders += [value] if is_of_order else []
         self._take_line_amount(payments, of_orders)
         rows = OrderRows(self.values, self.found, self._payment())
         self.order_rows = rows.rows_of_orders()
+        self.totals = rows.line_of_totals() if self.values.format == "csv" else None
         self.carried = rows.carried() if self.values.format == "csv" and not self.continued else []
         self.notes += (
             [f"rows of an order itself, beside those of its lines: {self.order_rows}"] if self.order_rows else []
@@ -237,6 +247,14 @@ class Draft:
                 f"{rounded} is no order number: a spreadsheet has rounded it, so that several orders have the same"
             )
         self.notes += [note] if not self.is_shared and (note := rows.adds_up()) else []
+
+    def _only_total(self) -> list[Value]:
+        """Return the amount of the order where rows have no other amount, and take it for theirs."""
+        total = self.found.get(ORDER_TOTAL)
+        if total is None or not total.value.is_column or {"payment_amount", UNIT_PRICE} & self.found.keys():
+            return []
+        self.found["payment_amount"] = FoundField("payment_amount", total.value, total.why)
+        return [total.value]
 
     def _find_person(self) -> None:
         """Take the id that repeats for the customer, where that which is named so is another one for each order."""

@@ -95,7 +95,8 @@ def kind_of(values: FileValues) -> MappingKind | None:
     or a name, and mostly one row each.
     """
     orders, events = found_fields(values, MappingKind.ORDERS), found_fields(values, MappingKind.EVENTS)
-    are_orders = bool({"payment_amount", UNIT_PRICE} & orders.keys() and {"quantity", "order_id"} & orders.keys())
+    amounts = {"payment_amount", UNIT_PRICE, ORDER_TOTAL}
+    are_orders = bool(amounts & orders.keys() and {"quantity", "order_id"} & orders.keys())
     if "event_type" in events:
         has_known = any(known_event_type(name) for name, _ in values.counts(events["event_type"].value))
         return MappingKind.EVENTS if has_known or not are_orders else None

@@ -6,11 +6,32 @@ from typing import Final
 
 from ecom_assets.sources.proposal.fields import ORDER_TOTAL, UNIT_PRICE, Found
 from ecom_assets.sources.proposal.values import TABLE, FileValues, Value
-from ecom_assets.warehouse.sql_text import ident, select
+from ecom_assets.warehouse.sql_text import ident, select, text
 
 REFUND_LINES, DISCOUNT_LINES = "refund", "discount"
 FEWEST_ORDERS: Final = 2
 """Orders of several rows by which an amount that is the same on each of them can be that of the order."""
+TOTALS: Final = (
+    "total",
+    "totals",
+    "grand total",
+    "sum",
+    "summe",
+    "gesamt",
+    "gesamtsumme",
+    "insgesamt",
+    "totaux",
+    "total général",
+    "total general",
+    "suma",
+    "totale",
+    "totali",
+    "totaal",
+    "разом",
+    "всього",
+    "усього",
+)
+"""What the line of totals at the end of a report is called."""
 _LINE_FIELDS: Final = ("item_id", "quantity", UNIT_PRICE)
 _OF_ORDERS: Final = ("date_time", "customer_id", "order_id")
 _NEAR: Final = "0.005"
@@ -175,10 +196,25 @@ class OrderRows:
         discounts = sum(name not in names for (name,) in candidates)
         return DISCOUNT_LINES if discounts and discounts == len(candidates) else REFUND_LINES
 
+    def line_of_totals(self) -> tuple[Value, list[str]] | None:
+        """Return the column that names the line of totals, and its words; None if no line without a time has one."""
+        time = self._value("date_time")
+        if time is None or not time.is_column:
+            return None
+        words = ", ".join(map(text, TOTALS))
+        for value in self.values.values:
+            if value.is_column and not value.joined and value != time:
+                word = f"lower(trim({value.column}, ' :'))"
+                is_total = f"{time.column} IS NULL AND {word} IN ({words})"
+                found = self.values.rows(select(f"DISTINCT {value.column}", TABLE, is_total))
+                if found:
+                    return value, sorted(name for (name,) in found)
+        return None
+
     def adds_up(self) -> str:
         """Return how lines compare with the totals of their orders, in a sentence; empty if no column has totals."""
         total, order, amount = self._value(ORDER_TOTAL), self.order, self.amount_sql()
-        if total is None or order is None or not amount:
+        if total is None or order is None or not amount or total == self.payment:
             return ""
         measured = f"sum({amount}) AS lines, max({self.values.number_sql(total)}) AS total"
         by_order = select(measured, TABLE, f"{order.column} IS NOT NULL", order.column)
