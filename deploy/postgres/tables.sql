@@ -117,6 +117,8 @@ CREATE TABLE "mart"."quarantined_event_samples" (
   "reject_reason" text COLLATE "C" NOT NULL,
   "sample_number" BIGINT NOT NULL,
   "row_count" BIGINT NOT NULL,
+  "refused_amount" DECIMAL(38, 4),
+  "unread_amount_count" BIGINT,
   PRIMARY KEY ("accounted_date", "reject_reason", "sample_number")
 );
 
@@ -578,6 +580,8 @@ CREATE TABLE "mart"."quarantined_order_samples" (
   "reject_reason" text COLLATE "C" NOT NULL,
   "sample_number" BIGINT NOT NULL,
   "row_count" BIGINT NOT NULL,
+  "refused_amount" DECIMAL(38, 4),
+  "unread_amount_count" BIGINT,
   PRIMARY KEY ("received_date", "reject_reason", "sample_number")
 );
 

@@ -64,9 +64,10 @@ class FormParameters(PageParameters):
 
     def begun(self, reading: Reading, parameters: Collection[str]) -> Self:
         """Return the first question for these data, if the address has no parameters but days."""
-        if set(parameters) - set(DATES) or self.OF_DATA is None:
+        of_data = type(self).OF_DATA
+        if set(parameters) - set(DATES) or of_data is None:
             return self
-        return self.model_copy(update=self.OF_DATA(reading))
+        return self.model_copy(update=of_data(reading))
 
     @property
     def days(self) -> dict[str, str]:
@@ -98,8 +99,7 @@ def choices_of(
     fields: dict[str, Any] = {field.name: (str, "") for group in groups for field in group.inputs}
     made: type[FormParameters] = create_model(name, __base__=FormParameters, __doc__=f"The fields of {name}.", **fields)
     made.FIRST = first
-    if of_data is not None:
-        made.OF_DATA = staticmethod(of_data)
+    made.OF_DATA = of_data
     return made
 
 

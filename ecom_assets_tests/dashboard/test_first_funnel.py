@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_it_begins_with_the_steps_that_there_are(shop: Platform) -> None:
     reading = reading_of(shop, "product_view", "purchase")
     assert steps_of_data(reading) == {"step1": "product_view", "step2": "purchase", "step3": ""}
     filters = PAGE.asks.model_validate({})
-    begun = filters.begun(reading, ())
+    begun: Any = filters.begun(reading, ())
     assert [begun.step1, begun.step2, begun.step3] == ["product_view", "purchase", ""]
     asked = PAGE.asks.model_validate({"step1": "search", "step2": "purchase"})
     assert asked.begun(reading, {"step1", "step2"}) == asked
