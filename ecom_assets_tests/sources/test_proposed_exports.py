@@ -87,26 +87,6 @@ def test_the_total_of_an_order_on_each_of_its_rows_counts_once(tmp_path: Path) -
     assert money(search, search.proposal(ANSWERS)) == {"counted": sum(totals.values())}
 
 
-@pytest.mark.parametrize("word", ["Total", "Summe:", "TOTALE"])
-def test_a_line_of_totals_is_left_out(tmp_path: Path, word: str) -> None:
-    """Below a title, and with a line that adds up the others: it is no order, and no money that is refused."""
-    amounts = [10 + n for n in range(30)]
-    lines = [line(n, f"{amount}.00") for n, amount in enumerate(amounts)]
-    search = searched(
-        tmp_path / "report.csv",
-        ["Sales report", "", "Order No,Customer,Date,SKU,Qty,Total", *lines, f"{word},,,,30,{sum(amounts)}.00"],
-    )
-    proposal = search.proposal(ANSWERS)
-    assert f'line_of_totals: {{column: "Order No", in: ["{word}"], optional: true}}' in proposal.text
-    assert money(search, proposal) == {"counted": sum(amounts), "left_out": sum(amounts)}
-
-
-def test_a_customer_who_is_called_total_stays(tmp_path: Path) -> None:
-    lines = [line(n, "10.00").replace("K3,", "Total,") for n in range(30)]
-    search = searched(tmp_path / "orders.csv", ["Order No,Customer,Date,SKU,Qty,Amount", *lines])
-    assert money(search, search.proposal(ANSWERS)) == {"counted": 30 * 10}
-
-
 @pytest.mark.parametrize("form", ["-${}", "$-{}", "(${})", "${}-"])
 def test_lines_below_zero_went_back_wherever_the_minus_is(tmp_path: Path, form: str) -> None:
     amounts = [10 + n for n in range(40)]

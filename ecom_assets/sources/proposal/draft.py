@@ -105,8 +105,6 @@ class Draft:
     """The SQL of the rows that repeat an order before those of its lines."""
     is_shared: bool = False
     """Whether the amount is that of the order, shared among its lines."""
-    totals: tuple[Value, list[str]] | None = None
-    """The column that names the line of totals, and its words there."""
     carried: list[str] = field(default_factory=list)
     """Columns that only one line of an order has."""
     refund: str = ""
@@ -195,10 +193,6 @@ class Draft:
                 f"  row_of_the_order: {{expression: {quoted(self.order_rows)}, optional: true}}"
                 "  # its lines are rows, too"
             )
-        if self.totals:
-            value, words = self.totals
-            condition = f"{{column: {quoted(value.path[0])}, in: {quoted_list(words)}, optional: true}}"
-            left_out.append(f"  line_of_totals: {condition}")
         return [*lines, *(["leave_out:", *left_out] if left_out else [])]
 
     def _status_lines(self, states: OrderStates | None) -> list[str]:
@@ -235,7 +229,6 @@ class Draft:
         self._take_line_amount(payments, of_orders)
         rows = OrderRows(self.values, self.found, self._payment())
         self.order_rows = rows.rows_of_orders()
-        self.totals = rows.line_of_totals() if self.values.format == "csv" else None
         self.carried = rows.carried() if self.values.format == "csv" and not self.continued else []
         self.notes += (
             [f"rows of an order itself, beside those of its lines: {self.order_rows}"] if self.order_rows else []

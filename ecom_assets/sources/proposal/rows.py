@@ -6,32 +6,11 @@ from typing import Final
 
 from ecom_assets.sources.proposal.fields import ORDER_TOTAL, UNIT_PRICE, Found
 from ecom_assets.sources.proposal.values import TABLE, FileValues, Value
-from ecom_assets.warehouse.sql_text import ident, select, text
+from ecom_assets.warehouse.sql_text import ident, select
 
 REFUND_LINES, DISCOUNT_LINES = "refund", "discount"
 FEWEST_ORDERS: Final = 2
 """Orders of several rows by which an amount that is the same on each of them can be that of the order."""
-TOTALS: Final = (
-    "total",
-    "totals",
-    "grand total",
-    "sum",
-    "summe",
-    "gesamt",
-    "gesamtsumme",
-    "insgesamt",
-    "totaux",
-    "total général",
-    "total general",
-    "suma",
-    "totale",
-    "totali",
-    "totaal",
-    "разом",
-    "всього",
-    "усього",
-)
-"""What the line of totals at the end of a report is called."""
 _LINE_FIELDS: Final = ("item_id", "quantity", UNIT_PRICE)
 _OF_ORDERS: Final = ("date_time", "customer_id", "order_id")
 _NEAR: Final = "0.005"
@@ -195,21 +174,6 @@ class OrderRows:
         candidates = self.values.rows(select("item", f"({marked})", "is_less AND has_goods"))
         discounts = sum(name not in names for (name,) in candidates)
         return DISCOUNT_LINES if discounts and discounts == len(candidates) else REFUND_LINES
-
-    def line_of_totals(self) -> tuple[Value, list[str]] | None:
-        """Return the column that names the line of totals, and its words; None if no line without a time has one."""
-        time = self._value("date_time")
-        if time is None or not time.is_column:
-            return None
-        words = ", ".join(map(text, TOTALS))
-        for value in self.values.values:
-            if value.is_column and not value.joined and value != time:
-                word = f"lower(trim({value.column}, ' :'))"
-                is_total = f"{time.column} IS NULL AND {word} IN ({words})"
-                found = self.values.rows(select(f"DISTINCT {value.column}", TABLE, is_total))
-                if found:
-                    return value, sorted(name for (name,) in found)
-        return None
 
     def adds_up(self) -> str:
         """Return how lines compare with the totals of their orders, in a sentence; empty if no column has totals."""
