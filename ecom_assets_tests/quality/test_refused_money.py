@@ -38,14 +38,14 @@ def test_refused_money_is_said_by_reason_and_day() -> None:
     sums: dict[Any, Decimal] = defaultdict(Decimal)
     unread: dict[Any, int] = defaultdict(int)
     for number, amount in enumerate(amounts):
-        sums[DAYS.dates[number % 2]] += abs(amount or 0)
+        sums[DAYS.dates[number % 2]] += abs(amount or Decimal(0))
         unread[DAYS.dates[number % 2]] += amount is None
     samples = shop.rows(QuarantinedEventSamples)
     assert {row["reject_reason"] for row in samples} == {"missing_identity"}
     assert {row["accounted_date"]: row["refused_amount"] for row in samples} == dict(sums)
     assert {row["accounted_date"]: row["unread_amount_count"] for row in samples} == dict(unread)
     period = Period("custom", DAYS.first, DAYS.dates[-1])
-    known = {EVENTS: KnownDays(DAYS.first, DAYS.dates[-1])}
+    known: dict[str, KnownDays] = {EVENTS: KnownDays(DAYS.first, DAYS.dates[-1])}
     [reason] = row_accounting(WarehouseReading(shop.engine, DAYS.dates[-1], known=known), period)["reasons"]
     assert (reason["refused_amount"], reason["unread_amount_count"]) == (sum(sums.values()), 2)
     assert reason["row_count"] == len(rows)
