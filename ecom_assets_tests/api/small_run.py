@@ -27,6 +27,7 @@ from ecom_assets.tables.asset import TableAsset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
+from ecom_assets.tables.rule_of_data import value_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.factory import new_engine
@@ -91,9 +92,15 @@ def needed(assets: list[TableAsset]) -> list[TableAsset]:
 
 def _materialize(engine: Engine, asset: TableAsset, dependencies: Mapping[str, Any]) -> None:
     all_dependencies = {**dependencies, **{name: engine.table(reads.contract) for name, reads in asset.reads.items()}}
-    actual = asset(**{name: all_dependencies[name] for name in inspect.signature(asset.function).parameters})
+    names = inspect.signature(asset.function).parameters
+    actual = asset(**{name: value_of(all_dependencies[name], engine.table, _rows) for name in names})
     rows: ir.Table = actual.rows if isinstance(actual, SliceOutput) else actual
     engine.replace(asset.contract, rows, None)
+
+
+def _rows(result: ir.Table) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = result.to_pyarrow().to_pylist()
+    return rows
 
 
 def _nothing(_settings: Settings) -> None:
