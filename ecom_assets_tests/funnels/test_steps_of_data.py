@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.funnels.contracts import ConversionByDimension, ConversionFunnel, FunnelEntries
+from ecom_assets.conversion.contracts import ConversionByDimension
+from ecom_assets.funnels.contracts import ConversionFunnel, FunnelEntries
 from ecom_assets.funnels.daily import with_steps_of
 from ecom_assets.funnels.definition import FIVE_STEPS
 from ecom_assets.rules import daily_funnels, rules
