@@ -129,7 +129,8 @@ def test_dagster_job_launch_is_refused(dev: Dev) -> None:
 
 
 def test_overview_has_the_ticks_of_sensors_that_are_on(dev: Dev) -> None:
-    question, on = TICKS.replace("LOCATION", dev.location()), {}
+    question = TICKS.replace("LOCATION", dev.location())
+    on: dict[str, Any] = {}
     for _ in range(90):  # the shortest interval is 30 seconds
         sensors = dev.ask(question)["sensorsOrError"]["results"]
         on = {sensor["name"]: sensor["sensorState"]["ticks"] for sensor in sensors}
