@@ -1,11 +1,12 @@
 """Resources as Dagster's Resources page shows them, and runs that use another one in their place."""
 
 import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import pytest
@@ -185,7 +186,7 @@ def test_secrets_show_in_no_repr_and_reach_the_run() -> None:
 
 def test_a_setting_of_a_tool_may_be_called_its_secret() -> None:
     fields: dict[str, Any] = {"secret": (str | None, secret("Secret of the shop"))}
-    made: Any = create_model("Shop", __base__=ToolResource, **fields)
+    made = cast("Callable[..., Any]", create_model("Shop", __base__=ToolResource, **fields))
     resource = made(secret="never shown")  # noqa: S106 (the value that must not be shown)
     assert resource.secret_value("secret") == "never shown"
     assert resource.secret == MASK

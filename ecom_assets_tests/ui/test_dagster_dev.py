@@ -43,7 +43,7 @@ class Dev:
 
     def ask(self, question: str, **variables: Any) -> dict[str, Any]:
         """Return what a page of the UI gets."""
-        body = {"query": question, "variables": variables}
+        body: dict[str, Any] = {"query": question, "variables": variables}
         answer = requests.post(f"http://127.0.0.1:{self.port}/graphql", json=body, timeout=60).json()
         assert "errors" not in answer, answer
         result: dict[str, Any] = answer["data"]

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Scope as RequestScope
 
-from ecom_assets.api.auth.callers import Scope, ScopeNeededError, are_personal, may_see_people
+from ecom_assets.api.auth.callers import are_personal, may_see_people
 from ecom_assets.api.parameters import Context, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.ad_hoc import ask
@@ -20,6 +20,7 @@ from ecom_assets.api.routes.operation import writer_of
 from ecom_assets.boards.model import SLUG, Annotation, Board, BoardMail, Kept, NumberAlert, SavedQuestion
 from ecom_assets.boards.store import BoardStore, KeptVersion
 from ecom_assets.errors import EcomError
+from ecom_assets.http_server.callers import Scope, ScopeNeededError
 from ecom_assets.questions.answer import InUtc, QuestionAnswer
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import columns_of, parse_where
