@@ -7,6 +7,15 @@ CREATE SCHEMA raw;
 CREATE SCHEMA staging;
 CREATE SCHEMA mart;
 
+-- Placeholders in place of an id, as docs/metrics/events.md lists them.
+CREATE MACRO known(id) AS CASE
+  WHEN lower(id) NOT IN (
+    '', 'null', '(null)', '<null>', '[null]', '\n', 'nil', '<nil>', 'nan', 'n/a', '#n/a', 'na', '<na>', 'undefined',
+    '(undefined)', '[object object]', 'none', '(none)', '-', '--', '(not set)', '(not provided)', 'unknown', '-1', '0',
+    'anonymous', 'anon', 'test', 'testuser', 'test_user', 'test-user', '(no consent)',
+    '00000000-0000-0000-0000-000000000000', '00000000000000000000000000000000') THEN id
+END;
+
 CREATE TABLE raw.events AS
 SELECT *, event_at::DATE AS event_date
 FROM (
@@ -19,24 +28,27 @@ FROM (
     nullif(properties, '') AS properties, received_date::DATE AS received_date, filename AS source_file,
     try_cast(event_timestamp AS TIMESTAMPTZ)::TIMESTAMP AS event_at,
     try_cast(received_at AS TIMESTAMPTZ)::TIMESTAMP AS received_at,
-    try_cast(cart_value AS DECIMAL(18, 2)) AS cart_amount
+    try_cast(cart_value AS DECIMAL(18, 4)) AS cart_amount
   FROM read_parquet('{events}/*/*.parquet', hive_partitioning = true, filename = true)
 );
 
 CREATE VIEW staging.classified AS
-SELECT *,
+SELECT * REPLACE (CASE
+    WHEN abs(cart_amount) > 100_000_000 THEN NULL
+    WHEN event_type = 'refund' THEN abs(cart_amount)
+    WHEN cart_amount < 0 AND event_type IN ('page_view', 'product_view', 'category_view', 'search', 'add_to_cart',
+      'remove_from_cart', 'checkout_start') THEN NULL
+    ELSE cart_amount
+  END AS cart_amount),
   coalesce(event_date <= received_date + 1 AND received_date <= event_date + 7, false) AS is_in_time,
   CASE
     WHEN event_id IS NULL THEN 'missing_event_id'
     WHEN event_at IS NULL THEN 'unparseable_timestamp'
     WHEN event_at > coalesce(received_at, received_date + INTERVAL 1 DAY) + INTERVAL 1 HOUR
       OR event_date > received_date + 1 THEN 'future_timestamp'
-    WHEN coalesce(user_id, session_id) IS NULL OR lower(coalesce(user_id, session_id)) IN (
-      '0', '-1', 'null', '(null)', 'none', 'nil', 'nan', 'n/a', 'na', 'undefined', 'unknown', 'anonymous', 'anon',
-      'test', 'testuser', 'test_user', 'test-user', '00000000-0000-0000-0000-000000000000') THEN 'missing_identity'
-    WHEN event_type IS NULL OR event_type NOT IN (
-      'page_view', 'product_view', 'category_view', 'search', 'add_to_cart', 'remove_from_cart', 'checkout_start',
-      'purchase', 'refund') THEN 'malformed_event_type'
+    WHEN coalesce(known(user_id), known(session_id), known(anonymous_id)) IS NULL THEN 'missing_identity'
+    WHEN event_type IS NULL OR length(event_type) > 255 OR regexp_matches(event_type, '^ | $|[\x00-\x1f\x7f]')
+      THEN 'malformed_event_type'
     WHEN NOT (event_date <= received_date + 1 AND received_date <= event_date + 7) THEN 'too_late'
   END AS reject_reason
 FROM (SELECT *, rowid AS row_id FROM raw.events);
@@ -46,43 +58,71 @@ SELECT * EXCLUDE (is_in_time, row_id), CASE WHEN is_in_time THEN event_date ELSE
 FROM staging.classified
 WHERE reject_reason IS NOT NULL;
 
-CREATE TEMP TABLE repeated AS
+-- Rows of one id are copies if they agree in who, what and amount; others are different events.
+CREATE TEMP TABLE arrivals AS
 WITH copies AS (
   SELECT * FROM staging.classified WHERE reject_reason IS NULL
 ), ids AS (
-  SELECT event_id FROM copies GROUP BY event_id HAVING count(*) > 1
-), arrivals AS (
-  SELECT row_id, event_date, event_id, received_date, row_number() OVER (
-    PARTITION BY event_id
-    ORDER BY received_date, received_at NULLS FIRST, event_at, event_type, user_id NULLS FIRST, session_id NULLS FIRST,
-      product_id NULLS FIRST, product_category NULLS FIRST, page_url NULLS FIRST, referrer_url NULLS FIRST,
-      cart_value NULLS FIRST, anonymous_id NULLS FIRST, user_agent NULLS FIRST, properties NULLS FIRST, source_file
-  ) AS arrival
+  SELECT event_id FROM copies GROUP BY event_id HAVING count(*) > 1 OR event_id[-17] = '~'
+), contents AS (
+  SELECT row_id, event_date, event_id, received_date, received_at, source_file,
+    md5(concat_ws(chr(31), event_id, coalesce(user_id, ''), event_type, event_timestamp, coalesce(product_id, ''),
+      coalesce(product_category, ''), coalesce(session_id, ''), coalesce(page_url, ''), coalesce(referrer_url, ''),
+      coalesce(cart_value, ''), coalesce(anonymous_id, ''), coalesce(user_agent, ''), coalesce(properties, '')
+    )) AS texts,
+    coalesce('user ' || known(user_id), 'device ' || known(anonymous_id), 'session ' || session_id) AS who,
+    coalesce('product ' || product_id, '') AS product,
+    coalesce(CASE WHEN (cart_amount * 100) % 1 = 0 THEN (cart_amount * 100)::BIGINT::VARCHAR
+      ELSE (cart_amount * 10_000)::BIGINT || 'e-4' END, '') AS cents,
+    md5(md5(who) || md5(event_type) || md5(product) || md5(cents) || md5(''))[:16] AS content
   FROM copies SEMI JOIN ids USING (event_id)
-), marked AS (
-  SELECT *,
-    coalesce(lag(received_date) OVER (PARTITION BY event_id ORDER BY arrival) >= event_date - 1, false) AS is_surplus,
-    row_number() OVER (PARTITION BY event_date, event_id ORDER BY arrival) = 1 AS is_first
-  FROM arrivals
 )
-SELECT *,
-  sum(is_surplus::INT) OVER day_and_id AS surplus_count,
-  sum(is_surplus::INT) OVER day_and_id < count(*) OVER day_and_id AS has_kept_copy
-FROM marked
-WINDOW day_and_id AS (PARTITION BY event_date, event_id);
+SELECT row_id, event_date, event_id, content, received_date, received_at, row_number() OVER in_order AS arrival,
+  coalesce(received_date <= lag(received_date) OVER in_order + 8, false) AS is_surplus
+FROM contents
+WINDOW in_order AS (
+  PARTITION BY event_id, content ORDER BY received_date, received_at NULLS LAST, texts, source_file
+);
+
+-- Of the events that share an id near a day, the one that arrived first keeps it.
+CREATE TEMP TABLE first_contents AS
+SELECT days.event_date, event_id,
+  arg_min(content, (near.received_date, coalesce(received_at, TIMESTAMP '9999-12-30'), content)) AS first_content
+FROM (SELECT DISTINCT event_date, event_id FROM arrivals) AS days
+JOIN arrivals AS near USING (event_id)
+WHERE near.received_date BETWEEN days.event_date - 9 AND days.event_date + 7
+GROUP BY ALL
+HAVING min(content) < max(content);
+
+CREATE TEMP TABLE repeated AS
+WITH named AS (
+  SELECT arrivals.*, coalesce(content <> first_content, false) OR event_id[-17] = '~' AS is_other,
+    first_content IS NOT NULL OR is_other AS disagrees,
+    CASE WHEN is_other THEN event_id || '~' || content ELSE event_id END AS clean_event_id
+  FROM arrivals LEFT JOIN first_contents USING (event_date, event_id)
+)
+SELECT *, sum(is_surplus::INT) OVER of_event AS surplus_count,
+  sum(is_surplus::INT) OVER of_event < count(*) OVER of_event AS has_kept_copy,
+  row_number() OVER (PARTITION BY event_date, clean_event_id ORDER BY arrival) = 1 AS is_first
+FROM named
+WINDOW of_event AS (PARTITION BY event_date, clean_event_id);
 
 CREATE TABLE staging.duplicate_events AS
-SELECT event_date, event_id, surplus_count, has_kept_copy, min(received_date) AS first_received_date,
-  max(received_date) AS last_received_date
+SELECT event_date, clean_event_id AS event_id, CASE WHEN disagrees THEN event_id END AS source_event_id,
+  surplus_count, has_kept_copy, min(received_date) AS first_received_date, max(received_date) AS last_received_date
 FROM repeated
-WHERE surplus_count > 0
+WHERE surplus_count > 0 OR disagrees
 GROUP BY ALL;
 
 CREATE TABLE staging.events AS
 WITH copies AS (
-  SELECT * FROM staging.classified WHERE reject_reason IS NULL
+  SELECT * REPLACE (known(user_id) AS user_id, known(session_id) AS session_id, known(anonymous_id) AS anonymous_id)
+  FROM staging.classified
+  WHERE reject_reason IS NULL
 ), leaving AS (
-  SELECT row_id FROM repeated WHERE NOT (surplus_count = 0 OR (has_kept_copy AND is_first))
+  SELECT row_id FROM repeated WHERE (surplus_count > 0 OR disagrees) AND NOT (has_kept_copy AND is_first)
+), renamed AS (
+  SELECT row_id, clean_event_id FROM repeated WHERE is_other
 ), sightings AS (
   SELECT session_id, user_id, event_date, received_date
   FROM copies
@@ -99,13 +139,16 @@ WITH copies AS (
   FROM near
   GROUP BY ALL
 )
-SELECT event_id, event_at, event_date, coalesce(user_id, known_user, 'anon-' || session_id) AS visitor_id, event_type,
+SELECT coalesce(clean_event_id, event_id) AS event_id, event_at, event_date,
+  coalesce(user_id, known_user, 'anon-' || coalesce(session_id, anonymous_id)) AS visitor_id, event_type,
   user_id, session_id AS source_session_id, product_id, product_category, page_url, referrer_url, cart_amount,
   user_agent, properties,
-  coalesce(regexp_matches(lower(user_agent), 'bot|crawl|spider|slurp|headless'), false) AS is_bot,
+  coalesce(regexp_matches(lower(user_agent), '(^|[^u])bots?([^a-z]|$)|crawl(er|ing)|spider|slurp|headless'), false)
+    AS is_bot,
   received_date, source_file
 FROM copies
 ANTI JOIN leaving USING (row_id)
+LEFT JOIN renamed USING (row_id)
 LEFT JOIN known ON user_id IS NULL AND session_id = known_session AND event_date = seen_date;
 
 CREATE TEMP TABLE numbered AS
@@ -144,7 +187,7 @@ SELECT visitor_id, session, event_date, min(event_at) AS started_at, max(event_a
   count(*) FILTER (event_type = 'purchase') AS purchase_count,
   count(*) FILTER (event_type = 'refund') AS refund_count,
   purchase_count AS key_event_count,
-  coalesce(sum(cart_amount) FILTER (event_type = 'purchase'), 0)::DECIMAL(38, 2) AS purchase_amount,
+  coalesce(sum(cart_amount) FILTER (event_type = 'purchase'), 0)::DECIMAL(38, 4) AS purchase_amount,
   arg_min_null(page_url, event_number) AS entry_page_url,
   arg_max_null(page_url, event_number) AS exit_page_url,
   arg_min(product_category, event_number) AS first_product_category,
@@ -163,7 +206,7 @@ CREATE TABLE mart.sessions AS
 WITH whole AS (
   SELECT visitor_id, session, min(started_at) AS started_at, max(ended_at) AS ended_at,
     min(event_date) AS started_date, max(event_date) AS ended_date,
-    sum(COLUMNS('.*_count$'))::BIGINT, sum(purchase_amount)::DECIMAL(38, 2) AS purchase_amount,
+    sum(COLUMNS('.*_count$'))::BIGINT, sum(purchase_amount)::DECIMAL(38, 4) AS purchase_amount,
     arg_min_null(entry_page_url, started_at) AS entry_page_url,
     arg_max_null(exit_page_url, started_at) AS exit_page_url,
     arg_min(first_product_category, started_at) AS first_product_category, bool_or(is_bot) AS is_bot

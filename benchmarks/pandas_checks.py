@@ -22,13 +22,13 @@ def check(  # noqa: PLR0913 (one parameter per table)
     engagement: pd.DataFrame,
 ) -> None:
     """Check everything."""
-    _keeps(clean, ["event_id"], ["event_at", "event_date", "visitor_id", "event_type", "received_date"], ["cart_cents"])
+    _keeps(clean, ["event_id"], ["event_at", "event_date", "visitor_id", "event_type", "received_date"], [])
     _keeps(numbered, ["event_id"], ["event_at", "visitor_id", "fragment_started_at"], ["event_number", "until_next_s"])
     _keeps(duplicates, ["event_date", "event_id"], ["first_received_date", "last_received_date"], ["surplus_count"])
     counts = _named(fragments, "_count")
     times = ["started_at", "ended_at"]
-    _keeps(fragments, ["visitor_id", "started_at"], ["event_date", *times], [*counts, "purchase_cents"])
-    _keeps(sessions, ["session_id"], ["started_date", "ended_date", *times], [*counts, "purchase_cents", "duration_s"])
+    _keeps(fragments, ["visitor_id", "started_at"], ["event_date", *times], counts)
+    _keeps(sessions, ["session_id"], ["started_date", "ended_date", *times], [*counts, "duration_s"])
     key = ["cohort_date", "unit", "product_category", "step"]
     _keeps(funnel, key, ["event_type"], ["unit_count"])
     _keeps(engagement, ["event_date"], [], _named(engagement, "")[1:])

@@ -40,7 +40,7 @@ def run(events: Path, out: Path) -> dict[str, float]:
     clock.done("write raw")
     received, tables = cleaned(raw, clock)
     del raw
-    write(out, {name: table.drop(columns="cart_cents", errors="ignore") for name, table in tables.items()})
+    write(out, {name: table.drop(columns="cart_parts", errors="ignore") for name, table in tables.items()})
     clock.done("write events")
     ordered = in_order(tables.pop("events"))
     clock.done("order")

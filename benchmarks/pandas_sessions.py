@@ -11,7 +11,7 @@ from pandas_events import ONE_DAY, TYPES
 IDLE = np.timedelta64(1800, "s")
 VIEWS = ["page_view", "product_view", "category_view"]
 ROBOT_EVENTS, ROBOT_PACE_S = 300, 2.0
-COUNTS = ["event_count", "view_count", "key_event_count", "purchase_cents", *(f"{kind}_count" for kind in TYPES)]
+COUNTS = ["event_count", "view_count", "key_event_count", "purchase_parts", *(f"{kind}_count" for kind in TYPES)]
 EVENT_COLUMNS = [
     "event_date", "visitor_id", "fragment_started_at", "event_number", "event_at", "event_id", "event_type",
     "product_id", "product_category", "page_url", "cart_amount", "until_next_s", "is_bot",
@@ -97,10 +97,10 @@ def session_days(events: pd.DataFrame) -> pd.DataFrame:
 def _of_types(events: pd.DataFrame, first: npt.NDArray[np.int64]) -> pd.DataFrame:
     codes = pd.Categorical(events["event_type"], categories=TYPES).codes
     counts = {f"{kind}_count": np.add.reduceat((codes == n).astype("int64"), first) for n, kind in enumerate(TYPES)}
-    cents = np.where(codes == TYPES.index("purchase"), events["cart_cents"].fillna(0), 0).astype("int64")
+    parts = np.where(codes == TYPES.index("purchase"), events["cart_parts"].fillna(0), 0).astype("int64")
     views = sum((counts[f"{kind}_count"] for kind in VIEWS), np.zeros(len(first), "int64"))
     totals = {"view_count": views, "key_event_count": counts["purchase_count"]}
-    return pd.DataFrame({**totals, **counts, "purchase_cents": np.add.reduceat(cents, first)})
+    return pd.DataFrame({**totals, **counts, "purchase_parts": np.add.reduceat(parts, first)})
 
 
 def _first_category(events: pd.DataFrame, unit: str, size: int) -> pd.Series:

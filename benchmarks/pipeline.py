@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from measuring import Result, Spent, available_mb, costs, report, run_platform, run_process, say, scratch
-from same_tables import require_equal
+from same_tables import SAME_RULE, require_equal
 from shop_data import shop, truth
 
 HERE = Path(__file__).parent
@@ -26,7 +26,7 @@ NEEDS_MB = {"quick": 1_000, "full": 14_000, "huge": 140_000}
 
 def platform(events: Path, home: Path) -> tuple[Spent, dict[str, Any]]:
     """`ecom run` in a home of its own: what it cost, and its summary."""
-    return run_platform("--events", str(events), ECOM_HOME=str(home))
+    return run_platform("--events", str(events), ECOM_HOME=str(home), **SAME_RULE)
 
 
 def rival(events: Path, out: Path) -> tuple[Spent, dict[str, float]]:

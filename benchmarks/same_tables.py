@@ -20,11 +20,13 @@ _ENGAGEMENT = """event_date::DATE, session_count, engaged_session_count, single_
     round(stickiness_rate, 9)"""
 _FUNNEL = """cohort_date::DATE, unit, product_category, step, event_type, unit_count,
     round(conversion_from_start_rate, 9), round(conversion_from_previous_rate, 9)"""
-_EVENT = """event_id, event_at, visitor_id, event_type, page_url, cart_amount::DECIMAL(18, 2), is_bot,
+_EVENT = """event_id, event_at, visitor_id, event_type, page_url, cart_amount::DECIMAL(18, 4), is_bot,
     received_date::DATE, source_session_id, product_id, product_category, properties"""
 _FRAGMENT = "visitor_id, started_at, ended_at, event_count, is_bot, is_near_previous_midnight, is_near_next_midnight"
 _NUMBERED = "event_id, visitor_id, fragment_started_at, event_number, round(until_next_s, 6)"
 _QUARANTINED = "reject_reason, accounted_date::DATE, event_timestamp, received_date::DATE"
+SAME_RULE = {"ECOM_IDENTITY": "user"}
+"""The identity rule that the rivals know; `identity.py` has the default's."""
 COMPARED = {
     "sessions": ("mart.sessions", _SESSION),
     "funnel": ("mart.conversion_funnel", _FUNNEL),
@@ -56,8 +58,8 @@ def differences(warehouse: Path, rival: Path) -> dict[str, dict[str, int]]:
         con.execute(f"ATTACH '{rival}' AS theirs (READ_ONLY)")
     actual = {}
     for name, (table, columns) in COMPARED.items():
-        own_columns = columns.format(purchase="(purchase_amount * 100)::BIGINT")
-        rival_columns = own_columns if is_database else columns.format(purchase="purchase_cents")
+        own_columns = columns.format(purchase="(purchase_amount * 10_000)::BIGINT")
+        rival_columns = own_columns if is_database else columns.format(purchase="purchase_parts")
         ours = _hashes(f"ours.{table}", own_columns)
         other = _hashes(f"theirs.{table}" if is_database else f"read_parquet('{rival}/{name}.parquet')", rival_columns)
         row = con.execute(

@@ -98,6 +98,19 @@ def test_every_check_holds_on_a_good_shop_and_has_looked_at_something(shop: Plat
             assert actual.looked_at_count > 0, f"{evaluation.contract.qualified_name()}: {evaluation.name}"
 
 
+def test_a_purchase_below_zero_lowers_sums_and_stops_nothing() -> None:
+    platform = Platform()
+    back: Step = ("09:30", "purchase", {"cart_amount": -50})
+    platform.receive(journeys({"anna": [*VISIT, back], "ben": [*VISIT[:3], back], "cleo": [back]}), DAYS)
+    platform.run(DAYS)
+    for asset in platform.assets:
+        actual = result(platform, contract_holds.contract_check(asset.contract))
+        assert (asset.contract, actual.broken_count, actual.examples) == (asset.contract, 0, [])
+    sums = platform.engine.con.raw_sql("SELECT sum(purchase_amount) FROM mart.sessions").fetchone()
+    assert sums == (20 - 3 * 50,)
+    platform.close()
+
+
 ACCOUNTING = "staging.events: received_is_clean_plus_quarantined_plus_surplus"
 FRAGMENTS = "mart.session_days: events_add_up_to_clean_events"
 HOMES = "mart.sessions: every_fragment_is_in_one_session"

@@ -171,7 +171,9 @@ class CleanEvents(Table):
     product_category = text("The product's category", nullable=True)
     page_url = text("The page on which it happened", "Page address", nullable=True)
     referrer_url = text("The page that led there", nullable=True)
-    cart_amount = received_amount("The money that the event carries", nullable=True, at_least=0)
+    cart_amount = received_amount(
+        "The money that the event carries; below zero only of a purchase or of a type of the shop itself", nullable=True
+    )
     user_agent = text("The browser's description of itself", nullable=True, pii=True)
     properties = text("Further values, as JSON text", nullable=True)
     is_bot = flag("Whether the user agent calls itself a robot; such events stay, flagged", "Robot")

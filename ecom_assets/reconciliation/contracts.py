@@ -32,7 +32,7 @@ class OrderEventReconciliation(Table):
     customer_id = text("Who bought: the order's customer, else the event's visitor", nullable=True, pii=True)
     matched_by = text("How order and event were matched; null where only one exists", nullable=True)
     order_amount = amount("The total of the order; null without one", nullable=True, at_least=0)
-    event_amount = amount("The amount of the event; null without one, or if it has none", nullable=True, at_least=0)
+    event_amount = amount("The amount of the event; null without one, or if it has none", nullable=True)
     difference_amount = amount("What it adds to orders less events of the day, refunds counting negative")
 
 

@@ -25,7 +25,7 @@ class ReturningVisitorsDaily(Table):
     first_date = day("The first such day of these visitors")
     previous_date = day("The last such day before this one; on the first day that day itself")
     visitor_count = count("Visitors", unit="visitors")
-    revenue_amount = amount("Their purchases of the day; one without an amount adds nothing", at_least=0)
+    revenue_amount = amount("Their purchases of the day; one without an amount adds nothing")
 
 
 class RetentionCohorts(Table):
@@ -63,14 +63,11 @@ class RetentionCohorts(Table):
     is_complete = flag("Whether a later period has begun in the data; until then the numbers of this one still rise")
     revenue_amount = amount(
         "Purchases of the cohort's visitors in this period; one without an amount adds nothing",
-        at_least=0,
         example="5210.40",
     )
-    cumulative_revenue_amount = amount(
-        "The same from the cohort's start to the end of this period", at_least=0, example="17320.90"
-    )
+    cumulative_revenue_amount = amount("The same from the cohort's start to the end of this period", example="17320.90")
     lifetime_value = Column(
-        "float64", "What the cohort had paid by then, divided by its visitors", unit="money per visitor", at_least=0,
+        "float64", "What the cohort had paid by then, divided by its visitors", unit="money per visitor",
         label="Lifetime value", format="money", counted_as=Ratio("cumulative_revenue_amount", "visitor_count"),
         example=9.41,
     )  # fmt: skip

@@ -52,7 +52,7 @@ class SalesMeasures:
     )  # fmt: skip
     shipped_amount = amount(
         "What customers paid, before refunds", "Gross revenue", Aggregate("revenue_amount", SHIPPED, is_sum=True),
-        at_least=0, example="37730.00",
+        example="37730.00",
     )  # fmt: skip
     refunded_amount = amount(
         "What was paid back, as a negative amount", "Refunded", Aggregate("revenue_amount", REFUNDED, is_sum=True),

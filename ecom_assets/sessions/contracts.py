@@ -52,7 +52,7 @@ class _Behaviour(Table, abstract=True):
     purchase_count = count("Events of type purchase")
     refund_count = count("Events of type refund")
     key_event_count = count("Events of the types that count as key events")
-    purchase_amount = amount("What the purchases in it come to", at_least=0)
+    purchase_amount = amount("What the purchases in it come to")
     entry_page_url = text("Page of the first event", nullable=True)
     exit_page_url = text("Page of the last event", nullable=True)
     first_product_category = text("First category that an event carries", nullable=True)
