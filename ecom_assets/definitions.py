@@ -411,7 +411,12 @@ def checks(settings: Settings) -> list[TableCheck]:
         *(replace(check, raw=raw_events.contract) for check in of_events),
         *order_checks(order_rule(settings), settings.order_customers_over, by_day=order_days),
         *report_checks(settings.gate_refused_share),
-        *source_checks(source_gate(settings), settings.late_days, partial(ended_days, settings.timezone)),
+        *source_checks(
+            source_gate(settings),
+            settings.late_days,
+            partial(ended_days, settings.timezone),
+            lambda: settings.known_currency,
+        ),
         *SALES_CHECKS,
         *PRODUCT_CHECKS,
         *ATTRIBUTION_CHECKS,

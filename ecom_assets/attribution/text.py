@@ -8,7 +8,9 @@ from ecom_assets.tables.formats import amount
 def lines(answer: dict[str, Any]) -> list[str]:
     """Return the number of purchases, and a line for each channel with its credit and revenue."""
     result = [f"{answer['conversions']:,} purchases, by {answer['model']}"]
+    currency = answer["currency"] or ""
     result += [
-        f"  {row['channel']:26} {row['credit']:>14,.2f} {amount(row['revenue']):>16}" for row in answer["channels"]
+        f"  {row['channel']:26} {row['credit']:>14,.2f} {amount(row['revenue'], currency):>16}"
+        for row in answer["channels"]
     ]
     return [*result, *answer["notes"]]

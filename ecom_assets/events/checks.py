@@ -4,8 +4,11 @@ Each term is counted in the table that holds it, so that no table vouches for it
 """
 
 import re
+from collections.abc import Mapping
 from functools import partial
+from typing import Any, Final
 
+import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.events.clean import CleaningRule, accounting, has_unread_amount
@@ -19,7 +22,9 @@ from ecom_assets.events.contracts import (
 )
 from ecom_assets.events.queries import conflict_rows, event_text, shared_ids
 from ecom_assets.tables.check import EXAMPLES, BrokenRows, CheckResult, TableCheck, check, of_days
+from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.formats import amount
 from ecom_assets.tables.portable import NO, count_of, rows_of
 
 
@@ -142,17 +147,33 @@ def rows_of_an_id_agree(days: Days | None, clean: ir.Table, duplicates: ir.Table
     return CheckResult(counts["event_count"], looked_at, examples, metadata={"sentence": sentence})
 
 
+PLAIN_NUMBER: Final = r"^[+-]?[0-9]{1,13}([.][0-9]{1,9})?$"
+"""Numbers that every engine casts to an amount."""
+
+
+def _unrated_text(row: Mapping[str, Any]) -> str:
+    code, sold = row["unrated_currency"], row["purchase_amount"]
+    purchases = "" if sold is None else f" (purchases of {amount(sold, code)})"
+    return f"{row['event_count']:,} in {code}{purchases}"
+
+
 @check(RawEvents, reads=(RawEvents,), warns=True)
 def amounts_have_a_rate(days: Days | None, raw: ir.Table) -> CheckResult:
     """Amounts of events are in the shop's currency or in one with a rate; others count as not known."""
     rows = of_days(raw, "received_date", days)
     unrated = rows.filter(rows.unrated_currency.notnull())
-    counts = unrated.group_by("unrated_currency").agg(event_count=unrated.count())
+    is_sale = (unrated.event_type == "purchase") & unrated.cart_value.re_search(PLAIN_NUMBER)
+    sold = is_sale.fill_null(NO).ifelse(unrated.cart_value, ibis.null("string")).cast(AMOUNT)
+    counts = unrated.mutate(sold_amount=sold).group_by("unrated_currency")
+    counts = counts.agg(
+        event_count=lambda event: event.count(),
+        purchase_amount=lambda event: event.sold_amount.sum(),
+    )
     by_currency = rows_of(counts.order_by(counts.event_count.desc(), "unrated_currency"))
     if not by_currency:
         return CheckResult(0, count_of(rows))
     total = sum(row["event_count"] for row in by_currency)
-    named = ", ".join(f"{row['event_count']:,} in {row['unrated_currency']}" for row in by_currency[:EXAMPLES])
+    named = ", ".join(map(_unrated_text, by_currency[:EXAMPLES]))
     more = f" and in {len(by_currency) - EXAMPLES:,} more" if len(by_currency) > EXAMPLES else ""
     sentence = (
         f"The amounts of {total:,} events are not known, for want of a rate: {named}{more}. The events count; add the "

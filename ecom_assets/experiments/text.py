@@ -1,9 +1,10 @@
 """An experiment in a terminal."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from ecom_assets.tables.formats import BAR_WIDTH, bar, duration, percent
+from ecom_assets.tables.currencies import digits_of
+from ecom_assets.tables.formats import BAR_WIDTH, UNKNOWN, bar, duration, percent
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
@@ -14,13 +15,18 @@ def lines(answer: dict[str, Any]) -> list[str]:
     result = [
         f"{goal}{within} by {definition['variant']}, exposed {definition['first_date']} to {definition['last_date']}"
     ]
-    result += _metric_lines(variants, "conversion", definition)
+    result += _metric_lines(variants, "conversion", definition, _SHARE)
     if definition["amount"]:
-        result += ["", f"{definition['amount']} per unit", *_metric_lines(variants, "mean", definition)]
+        form = f",.{digits_of(answer['currency'] or '')}f"
+        result += ["", f"{definition['amount']} per unit", *_metric_lines(variants, "mean", definition, form)]
     return [*result, *_notes(answer)]
 
 
-def _metric_lines(variants: Sequence[dict[str, Any]], metric: str, question: dict[str, Any]) -> list[str]:
+_SHARE: Final = ".2%"
+"""The format of a share; that of an amount has the digits of its currency."""
+
+
+def _metric_lines(variants: Sequence[dict[str, Any]], metric: str, question: dict[str, Any], form: str) -> list[str]:
     width = max((len(variant["variant"]) for variant in variants), default=0)
     largest = max((abs(variant[metric]["value"] or 0) for variant in variants), default=0) or 1
     lines = []
@@ -28,36 +34,35 @@ def _metric_lines(variants: Sequence[dict[str, Any]], metric: str, question: dic
         value, chance = variant[metric]["value"], variant[metric]["probability_best"]
         parts = [f"{variant['converted_count']:,} of {variant['unit_count']:,}"] if metric == "conversion" else []
         parts += [] if chance is None else [f"best {percent(chance)}"]
-        shown = f"{bar(value, largest):{BAR_WIDTH}} {_value(value, metric):>9}  {', '.join(parts)}"
+        shown = f"{bar(value, largest):{BAR_WIDTH}} {_value(value, form):>9}  {', '.join(parts)}"
         lines.append(f"  {variant['variant']:{width}} {shown}".rstrip())
     for variant in variants:
         if compared := variant[metric]["against_control"]:
-            lines += _comparison(variant["variant"], compared, metric, question)
+            lines += _comparison(variant["variant"], compared, question, form)
     return lines
 
 
-def _comparison(variant: str, compared: dict[str, Any], metric: str, question: dict[str, Any]) -> list[str]:
+def _comparison(variant: str, compared: dict[str, Any], question: dict[str, Any], form: str) -> list[str]:
     relative = compared["relative_difference"]
     share = "" if relative is None else f" ({relative:+.1%})"
-    lines = [f"  {variant} against {question['control']}: {_value(compared['difference'], metric, '+')}{share}"]
+    difference = _value(compared["difference"], f"+{form}")
+    lines = [f"  {variant} against {question['control']}: {difference}{share}"]
     level = f"{question['confidence']:g}"
     if compared["sequential"]:
-        ends = _ends(compared["sequential"], metric)
+        ends = _ends(compared["sequential"], form)
         lines.append(f"    sequential interval {level}: {ends}, p {compared['p_value']:.2g}")
     if compared["credible"]:
-        ends = _ends(compared["credible"], metric)
+        ends = _ends(compared["credible"], form)
         lines.append(f"    credible interval {level}: {ends}, better with {percent(compared['probability_better'])}")
     return lines
 
 
-def _value(value: float | None, metric: str, sign: str = "") -> str:
-    if value is None:
-        return "-"
-    return f"{value:{sign}.2%}" if metric == "conversion" else f"{value:{sign},.2f}"
+def _value(value: float | None, form: str) -> str:
+    return UNKNOWN if value is None else format(value, form)
 
 
-def _ends(interval: dict[str, float], metric: str) -> str:
-    return f"{_value(interval['low'], metric, '+')} to {_value(interval['high'], metric, '+')}"
+def _ends(interval: dict[str, float], form: str) -> str:
+    return f"{interval['low']:+{form}} to {interval['high']:+{form}}"
 
 
 def _notes(answer: dict[str, Any]) -> list[str]:

@@ -228,7 +228,11 @@ def refunds_are_of_sales(days: Days | None, raw: ir.Table, lines: ir.Table) -> C
     left_out = raw.filter(raw.left_out.notnull() & (raw.status.fill_null("shipped") != "refunded"))
     sold = lines.filter(lines.status != "refunded")
     unsold = refunds.semi_join(left_out, "order_id").anti_join(sold, "order_id")
-    counts = unsold.agg(order_count=unsold.order_id.nunique(), payment_amount=unsold.payment_amount.sum())
+    counts = unsold.agg(
+        order_count=unsold.order_id.nunique(),
+        payment_amount=unsold.payment_amount.sum(),
+        currency=unsold.currency.max(),
+    )
     (row,) = rows_of(counts)
     (looked_at,) = refunds.agg(n=refunds.order_id.nunique()).to_pyarrow().to_pydict()["n"]
     orders = unsold.group_by("order_id").agg(payment_amount=unsold.payment_amount.sum())
@@ -238,7 +242,7 @@ def refunds_are_of_sales(days: Days | None, raw: ir.Table, lines: ir.Table) -> C
     count = row["order_count"]
     orders_named = "1 order that counts as no sale" if count == 1 else f"{count:,} orders that count as no sales"
     sentence = (
-        f"{amount(row['payment_amount'])} were paid back for {orders_named}, "
+        f"{amount(row['payment_amount'], row['currency'] or '')} were paid back for {orders_named}, "
         f"such as {examples[0]['order_id']}, so that revenue lacks them twice; leave such orders in a state that is a "
         "sale, or leave their refunds out in the mapping, and run again."
     )

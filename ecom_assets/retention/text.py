@@ -34,11 +34,11 @@ def lines(answer: dict[str, Any]) -> list[str]:
 
 def _total_lines(answer: dict[str, Any], width: int) -> list[str]:
     """Return a line per total, and one per value of the breakdown with its share."""
-    sums, parts = answer["totals"], answer["breakdown"]
+    sums, parts, currency = answer["totals"], answer["breakdown"], answer["currency"] or ""
     result = [_line("whole", "share", [percent(total["rate"]) for total in sums], width)]
     for key, name in (("lifetime_value", "revenue"), ("sum_per_visitor", "sum")):
         if any(total[key] is not None for total in sums):
-            result.append(_line("per head", name, [amount(total[key]) for total in sums], width))
+            result.append(_line("per head", name, [amount(total[key], currency) for total in sums], width))
     if not parts:
         return result
     width = max(width, *(len(part["value"]) for part in parts))

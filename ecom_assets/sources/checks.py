@@ -21,8 +21,10 @@ from ecom_assets.events.contracts import QuarantinedEvents, RawEvents
 from ecom_assets.orders.contracts import QuarantinedOrders, RawUserOrderLog
 from ecom_assets.products.contracts import RawStock
 from ecom_assets.quality.reasons import sentence_of
+from ecom_assets.tables import formats
 from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
+from ecom_assets.tables.currencies import rounded
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import LARGE_SHARE, NO_DAYS, NO_FAULT, FileRows, SourceGate, latest_count, usual_count
 from ecom_assets.warehouse.day_notes import AbsentDays, ErasedRows, Withdrawals
@@ -191,13 +193,13 @@ def _refused_of(row: Mapping[str, Any]) -> _RefusedMoney:
     return _RefusedMoney(row["refused_day"], int(row["row_count"]), int(row["unread_count"]), amount)
 
 
-def _money_sentence(noun: str, over: Sequence[_RefusedMoney], received: _Money, reason: str) -> str:
+def _money_sentence(noun: str, over: Sequence[_RefusedMoney], received: _Money, reason: str, currency: str) -> str:
     """Return the warning about the days on which too much money was refused."""
     rows, unread = sum(day.rows for day in over), sum(day.unread for day in over)
     amount = sum((day.amount for day in over), Decimal(0))
     days = str(over[0].day) if len(over) == 1 else f"{over[0].day} to {over[-1].day}, on {len(over):,} days"
     share = f" ({amount / received.amount:.0%} of their money)" if received.amount and amount else ""
-    known = f"{amount:,.2f}{share}"
+    known = f"{formats.amount(amount, currency)}{share}"
     lost = f"{known} in {rows:,} rows" if not unread else f"{known} and {unread:,} amounts that cannot be read"
     if unread == rows:
         lost = f"the amounts of {rows:,} rows, which cannot be read,"
@@ -231,9 +233,16 @@ SOURCES = (
 )
 
 
-def source_checks(gate: SourceGate, late_days: int, ended: EndedDays) -> list[TableCheck]:
-    """Return the checks about each source; but for lost days, of which the table keeps the rows, they block."""
-    gates = [_SourceChecks(source, gate, late_days, ended) for source in SOURCES]
+def source_checks(gate: SourceGate, late_days: int, ended: EndedDays, currency: Callable[[], str]) -> list[TableCheck]:
+    """Return the checks about each source; but for lost days, of which the table keeps the rows, they block.
+
+    Args:
+        gate: The thresholds.
+        late_days: As in `CleaningRule`.
+        ended: Returns those of some days that are over.
+        currency: Returns that of all amounts, which loaded files may state; empty where it is not known.
+    """
+    gates = [_SourceChecks(source, gate, late_days, ended, currency) for source in SOURCES]
     return [check for each in gates for check in each.checks()]
 
 
@@ -245,6 +254,7 @@ class _SourceChecks:
     gate: SourceGate
     late_days: int
     ended: EndedDays
+    currency: Callable[[], str]
 
     def checks(self) -> Iterator[TableCheck]:
         source, raw = self.source, self.source.raw
@@ -521,8 +531,12 @@ class _SourceChecks:
             return CheckResult(0, len(totals))
         most = max(reasons.to_pyarrow().to_pylist(), key=lambda row: (row["row_count"], row["reject_reason"]))
         total = NO_MONEY.added(totals[day.day] for day in over if day.day in totals)
-        sentence = _money_sentence(source.noun, over, total, str(most["reject_reason"]))
-        examples = [{"day": str(day.day), "rows": day.rows, "amount": f"{day.amount:.2f}"} for day in over[:EXAMPLES]]
+        currency = self.currency()
+        sentence = _money_sentence(source.noun, over, total, str(most["reject_reason"]), currency)
+        examples = [
+            {"day": str(day.day), "rows": day.rows, "amount": str(rounded(day.amount, currency))}
+            for day in over[:EXAMPLES]
+        ]
         return CheckResult(len(over), len(totals), examples, metadata={"sentence": sentence})
 
     def _with_money(self, rows: ir.Table) -> ir.Table:

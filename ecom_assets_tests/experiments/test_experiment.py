@@ -17,6 +17,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.experiments.answer import experiment_answer
 from ecom_assets.experiments.experiment import square_sum, variant_counts
 from ecom_assets.experiments.question import ExperimentQuestion, Exposure, Goal
+from ecom_assets.experiments.text import lines
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
@@ -152,6 +153,14 @@ def test_a_split_that_is_not_the_planned_one_is_reported() -> None:
 
 
 LARGEST = Decimal("9999999999999999.99")
+
+
+@pytest.mark.parametrize(("currency", "mean"), [("JPY", "8"), ("EUR", "7.50"), ("KWD", "7.500"), (None, "7.50")])
+def test_amounts_are_shown_in_the_digits_of_their_currency(currency: str | None, mean: str) -> None:
+    """Ann of the control paid 15, and Dan of the control nothing after his exposure: 7.5 each."""
+    shown = lines({**answer(STORY, CHECKOUT), "currency": currency})
+    of_amounts = shown[shown.index("cart_amount per unit") + 1 :]
+    assert of_amounts[0].split()[:3:2] == ["control", mean]
 
 
 def test_squares_of_the_largest_amounts_are_exact() -> None:

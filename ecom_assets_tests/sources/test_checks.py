@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import ibis
@@ -28,8 +29,13 @@ def ended(days: Days) -> Days:
     return Days.from_dates(day for day in days.dates if day < TODAY)
 
 
+def no_currency() -> str:
+    """Return the currency of a shop that has none set."""
+    return ""
+
+
 def check_of(source: GatedSource, name: str) -> TableCheck:
-    actual = source_checks(SourceGate(), late_days=7, ended=ended)
+    actual = source_checks(SourceGate(), late_days=7, ended=ended, currency=no_currency)
     tables = {source.raw, source.quarantine}
     return next(row for row in actual if row.name == name and row.contract in tables)
 
@@ -85,7 +91,7 @@ def weekly(*counts: int) -> dict[date, int]:
 
 def test_every_source_has_a_gate_that_blocks_and_says_what_it_keeps() -> None:
     assert [source.noun for source in SOURCES] == ["events", "orders", "customers", "stock"]
-    checks = source_checks(SourceGate(), late_days=7, ended=ended)
+    checks = source_checks(SourceGate(), late_days=7, ended=ended, currency=no_currency)
     assert {(check.name, check.blocking) for check in checks} == {
         ("enough_came", True), ("enough_came_of_public_keys", False), ("few_were_refused", True),
         ("very_few_were_refused", False),
@@ -399,6 +405,24 @@ def test_more_than_a_twentieth_refused_is_a_warning(source: GatedSource) -> None
     assert result.metadata["sentence"].startswith(f"Of 981 rows of {source.noun}, 353 (36%) were refused; ")
     why = "most often (353) too_late. The row arrived more than ECOM_LATE_DAYS after its day; deliver sooner"
     assert why in result.metadata["sentence"]
+
+
+@pytest.mark.parametrize(("currency", "said"), [("JPY", "1,251"), ("", "1,250.50"), ("KWD", "1,250.500")])
+def test_refused_money_is_said_in_the_digits_of_its_currency(currency: str, said: str) -> None:
+    """A third of a day's money, 1,250.50 of 3,751.50, is refused; yen have no half."""
+    [orders] = [source for source in SOURCES if source.noun == "orders"]
+    column = str(orders.quarantine.day_column) if orders.quarantine else ""
+    kinds = {"received_date": "date", column: "date", "payment_amount": "decimal(18, 4)"}
+    kept = {"received_date": MONDAY, column: MONDAY, "payment_amount": Decimal("2501.0000")}
+    lost = kept | {"payment_amount": Decimal("1250.5000"), "reject_reason": "amount_too_large"}
+    received_rows = ibis.memtable([kept, {name: lost[name] for name in kept}], schema=ibis.schema(kinds))
+    refused_rows = ibis.memtable([lost], schema=ibis.schema(kinds | {"reject_reason": "string"}))
+    checks = source_checks(SourceGate(), late_days=7, ended=ended, currency=lambda: currency)
+    [money] = [row for row in checks if row.name == "little_money_was_refused" and row.contract is orders.quarantine]
+    result = money.evaluate(Days((MONDAY,)), received_rows, refused_rows)
+    sentence = f"Of the orders of {MONDAY}, {said} (33% of their money) in 1 rows were refused"
+    assert result.metadata["sentence"].startswith(sentence)
+    assert [row["amount"] for row in result.examples] == [said.replace(",", "")]
 
 
 @pytest.mark.parametrize("reason", ["without_consent", "left_out"])

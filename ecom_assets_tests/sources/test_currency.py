@@ -172,7 +172,25 @@ def test_amounts_without_a_rate_are_reported_by_currency(tmp_path: Path) -> None
     result = amounts_have_a_rate.evaluate(None, source.received(Days.between(FIRST, LAST + ONE_DAY)))
     assert (result.broken_count, amounts_have_a_rate.warns) == (2, True)
     assert result.metadata["sentence"].startswith(
-        "The amounts of 2 events are not known, for want of a rate: 2 in USD. The events count;"
+        "The amounts of 2 events are not known, for want of a rate: 2 in USD (purchases of 50.00). The events count;"
+    )
+
+
+def test_amounts_without_a_rate_are_reported_in_the_digits_of_their_currency(tmp_path: Path) -> None:
+    time = "2026-07-01T10:00:00Z"
+    events = [
+        ("a", "purchase", time, "1500", "JPY"),
+        ("b", "purchase", time, "0.125", "KWD"),
+        ("c", "purchase", time, "0.250", "KWD"),
+        ("d", "product_view", time, "7", "KWD"),
+        ("e", "product_view", time, "9.00", "CHF"),
+    ]
+    settings = Settings(home=tmp_path / "home", **paid_files(tmp_path, events), currency="EUR")
+    source = ReceivedEventFiles(connect(), settings, lambda _: None)
+    result = amounts_have_a_rate.evaluate(None, source.received(Days.between(FIRST, LAST + ONE_DAY)))
+    assert result.metadata["sentence"].startswith(
+        "The amounts of 5 events are not known, for want of a rate: 3 in KWD (purchases of 0.375), 1 in "
+        "CHF, 1 in JPY (purchases of 1,500). The events count;"
     )
 
 

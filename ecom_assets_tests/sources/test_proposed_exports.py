@@ -75,6 +75,21 @@ def test_states_of_a_language_are_read_or_asked(tmp_path: Path, language: str) -
     }  # fmt: skip
 
 
+def test_what_states_come_to_is_asked_in_the_digits_of_each_currency(tmp_path: Path) -> None:
+    """Of 60 pending lines, 30 of 0.125 KWD are 3.750, and 30 of 1,500 JPY are 45,000."""
+    paid = [("0.125", "KWD"), ("1500", "JPY")]
+    states = ("Completed", "Pending")
+    lines = [f"{line(n, paid[n % 2][0])},{states[n // 60]},{paid[n % 2][1]}" for n in range(120)]
+    search = searched(tmp_path / "orders.csv", [f"{HEADERS['English']},Currency", *lines])
+    [question] = [asked for asked in search.proposal(ANSWERS).questions if asked.subject == "Pending"]
+    assert "(60 rows, together 45,000 JPY and 3.750 KWD)" in question.sentence
+    signs = [f"{line(n, f'₩{1500 + n}')},{states[n // 60]}" for n in range(120)]
+    search = searched(tmp_path / "signs.csv", [HEADERS["English"], *signs])
+    [question] = [asked for asked in search.proposal(ANSWERS).questions if asked.subject == "Pending"]
+    total = sum(1500 + n for n in range(60, 120))
+    assert f"(60 rows, together {total:,} KRW)" in question.sentence
+
+
 def test_the_total_of_an_order_on_each_of_its_rows_counts_once(tmp_path: Path) -> None:
     """Nothing but `order_total` says an amount: the order's, though two or three rows have it."""
     totals = {1000 + n: 30 + n for n in range(30)}

@@ -122,7 +122,8 @@ def _known_meaning(matches: Found, state: str) -> Meaning | None:
 def _amounts(values: FileValues, matches: Found) -> dict[str, str]:
     """Return the sum of amounts by state, for those that are written as the platform writes them."""
     amount, status = matches.get("payment_amount") or matches.get("order_total"), matches["status"]
-    return values.sums(amount.value, status.value) if amount else {}
+    currency = matches.get("currency")
+    return values.sums(amount.value, status.value, currency.value if currency else None) if amount else {}
 
 
 def order_states(

@@ -24,6 +24,7 @@ from ecom_assets.sources.files.sql import json_pointer
 from ecom_assets.sources.files.table_heads import TableKeys, delimiter_of
 from ecom_assets.sources.files.unpacked import sheet_of, unpacked
 from ecom_assets.sources.files.workbooks import SheetTable
+from ecom_assets.tables import formats
 from ecom_assets.tables.placeholders import NULLS
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, batches_of
 from ecom_assets.warehouse.sql_text import date_literal, ident, instant, select, text
@@ -365,13 +366,21 @@ class FileValues:
         form = next(iter(self.number_forms(value)), WHOLE)
         return f"TRY_CAST({NUMBERS[form].number_sql(value.column)} AS DECIMAL(24, 6))"
 
-    def sums(self, amount: Value, group: Value) -> dict[str, str]:
-        """Return the sum of amounts by the texts of another value."""
-        total = f"sum({self.number_sql(amount)})::DECIMAL(24, 2)"
-        return {name: f"{money:,}" for name, money in self._grouped(group, total) if money is not None}
+    def sums(self, amount: Value, group: Value, currency: Value | None) -> dict[str, str]:
+        """Return the sum of amounts by the texts of another value, of each currency in its digits.
 
-    def _grouped(self, group: Value, aggregate: str) -> list[Any]:
-        return self.rows(select(f"{group.column}, {aggregate}", TABLE, f"{group.column} IS NOT NULL", group.column))
+        The currency is that of its column, if there is one, else what stands beside the amounts.
+        """
+        beside = currency_sql(amount.column)
+        code = f"coalesce(upper({currency.column}), {beside})" if currency else beside
+        known = [f"{group.column} AS name", f"{code} AS code", f"{self.number_sql(amount)} AS money"]
+        rows = select(known, TABLE, f"{group.column} IS NOT NULL")
+        summed = select("name, code, sum(money)", f"({rows})", "money IS NOT NULL", "name, code")
+        sums: dict[str, list[str]] = {}
+        for name, currency_code, money in self.rows(f"{summed} ORDER BY 1, 3 DESC, 2"):
+            total = formats.amount(money, currency_code or "")
+            sums.setdefault(name, []).append(f"{total} {currency_code}" if currency_code else total)
+        return {name: " and ".join(each) for name, each in sums.items()}
 
     def has_signs(self, value: Value) -> bool:
         """Return whether any amount has a currency beside it, or a minus as accounts write it."""
