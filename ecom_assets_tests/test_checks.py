@@ -3,10 +3,12 @@
 Defects are planted by SQL in a finished table, as a fault of the platform would leave them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from typing import Any
 
 import duckdb
+import ibis
 import pytest
 
 from ecom_assets.customers.contracts import RawCustomers
@@ -18,6 +20,7 @@ from ecom_assets.registry import ALL
 from ecom_assets.tables import check as contract_holds
 from ecom_assets.tables.check import CheckResult, TableCheck, days_of_run
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import NO
 from ecom_assets.visitor_segments.segment import VisitorSegment
 from ecom_assets_tests.builders import DAY_ONE, Step, journeys, received
 from ecom_assets_tests.platform import Platform
@@ -300,3 +303,22 @@ def test_the_days_of_a_run_are_its_tags_both_ends_included() -> None:
     assert days_of_run(tags) == Days((first, last))
     assert days_of_run({"dagster/partition": first.isoformat()}) == Days((first,))
     assert days_of_run({}) is None
+
+
+def test_values_that_cannot_be_read_are_counted_by_name_with_the_most_frequent_first() -> None:
+    """Of five rows two say no number of items, and three no tax; one says neither."""
+    texts = [("2", "x"), ("y", "x"), ("y", "0.5"), ("1", "x"), ("3", None)]
+    columns = ibis.schema({"items": "string", "tax": "string"})
+    rows = ibis.memtable([{"items": items, "tax": tax} for items, tax in texts], schema=columns)
+    unread = {name: rows[name].re_search("[a-z]").fill_null(NO) for name in ("items", "tax")}
+    unread["tip"] = rows["items"].isnull()
+
+    def sentence(received: int, counts: Mapping[str, int], first: Mapping[str, Any]) -> str:
+        return f"{received}: {counts}, such as {first['items']} and {first['tax']}"
+
+    actual = contract_holds.unread_values(rows, unread, ("items", "tax"), sentence)
+    assert (actual.broken_count, actual.looked_at_count) == (3, 5)
+    assert actual.metadata["sentence"] == "5: {'items': 2, 'tax': 3}, such as 1 and x"
+    assert [row["row_count"] for row in actual.examples] == [1] * 4
+    fine = contract_holds.unread_values(rows, {"tip": unread["tip"]}, ("items",), sentence)
+    assert (fine.broken_count, fine.looked_at_count, fine.metadata) == (0, 5, {})

@@ -21,7 +21,7 @@ from ecom_assets.events.contracts import (
     RawEvents,
 )
 from ecom_assets.events.queries import conflict_rows, event_text, shared_ids
-from ecom_assets.tables.check import EXAMPLES, BrokenRows, CheckResult, TableCheck, check, of_days
+from ecom_assets.tables.check import EXAMPLES, BrokenRows, CheckResult, TableCheck, check, of_days, unread_values
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.formats import amount
@@ -59,21 +59,16 @@ def amounts_check(rule: CleaningRule) -> TableCheck:
 
 def _unread_amounts(rule: CleaningRule, days: Days | None, raw: ir.Table) -> CheckResult:
     rows = of_days(raw, "received_date", days)
-    unread = rows.filter(has_unread_amount(rows, rule))
-    received, broken = (int(table.count().to_pyarrow().as_py()) for table in (rows, unread))
-    if not broken:
-        return CheckResult(0, received)
-    names = ("source_file", "event_type", "cart_value")
-    counted = unread.group_by(*names).agg(event_count=unread.count())
-    order = [counted.event_count.desc(), *names]
-    examples = counted.order_by(order).limit(EXAMPLES).to_pyarrow().to_pylist()
-    first = examples[0]
-    sentence = (
-        f"Of {received:,} received events, {broken:,} have an amount that cannot be read, or cannot be, such as "
-        f"{first['cart_value']!r} of a {first['event_type']}; the events count, and their amounts are not known, so "
-        "that sums lack them. Correct the source or its mapping (or ECOM_MAX_AMOUNT), and run again."
+    unread = {"cart_value": has_unread_amount(rows, rule)}
+    return unread_values(rows, unread, ("source_file", "event_type", "cart_value"), _unread_sentence)
+
+
+def _unread_sentence(received: int, unread: Mapping[str, int], first: Mapping[str, Any]) -> str:
+    return (
+        f"Of {received:,} received events, {unread['cart_value']:,} have an amount that cannot be read, or cannot be, "
+        f"such as {first['cart_value']!r} of a {first['event_type']}; the events count, and their amounts are not "
+        "known, so that sums lack them. Correct the source or its mapping (or ECOM_MAX_AMOUNT), and run again."
     )
-    return CheckResult(broken, received, examples, metadata={"sentence": sentence})
 
 
 @check(CleanEvents, reads=(CleanEvents,), warns=True)

@@ -26,12 +26,20 @@ from ecom_assets.orders.orders import (
     classified_activities,
     classified_research,
     clean_lines,
-    has_unread_attribute,
     order_accounting,
     unread_attributes,
 )
 from ecom_assets.orders.versions import linked, with_record
-from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, BrokenRows, CheckResult, TableCheck, check, of_days
+from ecom_assets.tables.check import (
+    EXAMPLES,
+    HELD_DAYS,
+    BrokenRows,
+    CheckResult,
+    TableCheck,
+    check,
+    of_days,
+    unread_values,
+)
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days, listed_days
 from ecom_assets.tables.formats import amount
@@ -129,21 +137,17 @@ def attributes_check(rule: OrderRule) -> TableCheck:
 
 def _unread_attributes(rule: OrderRule, days: Days | None, raw: ir.Table) -> CheckResult:
     lines = clean_lines(of_days(raw, "received_date", days), rule)
-    counts = {name: unread.ifelse(1, 0).sum().fill_null(0) for name, unread in unread_attributes(lines, rule).items()}
-    (row,) = lines.agg(looked_at=lines.count(), **counts).to_pyarrow().to_pylist()
-    looked_at = int(row.pop("looked_at"))
-    unread = {name: int(count) for name, count in row.items() if count}
-    if not unread:
-        return CheckResult(0, looked_at)
-    broken = lines.filter(has_unread_attribute(lines, rule))
-    names = ("source_file", "received_quantity", *(f"received_{name}" for name in CHARGES))
-    examples = broken.select(*names).order_by(*names).limit(EXAMPLES).to_pyarrow().to_pylist()
+    shown = ("source_file", "received_quantity", *(f"received_{name}" for name in CHARGES))
+    return unread_values(lines, unread_attributes(lines, rule), shown, _unread_sentence)
+
+
+def _unread_sentence(received: int, unread: Mapping[str, int], first: Mapping[str, Any]) -> str:
+    del first
     named = ", ".join(f"{name} of {count:,}" for name, count in unread.items())
-    sentence = (
-        f"Of {looked_at:,} order lines, these values cannot be read, or cannot be: {named}. The lines count with their "
+    return (
+        f"Of {received:,} order lines, these values cannot be read, or cannot be: {named}. The lines count with their "
         "money, and the values are not known; correct the source or its mapping, and run again."
     )
-    return CheckResult(max(unread.values()), looked_at, examples, metadata={"sentence": sentence})
 
 
 @check(UserOrderLog, reads=(UserOrderLog,), blocking=True)

@@ -8,8 +8,6 @@ every received line is counted as clean, quarantined, surplus, held (`orders/hel
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import reduce
-from operator import or_
 
 import ibis
 import ibis.expr.types as ir
@@ -108,11 +106,6 @@ def unread_attributes(raw: ir.Table, rule: OrderRule) -> dict[str, ir.BooleanVal
         name: received[name].notnull() & is_unknown & ~is_placeholder(received[name], MARKS)
         for name, is_unknown in unknown.items()
     }
-
-
-def has_unread_attribute(raw: ir.Table, rule: OrderRule) -> ir.BooleanValue:
-    """Return whether any attribute of a received line was sent and is not known."""
-    return reduce(or_, unread_attributes(raw, rule).values())
 
 
 def quarantined_orders(raw: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial, reduce
-from operator import itemgetter
+from operator import itemgetter, or_
 from typing import Any
 
 import dagster as dg
@@ -178,6 +178,33 @@ def check(
 def of_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:
     """Return the rows of some days; all rows if `days` is None or the table has no column of days."""
     return rows if days is None or column is None else rows.filter(days.contain(rows[column]))
+
+
+def unread_values(
+    rows: ir.Table,
+    unread: Mapping[str, ir.BooleanValue],
+    shown: Sequence[str],
+    sentence: Callable[[int, Mapping[str, int], Mapping[str, Any]], str],
+) -> CheckResult:
+    """Return the result of a check that values can be read, whose rows count without them.
+
+    Args:
+        rows: The rows that it looks at.
+        unread: Whether a value of a row is not known, by the name of the value.
+        shown: The columns of the examples, which are the most frequent combinations.
+        sentence: Returns what to say of the number of rows, of the unread values of each name, and of the first
+            example.
+    """
+    sums = {name: is_unread.ifelse(1, 0).sum().fill_null(0) for name, is_unread in unread.items()}
+    ((looked_at, *numbers),) = (row.values() for row in rows_of(rows.agg(looked_at=rows.count(), **sums)))
+    counts = {name: int(number) for name, number in zip(unread, numbers, strict=True) if number}
+    if not counts:
+        return CheckResult(0, int(looked_at))
+    broken = rows.filter(reduce(or_, unread.values()))
+    grouped = broken.group_by(*shown).agg(row_count=broken.count())
+    examples = rows_of(grouped.order_by([grouped.row_count.desc(), *shown]).limit(EXAMPLES))
+    evidence = {"sentence": sentence(int(looked_at), counts, examples[0])}
+    return CheckResult(max(counts.values()), int(looked_at), examples, metadata=evidence)
 
 
 def days_of_run(tags: Mapping[str, str]) -> Days | None:

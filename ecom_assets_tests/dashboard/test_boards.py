@@ -28,6 +28,7 @@ from ecom_assets_tests.dashboard.html import Node, read
 
 HOSTILE = """"><script>alert('x')</script><img src=x onerror=alert(1)> {{ 7 * 7 }} ../../etc"""
 READS, WRITES = "a-key-that-only-reads", "a-key-that-reads-and-writes"
+SEES_PEOPLE = "a-key-that-may-see-people-too"
 STEPS = "step1=product_view&step2=purchase"
 
 
@@ -256,6 +257,46 @@ def test_a_key_without_write_sees_no_form_and_may_send_none(settings: Settings, 
     assert forms[WRITES][0] > 5
     assert forms[WRITES][1] == 303
     assert BoardStore(own).newest(Board)[0].saved_by == "setting:2"
+
+
+OF_ONE = {"steps": ["product_view", "purchase"], "where": ["user_id = u01"]}
+ABOUT_PEOPLE: dict[str, dict[str, str]] = {
+    "boards/save-question": {"kind": "funnel", "form": f"{STEPS}&where=user_id+%3D+u01", "name": "Of u01"},
+    "board/save": {"id": "checkout", "version": "1", "name": "Checkout", "where": "user_id = u01"},
+    "alerts/save": {"of": "question:one-person", "name": "Watched"},
+    "alerts/mail": {"board": "hers", "every": "week", "emails": "ben@shop.example"},
+    "alerts/switch": {"id": "of-her", "version": "1", "is_on": "yes"},
+}
+"""What asks about a person, by the form that saves it."""
+
+
+@pytest.mark.parametrize("action", ABOUT_PEOPLE)
+def test_a_key_without_personal_saves_nothing_about_people_by_a_form(
+    settings: Settings, tmp_path: Path, action: str
+) -> None:
+    """The same form saves it for a key with `personal`, which is why nothing else in it can be wrong."""
+    keys = SecretStr(f"read+write:{WRITES},read+write+personal:{SEES_PEOPLE}")
+    address = f"sqlite://{tmp_path / 'boards.sqlite'}"
+    own = settings.model_copy(update={"api_keys": keys, "boards_url": SecretStr(address), "rate_limit_key": "none"})
+    store = BoardStore(own)
+    store.save_new(SavedQuestion.from_mapping({"name": "One person", "kind": "funnel", "definition": OF_ONE}), "anna")
+    store.save_new(Board.from_mapping({"name": "Checkout"}), "anna")
+    store.save_new(Board.from_mapping({"name": "Hers", "where": ["user_id = u01"]}), "anna")
+    store.save_new(NumberAlert.from_mapping({"name": "Of her", "question": "one-person"}), "anna")
+    kept = len(store.changes(50))
+    app = build_dashboard_app(own)
+    app.state.ad_hoc = None  # questions are answered in this process, which starts no other one
+    stack = build_stack(own, app, before_guard=lambda inner, credentials: SessionLogin(inner, credentials, own.home))
+    with served(stack) as answer:  # type: ignore[arg-type]  # any ASGI application
+        for key, saved_count in ((WRITES, 0), (SEES_PEOPLE, 1)):
+            client = Client(answer.address)
+            login = {"key": key, "next": "/dashboard/"}
+            client.session.post(f"{answer.address}/dashboard/login", login, timeout=60)
+            sent = Desk(client, store).send(action, **ABOUT_PEOPLE[action])
+            assert len(store.changes(50)) - kept == saved_count, (key, sent.status_code, sent.text)
+            shown = read(client.session.get(f"{answer.address}/dashboard/boards", timeout=60).text)
+            said = shown.one("p", role="status").text
+            assert ("asks about people" in said) == (key == WRITES), said
 
 
 def _forms(address: str, key: str) -> tuple[int, int]:

@@ -1,13 +1,16 @@
 """What counts of an order, by its vendor's own rule: a sample with every state that the vendor documents, added up."""
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ecom_assets.sources import mapping_file
 from ecom_assets.sources.mapping_file import shipped_in
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.sources.conftest import Read, ndjson_text, write
@@ -36,6 +39,21 @@ def test_a_page_names_the_rule_of_each_shipped_mapping(folder: str) -> None:
         assert any(f"`{name}`" in text or stem == name or f"mapping {name}" in text for stem, text in pages.items()), (
             name
         )
+
+
+@pytest.mark.parametrize("folder", ["order_mappings", "mappings", "customer_mappings"])
+def test_a_page_names_what_each_shipped_mapping_takes_for_the_time_of_change(folder: str) -> None:
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in PAGES.glob("*.md")}
+    pages["user_order_log"] = (PAGES.parent / "mappings.md").read_text(encoding="utf-8")
+    of_vendors = {}
+    for path in (Path(mapping_file.__file__).parent / folder).glob("*.yaml"):
+        changed_at = yaml.safe_load(path.read_text(encoding="utf-8")).get("fields", {}).get("changed_at")
+        if changed_at:
+            of_vendors[path.stem] = changed_at["column"] if isinstance(changed_at, dict) else changed_at
+    for name, column in of_vendors.items():
+        text = " ".join(pages[name].split())
+        assert re.search(f"`changed_at`[^.]*`{column}`|column `{column}`", text), (name, column)
+    assert bool(of_vendors) == (folder == "order_mappings")
 
 
 def net_by_order(rows: list[Row]) -> dict[str, Decimal]:
