@@ -1,7 +1,7 @@
 """`ecom export`: deliver by a Dagster run of the exports, or write the payloads to files."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +122,11 @@ def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, An
             destination = delivery_context.destinations[name]
             due = due_at(destination, engine, settings)
             result = DryDestination(destination, due, store, sent_at, declared_key(settings, name)).write(days, folder)
-            shown[name] = {**vars(result), "folder": str(result.folder)}
+            reasons = [
+                {"reason": reason, "words": words, "n": count}
+                for (reason, words), count in result.refused.most_common()
+            ]
+            shown[name] = {**vars(result), "folder": str(result.folder), "refused": reasons}
     return {"dry_run": shown}
 
 
@@ -134,6 +138,8 @@ def _dry_lines(shown: dict[str, Any]) -> list[str]:
             f"{dry_run['would_refuse']:,} cannot go, {dry_run['known']:,} known"
         )
         lines.append(f"  {name:16} {counts}: {Path(dry_run['folder'])}")
+        if dry_run["refused"]:
+            lines.append(f"    cannot go{_why(dry_run['refused'], 'in its files _refused')}")
     return lines
 
 
@@ -196,7 +202,8 @@ def refusals(settings: Settings, deliveries: Mapping[str, Mapping[str, Any]]) ->
         counts = dead.group_by("destination", "reason", "words").agg(n=dead.count())
         rows = engine.rows_of(counts.order_by(counts.n.desc(), "destination", "reason"))
     return [
-        f"{name}: nothing was sent, as all {deliveries[name]['due']:,} records were refused{_why(name, rows)}"
+        f"{name}: nothing was sent, as all {deliveries[name]['due']:,} records were refused"
+        + _why([row for row in rows if row["destination"] == name], "in export.dead_letters")
         for name in nothing_went
     ]
 
@@ -206,12 +213,12 @@ def _went(delivery: Mapping[str, Any]) -> bool:
     return any(count and outcome not in DEAD for outcome, count in delivery["outcomes"].items())
 
 
-def _why(name: str, rows: list[dict[str, Any]]) -> str:
-    of_destination = [row for row in rows if row["destination"] == name]
-    if not of_destination:
-        return "; see export.dead_letters."
-    first, *more = of_destination
-    also = f" ({len(more):,} other reasons are in export.dead_letters)" if more else ""
+def _why(rows: Sequence[Mapping[str, Any]], place: str) -> str:
+    """Return the most frequent reason why records were refused, and where the others are."""
+    if not rows:
+        return f"; the reasons are {place}."
+    first, *more = rows
+    also = f" ({len(more):,} other reasons are {place})" if more else ""
     return f", most ({first['n']:,}) as {first['reason']}: {first['words'] or 'the tool gave no reason.'}{also}"
 
 

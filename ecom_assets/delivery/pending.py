@@ -1,8 +1,9 @@
 """Pending records: read the warehouse rows that are due at a destination, in chunks, and write them in a dry run."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
@@ -154,6 +155,8 @@ class DryRun:
     known: int = 0
     """Due records that need not be sent, according to the ledger."""
     byte_count: int = 0
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many cannot go, by reason and by what is said of it."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,7 @@ class DryDestination:
                 files["send"].writelines(f"{payload}\n" for payload in going["payload"].to_pylist())
                 refusals = refused.select(["record_id", "reason", "words"]).to_pylist()
                 files["refuse"].writelines(json_text(row) + "\n" for row in refusals)
+                result.refused.update((row["reason"], row["words"] or "") for row in refusals)
                 result.due += len(chunk)
                 result.would_send += len(going)
                 result.would_refuse += len(refused)

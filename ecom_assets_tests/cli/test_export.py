@@ -91,6 +91,9 @@ def test_an_export_of_which_all_is_refused_says_why_and_ends_with_1(tmp_path: Pa
     shop = {"ECOM_AMPLITUDE_API_KEY": "key"}
     loaded = ecom("run", "--events", events, "--select", UNTIL_DUE, home=home, env=shop)
     assert loaded.exit_code == 0, loaded.err
+    dry = ecom("export", "--to", "amplitude", "--dry-run", home=home, env=shop)
+    assert dry.exit_code == 0
+    assert "\n    cannot go, most (2) as short_id: The user's id has fewer than 5 characters; " in dry.out
     for _ in range(2):  # the second time the ledger knows them
         result = ecom("export", "--to", "amplitude", home=home, env=shop)
         assert result.exit_code == 1
