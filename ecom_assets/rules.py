@@ -25,11 +25,12 @@ from ecom_assets.reconciliation.differences import ReconciliationRule
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import PREFIX, Settings, about_setting
+from ecom_assets.sources.activities import has_views
 from ecom_assets.sources.customer_api.records import CustomerMapping, load_customer_mapping, mapping_of
 from ecom_assets.sources.events import mapping_name
 from ecom_assets.sources.files.currency import rates_sql
 from ecom_assets.sources.files.mapping import SourceField, load_mapping, load_order_mapping
-from ecom_assets.sources.first_partition import remembered_paths
+from ecom_assets.sources.home_notes import remembered_paths
 from ecom_assets.sources.mapping_file import definition_in
 from ecom_assets.sources.order_reports.source import checked_days
 from ecom_assets.sources.places import known_places, market_segments
@@ -70,6 +71,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "inventory_rule": InventoryRule(),
         "empty_days": settings.empty_days,
         "channel_rule": channel_rule(settings),
+        "has_views": has_views(settings),
         "attribution_rule": AttributionRule(lookback_s=settings.attribution_lookback_days * 86_400),
         "order_gate": OrderGate(settings.order_customers_over, partial(checked_days, settings)),
         "clock": now_utc,

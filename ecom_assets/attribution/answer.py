@@ -1,6 +1,6 @@
 """Custom attribution: which channels the purchases are credited to. METRICS "Attribution"."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -15,12 +15,11 @@ from ecom_assets.attribution.contracts import Touches
 from ecom_assets.attribution.credit import AttributionRule
 from ecom_assets.attribution.markov import removal_effect_rows, removal_effects, step_spans, steps_on
 from ecom_assets.attribution.question import AttributionQuestion
-from ecom_assets.attribution.session_columns import NO_ADDRESSES
+from ecom_assets.attribution.session_columns import NO_ADDRESSES, NO_CHANNELS
 from ecom_assets.attribution.touches import (
     DIRECT,
     NO_MEDIUM,
     ChannelRule,
-    SourceLists,
     purchases,
     sources_of_sessions,
     touches,
@@ -31,6 +30,7 @@ from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import UNIT, is_inside, session_events, session_id_of
+from ecom_assets.settings.settings import Settings
 from ecom_assets.tables import portable
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING
@@ -61,27 +61,30 @@ class AttributionAnswer(QuestionAnswer):
     notes: list[str] = Field(description="What there is no credit for, a sentence each")
 
 
-def attribution_by(lists: SourceLists) -> Kind[AttributionQuestion, AttributionAnswer]:
-    """Return the question of attribution to the channels that lists of sites make."""
+ChannelsOf = Callable[[Settings], ChannelRule]
+"""Returns what the channels of a shop are, by its settings."""
+
+
+def attribution_by(channels_of: ChannelsOf) -> Kind[AttributionQuestion, AttributionAnswer]:
+    """Return the question of attribution to the channels that a rule for a shop's settings makes."""
     return Kind(
         "attribution",
         AttributionQuestion,
         AttributionAnswer,
-        partial(compute, lists=lists),
+        partial(compute, channels_of=channels_of),
         "Which channels purchase events are credited to, by a model and with choices of your own",
         lists=("channels",),
     )
 
 
-def compute(question: AttributionQuestion, data: QuestionData, *, lists: SourceLists) -> dict[str, Any]:
+def compute(question: AttributionQuestion, data: QuestionData, *, channels_of: ChannelsOf) -> dict[str, Any]:
     """Return each channel with the purchases and the revenue that it is credited with, most credit first.
 
     Raises:
         DefinitionError: The session rule needs session ids that the events do not have.
     """
     question = question.changed(session_rule=known_session_rule(question.session_rule, data.source))
-    con, settings = data.con, data.source.settings
-    channels = ChannelRule(lists, settings.own_domains, settings.ai_assistant_channel)
+    con, channels = data.con, channels_of(data.source.settings)
     stored = _stored(question, data, channels)
     if stored:
         result = _prepare_stored(con, data.events, stored, data.days)
@@ -90,7 +93,8 @@ def compute(question: AttributionQuestion, data: QuestionData, *, lists: SourceL
     bought = rows_between(result.bought, "converted_date", data.days)
     conversions = count_of(bought.filter(~bought.is_refund))
     has_money = count_of(result.bought.filter(result.bought.revenue_amount.notnull())) > 0
-    of_channels = {"source_lists": lists.version, "ai_assistants": channels.ai_assistants}
+    of_channels = {"source_lists": channels.lists.version, "ai_assistants": channels.ai_assistants}
+    why_none = [] if result.has_addresses else [NO_ADDRESSES]
     return {
         "model": question.model,
         "definition": {**question.to_mapping(), **of_channels, **days_definition(data.days)},
@@ -99,7 +103,7 @@ def compute(question: AttributionQuestion, data: QuestionData, *, lists: SourceL
             row if has_money else row | {"revenue": None}
             for row in (_credit(con, result, question.model, question.rule) if conversions else [])
         ],
-        "notes": ([] if conversions else [NO_PURCHASES]) + ([] if result.has_addresses else [NO_ADDRESSES]),
+        "notes": ([] if conversions else [NO_PURCHASES]) + (why_none if channels.has_addresses else [NO_CHANNELS]),
     }
 
 

@@ -4,8 +4,11 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, rate, text
 
+DIRECT_CHANNEL = "Direct"
+UNKNOWN_CHANNEL = "(unknown)"
+"""Of a visit whose events do not say where it came from: an order report's activities."""
 CHANNELS = (
-    "Direct",
+    DIRECT_CHANNEL,
     "Cross-network",
     "Paid Shopping",
     "Paid Search",
@@ -25,8 +28,11 @@ CHANNELS = (
     "SMS",
     "Mobile Push Notifications",
     "Unassigned",
+    UNKNOWN_CHANNEL,
 )
-"""GA4's default channel group in the order of its rules, and AI Assistant, which is ours and off by default."""
+"""GA4's default channel group in the order of its rules; AI Assistant, ours and off by default; and not known."""
+WITHOUT_SOURCE = (DIRECT_CHANNEL, UNKNOWN_CHANNEL)
+"""The channels of visits without a source."""
 NO_CHANNEL = "(none)"
 """Stands for a conversion without a touch."""
 MODELS = {
@@ -49,10 +55,20 @@ class _Sourced(Table, abstract=True):
     layer = "mart"
 
     visitor_id = text("Who", pii=True)
-    source = text("GA4's source: from the page's parameters, else the referrer's engine or host, else `(direct)`")
-    medium = text("GA4's medium: from the page's parameters, else organic or referral, else `(none)`")
-    campaign = text("GA4's campaign, in lower case; `(not set)` without one")
-    channel = text("GA4's default channel group", one_of=CHANNELS)
+    source = text(
+        "GA4's source: from the page's parameters, else the referrer's engine or host, else `(direct)`; "
+        "`(unknown)` as for the channel"
+    )
+    medium = text(
+        "GA4's medium: from the page's parameters, else organic or referral, else `(none)`; "
+        "`(unknown)` as for the channel"
+    )
+    campaign = text("GA4's campaign, in lower case; `(not set)` without one, `(unknown)` as for the channel")
+    channel = text(
+        "GA4's default channel group; `(unknown)` where events cannot say where a visit came from, "
+        "as an order report's activities",
+        one_of=CHANNELS,
+    )
     source_lists_version = text("Version of the lists of sites that gave the channel")
 
 
@@ -195,7 +211,10 @@ class ChannelAttribution(Table):
 
 
 class FirstTouches(Table):
-    """One row per visitor and day: the first event of the day, with the data that show how they came."""
+    """One row per visitor and day: the first event of the day, with the data that show how they came.
+
+    None of events that cannot say it, as an order report's activities.
+    """
 
     layer = "mart"
     key = ("event_date", "visitor_id")
@@ -211,5 +230,5 @@ class FirstTouches(Table):
     acquisition_channel = text(
         "By campaign, referrer and browser of that event", one_of=("website", "mobile_app", "email_campaign")
     )
-    default_channel_group = text("GA4's channel of that event, Direct where nothing is known")
+    default_channel_group = text("GA4's channel of that event, Direct where it has no source")
     source_lists_version = text("Version of the lists of sites that gave it")

@@ -6,7 +6,13 @@ from dataclasses import asdict, dataclass
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.attribution.contracts import MODELS, NO_CHANNEL, ChannelAttribution, ConversionCredit
+from ecom_assets.attribution.contracts import (
+    MODELS,
+    NO_CHANNEL,
+    WITHOUT_SOURCE,
+    ChannelAttribution,
+    ConversionCredit,
+)
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import changed_start_days
 from ecom_assets.tables.contract import MONEY
@@ -112,7 +118,7 @@ def _with_touches(anchored: ir.Table, touches: ir.Table, rule: AttributionRule, 
 def _summed(joined: ir.Table, rule: AttributionRule, model: str) -> dict[str, ir.Value]:
     """Return what a model adds up along the touches of a conversion, by the name of its column."""
     if model == "last_non_direct":
-        return {"sourced": joined.channel.notin(("Direct", NO_CHANNEL)).ifelse(1, 0)}
+        return {"sourced": joined.channel.notin((*WITHOUT_SOURCE, NO_CHANNEL)).ifelse(1, 0)}
     if model == "time_decay":
         return {"weight": decayed_weight(joined.anchor_at, joined.touched_at, rule)}
     return {}
@@ -336,12 +342,12 @@ def _as_money(parts: ir.IntegerValue) -> ir.DecimalValue:
 def order_channels(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
     """Return one row per order and refund of `days` with its `channel`; the key is that of order lines.
 
-    The channel is Direct if all touches are direct, and `(none)` without any touch. A refund has the channel of the
-    order that it reverses. The arguments are all rows of `Conversions` and `Touches`.
+    The channel is Direct if all touches are direct (not known, if it is of them), and `(none)` without any touch. A
+    refund has the channel of the order that it reverses. The arguments are all rows of `Conversions` and `Touches`.
     """
     orders = conversions.filter(conversions.unit == "order")
     walked = paths(orders, touches, rule, days)
-    latest = [(walked.channel == "Direct").ifelse(1, 0), walked.place.desc()]
+    latest = [walked.channel.isin(WITHOUT_SOURCE).ifelse(1, 0), walked.place.desc()]
     unit = ["converted_date", "conversion_id", "visitor_id", "is_refund"]
     chosen = first_of_each(walked, unit, latest)
     return chosen.select(

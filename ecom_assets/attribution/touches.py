@@ -15,7 +15,14 @@ from string import ascii_lowercase, ascii_uppercase
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.attribution.contracts import Conversions, FirstTouches, SessionSources, Touches
+from ecom_assets.attribution.contracts import (
+    DIRECT_CHANNEL,
+    UNKNOWN_CHANNEL,
+    Conversions,
+    FirstTouches,
+    SessionSources,
+    Touches,
+)
 from ecom_assets.sessions.sessions import UNIT
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
@@ -23,7 +30,10 @@ from ecom_assets.tables.portable import NO, first_of_each, union_all
 
 DIRECT, NO_MEDIUM, NOT_SET = "(direct)", "(none)", "(not set)"
 NO_SOURCE = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET}
-"""What a visit has whose source is not known."""
+"""What a visit has without a source."""
+OF_DIRECT = {**NO_SOURCE, "channel": DIRECT_CHANNEL}
+OF_UNKNOWN = dict.fromkeys(OF_DIRECT, UNKNOWN_CHANNEL)
+"""What a visit has whose events cannot say where it came from."""
 CLICK_IDS = "[?&;](gclid|gbraid|wbraid)=[^&#]"
 """Click ids that Google Ads adds to a page URL; Google Analytics ignores those of other networks."""
 TAGS = ("source", "medium", "campaign")
@@ -175,12 +185,19 @@ class ChannelRule:
 
     `lists`: the sites by category. `own_domains`: domains that are never a source, in addition to the domain of the
     page: other domains of the shop, and payment providers that redirect back to it. `ai_assistants`: whether
-    AI Assistant is a channel; off by default, because GA4 has no such channel.
+    AI Assistant is a channel; off by default, because GA4 has no such channel. `has_addresses`: whether events can say
+    where visits came from, by a page or a referrer; an order report's activities have neither.
     """
 
     lists: SourceLists
     own_domains: tuple[str, ...] = ()
     ai_assistants: bool = False
+    has_addresses: bool = True
+
+    @property
+    def without_source(self) -> dict[str, str]:
+        """Source, medium, campaign and channel of a visit without a source: direct, or not known."""
+        return OF_DIRECT if self.has_addresses else OF_UNKNOWN
 
     def channel(self, source: ir.StringValue, medium: ir.StringValue, campaign: ir.StringValue) -> ir.StringValue:
         """Return the channel; the arguments are in lower case and never null."""
@@ -192,7 +209,7 @@ class ChannelRule:
         assistant = [(self.lists.have(source, "assistant"), "AI Assistant")] if self.ai_assistants else []
         is_push = medium.re_search("(push$|mobile|notification)") | (source == "firebase")
         return ibis.cases(
-            ((source == DIRECT) & medium.isin((NOT_SET, NO_MEDIUM)), "Direct"),
+            ((source == DIRECT) & medium.isin((NOT_SET, NO_MEDIUM)), DIRECT_CHANNEL),
             (campaign.contains("cross-network"), "Cross-network"),
             (is_shop & is_paid, "Paid Shopping"),
             (is_search & is_paid, "Paid Search"),
@@ -237,11 +254,12 @@ APP_AGENTS = "(okhttp|cfnetwork|dalvik|dart/|; wv[)])"
 def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
     """Return the first event of each visitor and day, with its channels, from rows of `CleanEvents` of whole days.
 
-    The rule gives `default_channel_group` of GA4; `acquisition_channel` does not need it.
+    The rule gives `default_channel_group` of GA4; `acquisition_channel` does not need it. Where events have no
+    addresses, it is not known how a visitor came, and there is no row.
     """
     first = first_of_each(events, ["event_date", "visitor_id"], ["event_at", "event_id"])
     # Not `with_source` and a join: engines take the first events for a few rows, and Postgres joins them row by row.
-    sourced = with_source_or_direct(first, rule)
+    sourced = with_source_or_direct(first, rule) if rule.has_addresses else with_source(first, rule)
     return sourced.mutate(
         acquisition_channel=acquisition_channel(sourced.page_url, sourced.referrer_url, sourced.user_agent),
         default_channel_group=rule.channel(sourced.source, sourced.medium, sourced.campaign),
@@ -310,7 +328,7 @@ def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days
     alone, crossing = (sessions.filter(condition).select(*columns) for condition in (~crosses, crosses))
     arrived = arrived.select(*UNIT, "fragment_started_at", *SOURCED)
     rows = union_all(_of_one_fragment(alone, arrived), _of_several(crossing, arrived))
-    nothing = {**NO_SOURCE, "channel": "Direct", "source_lists_version": rule.lists.version}
+    nothing = {**rule.without_source, "source_lists_version": rule.lists.version}
     return rows.mutate(**{name: rows[name].fill_null(value) for name, value in nothing.items()}).select(
         *Touches.columns
     )

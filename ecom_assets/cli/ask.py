@@ -23,6 +23,7 @@ from ecom_assets.questions.fields import DURATIONS, UNITS
 from ecom_assets.questions.model import Question, QuestionField, definition_of, in_order
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files.events import FileEvents
+from ecom_assets.sources.files.formats import join_paths
 from ecom_assets.sources.files.question_source import (
     EventFileSource,
     FileOrders,
@@ -143,7 +144,9 @@ class FileCommand:
         if own.orders_mapping and not own.orders:
             raise UsageError("--orders-mapping is of order lines; give --orders PATH, or leave it out.")
         if not own.orders:
-            settings = load_settings(events_mapping=own.events_mapping, timezone=timezone)
+            settings = load_settings(
+                events=join_paths(own.events) or None, events_mapping=own.events_mapping, timezone=timezone
+            )
             return EventFileSource(FileEvents.open(own.events, settings))
         settings = load_settings(orders_mapping=own.orders_mapping or own.events_mapping, timezone=timezone)
         return OrderFileSource(FileOrders.open(own.orders, settings), self.kind.takes_empty)

@@ -15,7 +15,8 @@ from ecom_assets.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, pa
 from ecom_assets.sources.events import arrival_days, days_to_compute, event_paths, is_table, open_events
 from ecom_assets.sources.files.mapping import EVENT
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.first_partition import left_days, remember_left_days, remembered_paths
+from ecom_assets.sources.first_partition import left_days, remember_left_days
+from ecom_assets.sources.home_notes import remembered_paths
 from ecom_assets.sources.order_reports.api import fetch_history
 from ecom_assets.sources.order_reports.report_files import has_clickstream, remove_activities, with_activities
 from ecom_assets.sources.order_reports.source import has_events, open_history, open_orders

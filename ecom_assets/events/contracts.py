@@ -8,6 +8,8 @@ EVENT_TYPES = (
     "purchase", "refund",
 )  # fmt: skip
 """The event types that the platform's own numbers are about; every other well-formed type counts as an event, too."""
+VIEW_TYPES = ("page_view", "product_view", "category_view")
+"""The event types that are views of a page."""
 IDENTITY_TYPES = ("identify", "alias")
 """The event types that say who somebody is."""
 JOINED_BY = (

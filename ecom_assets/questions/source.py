@@ -119,6 +119,10 @@ class EventSource(Protocol):
         """Whether its engine has the kernels, which count what would be too long a statement."""
 
     @property
+    def has_views(self) -> bool:
+        """Whether views are among its events; an order report's activities have none."""
+
+    @property
     def is_bounded(self) -> bool:
         """Whether other people ask it, so that no question may take too much."""
 

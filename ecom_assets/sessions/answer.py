@@ -12,13 +12,17 @@ from ecom_assets.questions.source import Keep, QuestionData
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.kernel import can_count, session_sums
 from ecom_assets.sessions.measures import SessionMeasures
-from ecom_assets.sessions.queries import session_totals, totals_of
+from ecom_assets.sessions.queries import OF_VIEWS, session_totals, totals_of
 from ecom_assets.sessions.question import SessionQuestion, known_session_rule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import Ends, days_definition, rows_between
 from ecom_assets.tables.portable import count_of, has_kernels, union_all
+
+NO_VIEWS: Final = (
+    "Events are the order report's activities, none of which are views, so bounces and pages are not known."
+)
 
 
 class SessionsAnswer(QuestionAnswer):
@@ -42,6 +46,9 @@ def compute(question: SessionQuestion, data: QuestionData) -> dict[str, Any]:
     question = question.changed(session_rule=known_session_rule(question.session_rule, data.source))
     totals = _of_stored(question, data) or totals_of_events(data.con, data.events, question, data.days, data.keep)
     warnings = device_warnings(data.events, data.extent.event_count)
+    if not data.source.has_views:
+        totals |= dict.fromkeys(OF_VIEWS)
+        warnings = [*warnings, NO_VIEWS]
     return {"definition": question.to_mapping() | days_definition(data.days), **totals, "warnings": warnings}
 
 

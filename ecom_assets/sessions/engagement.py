@@ -12,14 +12,27 @@ MONTH_DAYS = 30
 WEEK_DAYS = 7
 
 
-def engagement_daily(sessions: ir.Table, session_days: ir.Table, days: Days) -> ir.Table:
-    """Return the engagement of each day of `days` that has visitors, from all rows of `Sessions` and `SessionDays`."""
+OF_VIEWS = {
+    "engaged_session_count": "int64",
+    "single_page_session_count": "int64",
+    "pages_per_session": "float64",
+}
+"""The columns that need views, with their types."""
+
+
+def engagement_daily(sessions: ir.Table, session_days: ir.Table, days: Days, *, has_views: bool) -> ir.Table:
+    """Return the engagement of each day of `days` that has visitors, from all rows of `Sessions` and `SessionDays`.
+
+    Without views among the events, what needs them is null: each session would be a bounce, of one page at most.
+    """
     visitors = active_visitors(session_days, days)
     numbers = _session_numbers(sessions, days)
     joined = visitors.left_join(numbers, visitors.event_date == numbers.started_date)
     counts = [name for name in joined.columns if name.endswith("session_count")]
     joined = joined.mutate(**{name: joined[name].fill_null(0) for name in counts})
     joined = joined.mutate(pages_per_session=ratio(joined.view_count, joined.session_count))
+    if not has_views:
+        joined = joined.mutate(**{name: ibis.null(kind) for name, kind in OF_VIEWS.items()})
     return with_ratios(joined, SessionMeasures).drop("started_date", "view_count")
 
 

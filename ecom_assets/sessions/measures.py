@@ -4,16 +4,20 @@ from ecom_assets.tables.contract import Aggregate, Ratio, count, per_unit, rate,
 
 
 class SessionMeasures:
-    """What a day's visits were like, counted from sessions by the day on which they started."""
+    """What a day's visits were like, counted from sessions by the day on which they started.
+
+    What needs views is null where events have none, as an order report's activities.
+    """
 
     session_count = count("How many visits began", "Sessions", Aggregate(), unit="sessions", example=10999)
     engaged_session_count = count(
         "Visits that lasted longer than 10 seconds, saw two pages or more, or did something that counts", "Engaged",
-        Aggregate(where={"is_engaged": True}), unit="sessions", example=7204,
+        Aggregate(where={"is_engaged": True}, needs_all=True), nullable=True, unit="sessions", example=7204,
     )  # fmt: skip
     single_page_session_count = count(
-        "Visits that saw one page at most", "Of one page", Aggregate(where={"is_single_page": True}), unit="sessions",
-        better="down", example=2981,
+        "Visits that saw one page at most", "Of one page",
+        Aggregate(where={"is_single_page": True}, needs_all=True), nullable=True, unit="sessions", better="down",
+        example=2981,
     )  # fmt: skip
     purchase_session_count = count(
         "Visits in which something was bought", "With a purchase", Aggregate(where={"has_purchase": True}),

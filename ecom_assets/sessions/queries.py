@@ -58,6 +58,10 @@ def session_totals(sessions: ir.Table, fetch: Fetch = rows_of) -> dict[str, Any]
     return totals_of(row)
 
 
+OF_VIEWS: Final = ("engaged_sessions", "bounce_rate", "pages_per_session")
+"""The totals of sessions that need views."""
+
+
 def totals_of(row: Row) -> dict[str, Any]:
     """Return the totals of sessions from sums over them; shares are null if there are none."""
     views, count = int(row["views"]), int(row["sessions"])

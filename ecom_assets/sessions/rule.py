@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from ecom_assets.errors import DefinitionError, nearest
+from ecom_assets.events.contracts import VIEW_TYPES
 from ecom_assets.tables.values import DAY_S
 
 SHORTEST_DAY_S = 20 * 3600
@@ -31,7 +32,7 @@ class SessionRule:
     source_session_alone: bool = False
     engaged_after_s: int = 10
     key_event_types: tuple[str, ...] = ("purchase",)
-    view_types: tuple[str, ...] = ("page_view", "product_view", "category_view")
+    view_types: tuple[str, ...] = VIEW_TYPES
 
     def __post_init__(self) -> None:
         """Raise if the idle timeout is invalid."""

@@ -4,30 +4,29 @@ Only names of files are read, because it is needed whenever Dagster loads the co
 older data arrive, so everything that was computed keeps its partition.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.errors import EcomError
 from ecom_assets.json_text import json_text
-from ecom_assets.settings.settings import OWN_DATA, PREFIX, Settings
+from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.sources.events import event_paths, is_table
 from ecom_assets.sources.files.formats import find_files, join_paths, split_paths
+from ecom_assets.sources.home_notes import (
+    PATHS,
+    REMEMBERED,
+    noted_paths,
+    notes_of,
+    remembered_paths,
+)
 from ecom_assets.sources.mapping_file import is_path
 from ecom_assets.sources.order_reports.source import has_events, order_paths
 from ecom_assets.sources.sandbox_shop import first_day, opening_day, sandbox_until, truth_of
 from ecom_assets.tables.days import ONE_DAY
 
-REMEMBERED: Final = OWN_DATA
-"""The file in `ECOM_HOME` with the first day of runs over the shop's own data, their paths, and what is stored."""
-PATHS: Final = (
-    "events", "events_mapping", "orders", "orders_mapping", "customers", "customers_mapping", "customer_api_mapping",
-    "catalogue",
-)  # fmt: skip
-"""The settings that say where stored rows came from and how they were read: most are options of `ecom run`."""
 SOURCES: Final = ("events", "orders")
 """Those of them that alone are data to run over."""
 
@@ -70,7 +69,7 @@ def remember_paths(settings: Settings) -> None:
     renewed |= dict.fromkeys(("customer", "customers"), customers)
     set_here = {name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set}
     # A source that this run was not given keeps what is noted of it.
-    paths = {name: path for name, path in _noted_paths(settings).items() if not renewed[_source_of(name)]}
+    paths = {name: path for name, path in noted_paths(settings).items() if not renewed[_source_of(name)]}
     paths |= {
         name: _from_anywhere(name, paths_set)
         for name, paths_set in set_here.items()
@@ -90,18 +89,18 @@ def remember_sources(settings: Settings, stored: Iterable[str]) -> None:
 
 def remembered_sources(settings: Settings) -> frozenset[str]:
     """Return the names of the sources that had rows in the warehouse when the last run began."""
-    noted = _notes(settings).get("sources")
+    noted = notes_of(settings).get("sources")
     return frozenset(map(str, noted)) if isinstance(noted, list) else frozenset()
 
 
 def loaded_before(settings: Settings) -> frozenset[str]:
     """Return the names of the sources that the last run found stored, or that it or earlier ones read from files."""
-    return remembered_sources(settings).union(name for name in SOURCES if name in _noted_paths(settings))
+    return remembered_sources(settings).union(name for name in SOURCES if name in noted_paths(settings))
 
 
 def remembers_own_data(settings: Settings) -> bool:
     """Return whether runs over the shop's own data have left a note of them in the home."""
-    return _remembered(settings) is not None or bool(_noted_paths(settings))
+    return _remembered(settings) is not None or bool(noted_paths(settings))
 
 
 def remember_left_days(settings: Settings, days: Iterable[date]) -> None:
@@ -111,7 +110,7 @@ def remember_left_days(settings: Settings, days: Iterable[date]) -> None:
 
 def left_days(settings: Settings) -> list[date]:
     """Return the first and the last day that the next run has to compute again; none if there are none."""
-    noted = _notes(settings).get("left_days")
+    noted = notes_of(settings).get("left_days")
     return [date.fromisoformat(str(day)) for day in noted] if isinstance(noted, list) else []
 
 
@@ -125,11 +124,6 @@ def _from_anywhere(name: str, value: str) -> str:
     return join_paths(str(Path(path).absolute()) for path in split_paths(value))
 
 
-def remembered_paths(settings: Settings) -> dict[str, str]:
-    """Return the settings with the paths of the last run over each source, by the names of their variables."""
-    return {f"{PREFIX}{name.upper()}": path for name, path in _noted_paths(settings).items()}
-
-
 def catalogue_of(settings: Settings) -> Path | None:
     """Return the file whose categories order lines get: the one that is set, else that of the last run with one.
 
@@ -137,14 +131,8 @@ def catalogue_of(settings: Settings) -> Path | None:
     """
     if settings.catalogue or not settings.has_own_data:
         return settings.catalogue
-    noted = _noted_paths(settings).get("catalogue")
+    noted = noted_paths(settings).get("catalogue")
     return Path(noted) if noted else None
-
-
-def _noted_paths(settings: Settings) -> dict[str, str]:
-    noted = _notes(settings).get("paths")
-    paths = noted if isinstance(noted, dict) else {}
-    return {name: str(paths[name]) for name in PATHS if paths.get(name)}
 
 
 def paths_of_last_run(settings: Settings) -> dict[str, str]:
@@ -155,21 +143,13 @@ def paths_of_last_run(settings: Settings) -> dict[str, str]:
 
 def _note(settings: Settings, **values: object) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
-    body = json_text({**_notes(settings), **values}, indent=1)
+    body = json_text({**notes_of(settings), **values}, indent=1)
     replace_bytes(settings.home / REMEMBERED, f"{body}\n".encode(), 0o600)
-
-
-def _notes(settings: Settings) -> dict[str, Any]:
-    try:
-        noted = json.loads((settings.home / REMEMBERED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return noted if isinstance(noted, dict) else {}
 
 
 def _remembered(settings: Settings) -> date | None:
     try:
-        return date.fromisoformat(_notes(settings)["first_day"])
+        return date.fromisoformat(notes_of(settings)["first_day"])
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -17,7 +17,8 @@ from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.events import SANDBOX
 from ecom_assets.sources.files.formats import files_below, split_paths
-from ecom_assets.sources.first_partition import remembered_paths, remembered_sources, remembers_own_data
+from ecom_assets.sources.first_partition import remembered_sources, remembers_own_data
+from ecom_assets.sources.home_notes import remembered_paths
 from ecom_assets.sources.landing import is_stream
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.stock import has_stock

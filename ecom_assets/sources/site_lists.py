@@ -22,6 +22,7 @@ from ecom_assets.questions.source import EventSource
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.home_notes import have_activities
 from ecom_assets.sources.mapping_file import shipped_rows
 
 VERSION = "2026-11b"
@@ -43,7 +44,8 @@ def source_lists() -> SourceLists:
 
 def channel_rule(settings: Settings) -> ChannelRule:
     """Return what the channels of a shop are: by the shipped lists, and its settings."""
-    return ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel)
+    has_addresses = not have_activities(settings)
+    return ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel, has_addresses)
 
 
 def with_channels(con: SQLBackend, events: ir.Table, names: Iterable[str], source: EventSource) -> ir.Table:
@@ -56,5 +58,5 @@ def with_channels(con: SQLBackend, events: ir.Table, names: Iterable[str], sourc
     return with_session_columns(con, events, names, cut_by, channel_rule(source.settings))
 
 
-ATTRIBUTION: Final = attribution_by(source_lists())
+ATTRIBUTION: Final = attribution_by(channel_rule)
 """The question of attribution, to the channels of these lists."""

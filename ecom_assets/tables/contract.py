@@ -37,12 +37,14 @@ class Aggregate:
         where: The values that columns of a row must have, for the row to count.
         is_sum: Whether the column is added up.
         sign: -1 if the sum is negated.
+        needs_all: Whether the sum over days is null if it is null on one, so that shares of it stay right.
     """
 
     column: str = ""
     where: Mapping[str, object] = field(default_factory=dict)
     is_sum: bool = False
     sign: Literal[1, -1] = 1
+    needs_all: bool = False
 
 
 @dataclass(frozen=True)

@@ -79,16 +79,34 @@ def with_ratios(rows: ir.Table, declared: type) -> ir.Table:
 
 
 def sums(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
-    """Return the sums of the measures that add up, as aggregates of daily rows; null if no row has a value."""
-    return {name: rows[name].sum().cast(measure.type) for name, measure in _added(declared).items()}
+    """Return the sums of the measures that add up, as aggregates of daily rows; null if no row has a value.
+
+    Of a measure that needs all, if one row has none.
+    """
+    return {name: _sum(rows, name, measure) for name, measure in _added(declared).items()}
+
+
+def _sum(rows: ir.Table, name: str, measure: Column) -> ir.Value:
+    total = rows[name].sum().cast(measure.type)
+    if not _needs_all(measure):
+        return total
+    return (rows[name].count() == rows.count()).ifelse(total, ibis.null(measure.type))
+
+
+def _needs_all(measure: Column) -> bool:
+    return isinstance(measure.counted_as, Aggregate) and measure.counted_as.needs_all
 
 
 def summed(rows: Sequence[Row], declared: type) -> Row:
-    """Return the summable measures of several rows; a sum is None if there are rows, and none of them has a value."""
+    """Return the summable measures of several rows; a sum is None if there are rows, and none of them has a value.
+
+    Of a measure that needs all, if one of them has none.
+    """
     result: Row = {}
     for name, measure in _added(declared).items():
         values = [row[name] for row in rows if row[name] is not None]
-        result[name] = sum(values, _zero(measure)) if values or not rows else None
+        is_known = len(values) == len(rows) if _needs_all(measure) else bool(values) or not rows
+        result[name] = sum(values, _zero(measure)) if is_known else None
     return completed(result, declared)
 
 

@@ -194,6 +194,12 @@ def columns_to_add(contract: type[Table], result: ibis.Schema) -> list[str]:
     return missing
 
 
+def columns_to_loosen(contract: type[Table], result: ibis.Schema) -> list[str]:
+    """Return the columns that may be null by the contract, and not in a stored table."""
+    wanted = schema_of(contract)
+    return [name for name in result if wanted[name].nullable and not result[name].nullable]
+
+
 def kind_of(dtype: dt.DataType) -> dt.DataType:
     """Return a type in its nullable form, so that types compare regardless of nullability."""
     return dtype.copy(nullable=True)

@@ -23,7 +23,14 @@ from ecom_assets.retrying import reconnecting
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import batches_of, columns_to_add, conform, kind_of, schema_of
+from ecom_assets.tables.portable import (
+    batches_of,
+    columns_to_add,
+    columns_to_loosen,
+    conform,
+    kind_of,
+    schema_of,
+)
 from ecom_assets.tables.received import VisitorRows
 from ecom_assets.warehouse.day_notes import LateRows, LoadedDays, WrittenSlices, forget_writes, note_write
 from ecom_assets.warehouse.local import connect, keep_within
@@ -255,7 +262,7 @@ class Engine(ABC):
         return bool(self.query(f"SELECT 1 FROM {tables} AND {named}"))  # noqa: S608 (names come from contracts)
 
     def ensure(self, contract: type[Table]) -> None:
-        """Create the table from its contract, or add the new columns of the contract.
+        """Create the table from its contract, or add the new columns of the contract, and let be null what it lets be.
 
         Raises:
             WarehouseError: The table differs in a way that adding columns does not fix.
@@ -269,6 +276,8 @@ class Engine(ABC):
         else:
             for name in columns_to_add(contract, result):
                 self.add_column(contract, name)
+            for name in columns_to_loosen(contract, result):
+                self.let_be_null(contract, name)
         self._ready.add(contract.qualified_name())
 
     def create(self, contract: type[Table]) -> None:
@@ -281,6 +290,10 @@ class Engine(ABC):
         """Add a new column of the contract; it is null in existing rows."""
         kind = self.type_of(kind_of(schema_of(contract)[name]))
         self.execute(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN {self.quoted(name)} {kind}")
+
+    def let_be_null(self, contract: type[Table], name: str) -> None:
+        """Let a stored column be null, as its contract does now."""
+        self.execute(f"ALTER TABLE {self.name_of(contract)} ALTER COLUMN {self.quoted(name)} DROP NOT NULL")
 
     def replace(
         self,

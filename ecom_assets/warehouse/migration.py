@@ -1,7 +1,7 @@
 """Migrate stored tables to changed contracts, and copy tables between engines.
 
-The next run adds new nullable columns automatically (`warehouse/engine.py`). All other changes are made here, by a
-command.
+The next run adds new nullable columns, and lets columns be null, automatically (`warehouse/engine.py`). All other
+changes are made here, by a command.
 """
 
 from contextlib import closing
@@ -89,6 +89,8 @@ def changes(engine: Engine, contract: type[Table]) -> list[ColumnChange]:
             matches.append(
                 ColumnChange(table, name, f"{kind_of(kind)} instead of {kind_of(stored[name])}, values cast")
             )
+        elif kind.nullable and not stored[name].nullable:
+            matches.append(ColumnChange(table, name, "may be null", is_automatic=True))
     return matches
 
 

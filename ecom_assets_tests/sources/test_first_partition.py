@@ -13,9 +13,9 @@ from ecom_assets.sources.first_partition import (
     catalogue_of,
     remember_first_day,
     remember_paths,
-    remembered_paths,
     with_first_partition,
 )
+from ecom_assets.sources.home_notes import remembered_paths
 from ecom_assets_tests.command import page_views, small_shop
 from ecom_assets_tests.ports import free_port
 

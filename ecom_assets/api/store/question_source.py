@@ -24,6 +24,7 @@ from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.activities import has_views
 from ecom_assets.sources.site_lists import with_channels
 from ecom_assets.sources.visitor_segments import visitor_segment
 from ecom_assets.tables.days import ONE_DAY, Days, day_of
@@ -52,6 +53,11 @@ class TableSource:
     def has_kernel(self) -> bool:
         """Whether the store's engine has the kernels."""
         return self.reading.has_kernel
+
+    @property
+    def has_views(self) -> bool:
+        """Whether views are among the events of the settings, or of the last run."""
+        return has_views(self.settings)
 
     @property
     def known_at(self) -> datetime:

@@ -40,8 +40,9 @@ from ecom_assets.sales.queries import (
     sales_totals,
 )
 from ecom_assets.serving.reading import WarehouseReading
-from ecom_assets.sessions.queries import has_paid_events, sessions_of
+from ecom_assets.sessions.queries import OF_VIEWS, has_paid_events, sessions_of
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.activities import has_views
 from ecom_assets.sources.customer_api.records import mapping_of
 from ecom_assets.sources.order_reports.report_files import activity_types, has_report
 from ecom_assets.sources.order_reports.source import has_events, has_orders
@@ -99,8 +100,6 @@ COUNTED_FROM: Final[Mapping[str, tuple[str, ...]]] = {
     "stock": ("inventory",),
 }  # fmt: skip
 """The parts of the summary that are null if a source is missing."""
-OF_VIEWS: Final = ("engaged_sessions", "bounce_rate", "pages_per_session")
-"""The numbers of sessions that need views."""
 OF_EVENTS: Final = ("sessions", "funnel", "funnels", "journeys", "search")
 """The parts of the summary that are counted from events of its period only."""
 REFUSED: Final = ("quarantined", "duplicates")
@@ -209,11 +208,11 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     }
     nulls = dict.fromkeys(part for name in missing for part in COUNTED_FROM[name])
     unknown = unknown_sources(engine, known_period, missing)
-    summary = _without_promises(_without_unknown(summary, unknown, source))
+    summary = _without_promises(_without_unknown(summary, unknown, source), settings)
     return {**summary, **nulls, "unknown": unknown, "missing": missing}
 
 
-def _without_promises(summary: dict[str, Any]) -> dict[str, Any]:
+def _without_promises(summary: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Return the summary without what activities of an order report do not say: bounces, pages, and channels.
 
     They have no page address and no referrer, so that every visit would be Direct; and no views, unless a mapping names
@@ -222,7 +221,7 @@ def _without_promises(summary: dict[str, Any]) -> dict[str, Any]:
     if not summary["activity_types"]:
         return summary
     sessions = summary["sessions"]
-    if sessions and not sessions["pages_per_session"]:
+    if sessions and not has_views(settings):
         sessions = sessions | dict.fromkeys(OF_VIEWS)
     return {**summary, "sessions": sessions, "channels": None}
 

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from ecom_assets.clock import is_zone
+from ecom_assets.events.contracts import VIEW_TYPES
 from ecom_assets.orders.orders import CHARGES
 from ecom_assets.sources.files.mapping_content import completed, with_currency_of_amount, without_open_states
 from ecom_assets.sources.files.plain import MappingPart, Numerals, Operations, RowCondition, Text
@@ -489,6 +490,12 @@ class EventMapping(RecordMapping):
             event_type: tuple(name for name, translated in self.event_types.items() if translated == event_type)
             for event_type in self.event_types.values()
         }
+
+    @property
+    def has_views(self) -> bool:
+        """Whether it names a type of views: among the types that it translates to, or in its SQL."""
+        said = f"{[*self.event_types.values()]} {self.fields.event_type}"
+        return any(view_type in said for view_type in VIEW_TYPES)
 
     def accepted_types(self, event_types: Sequence[str]) -> tuple[str, ...] | None:
         """Return event types as `CleaningRule` takes them; None if the list is empty.

@@ -27,6 +27,7 @@ from ecom_assets.sources.files.currency import Currencies, InOneCurrency
 from ecom_assets.sources.files.events import FileEvents, without_erased
 from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles, rows_line
+from ecom_assets.sources.home_notes import have_activities
 from ecom_assets.sources.site_lists import with_channels
 from ecom_assets.sources.visitor_segments import visitor_segment, visitor_segment_of_text
 from ecom_assets.tables.contract import MONEY
@@ -163,6 +164,11 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
     lacking: ClassVar[Sequence[str]] = ()
 
     @property
+    def has_views(self) -> bool:
+        """Whether views are among the events."""
+        return not self.of_orders
+
+    @property
     def known_at(self) -> datetime:
         """When the files are read: now."""
         return now_utc()
@@ -248,6 +254,11 @@ class EventFileSource(RecordFileSource[FileEvents]):
         return read(named, self.settings.visitor_segments)
 
     of_sessions: frozenset[str] = frozenset()
+
+    @property
+    def has_views(self) -> bool:
+        """Whether views are among the events: of activities, if their mapping names some."""
+        return not have_activities(self.settings) or self.files.mapping.has_views
 
     def warnings(self, events: ir.Table) -> list[str]:
         """Return a sentence if the question names where sessions came from, and all came directly."""
