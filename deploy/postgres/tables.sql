@@ -295,8 +295,8 @@ CREATE INDEX ON "mart"."sessions" ("started_date");
 CREATE TABLE "mart"."engagement_daily" (
   "event_date" DATE NOT NULL,
   "session_count" BIGINT NOT NULL,
-  "engaged_session_count" BIGINT NOT NULL,
-  "single_page_session_count" BIGINT NOT NULL,
+  "engaged_session_count" BIGINT,
+  "single_page_session_count" BIGINT,
   "purchase_session_count" BIGINT NOT NULL,
   "bot_session_count" BIGINT NOT NULL,
   "engagement_rate" DOUBLE PRECISION,

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import ibis.expr.types as ir
@@ -9,7 +10,13 @@ import pytest
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.attribution.contracts import SessionColumns
-from ecom_assets.attribution.session_columns import NO_ADDRESSES, direct_warnings, named_of, with_session_columns
+from ecom_assets.attribution.session_columns import (
+    NO_ADDRESSES,
+    NO_CHANNELS,
+    direct_warnings,
+    named_of,
+    with_session_columns,
+)
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.site_lists import channel_rule
@@ -81,6 +88,27 @@ def test_where_all_came_directly_a_question_about_channels_says_so(
     rule = SessionRule.preset("ga4")
     rows = with_session_columns(con, con.table("events"), SessionColumns.columns, rule, channel_rule(Settings()))
     assert direct_warnings(con, rows, names) == warnings
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "warnings"),
+    [
+        (WITHIN, ("channel",), [NO_CHANNELS]),
+        (WITHIN, ("source",), [NO_CHANNELS]),
+        (WITHIN, ("first_channel",), [NO_CHANNELS]),
+        (WITHIN, ("visitor_type",), []),
+        (MAIL, ("channel",), []),
+    ],
+)
+def test_where_events_cannot_say_it_no_visit_is_direct(
+    con: Backend, values: Row, names: tuple[str, ...], warnings: list[str]
+) -> None:
+    con.con.register("events", clean_events(journeys({"anna": [("09:00", "action_7", values)]})))
+    channels = replace(channel_rule(Settings()), has_addresses=False)
+    rows = with_session_columns(con, con.table("events"), SessionColumns.columns, SessionRule.preset("ga4"), channels)
+    assert direct_warnings(con, rows, names) == warnings
+    (row,) = rows.to_pyarrow().to_pylist()
+    assert row["channel"] == row["first_channel"] == ("(unknown)" if values == WITHIN else "Email")
 
 
 def test_a_later_session_has_its_own_channel_and_that_of_the_first(con: Backend) -> None:

@@ -1,13 +1,17 @@
 """Sessions and where they came from, as stories; orders and the channels that led to them."""
 
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from ecom_assets.attribution.contracts import ChannelAttribution, Conversions, Touches
+from ecom_assets.attribution.contracts import ChannelAttribution, Conversions, FirstTouches, Touches
 from ecom_assets.sales.contracts import RevenueDaily, Sales
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.site_lists import channel_rule
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Row, Step, journeys, order_line
 from ecom_assets_tests.platform import ShopPlatform
@@ -108,6 +112,39 @@ def test_an_order_has_the_last_channel_that_is_not_direct(shop: ShopPlatform) ->
         if (row["unit"], row["model"]) == ("order", "last_non_direct")
     }
     assert credited == revenue, "one definition behind both tables"
+
+
+def test_where_events_cannot_say_where_a_visit_came_from_its_channel_is_unknown() -> None:
+    activities = replace(channel_rule(Settings()), has_addresses=False)
+    anna: list[Step] = [("08:00", "action_7"), ("10:00", "action_3")]
+    mailed: list[Step] = [("08:00", "action_7", MAIL), ("10:00", "action_3")]
+    with closing(ShopPlatform(channel_rule=activities)) as shop:
+        shop.receive(journeys({"anna": anna, "ben": mailed}), DAYS)
+        sold = lines(
+            {"at": day_one(11)},
+            {"at": day_one(15, 1), "status": "refunded", "payment_amount": 3},
+            {"at": day_one(12), "who": "ben"},
+            {"at": day_one(9), "who": "cara"},
+        )
+        shop.receive_orders(sold, DAYS)
+        shop.run(DAYS)
+        assert {(row["visitor_id"], row["source"], row["channel"]) for row in shop.rows(Touches)} == {
+            ("anna", "(unknown)", "(unknown)"), ("ben", "letter", "Email"), ("ben", "(unknown)", "(unknown)"),
+        }  # fmt: skip
+        channels = {row["uniq_id"]: row["channel"] for row in shop.rows(Sales)}
+        assert channels == {"o0": "(unknown)", "o1": "(unknown)", "o2": "Email", "o3": "(none)"}
+        credited = {
+            (row["converted_date"] - DAY_ONE, row["channel"]): row["revenue_amount"]
+            for row in shop.rows(ChannelAttribution)
+            if (row["unit"], row["model"]) == ("order", "last_non_direct")
+        }
+        first, second = timedelta(0), timedelta(days=1)
+        assert credited == {
+            (first, "(unknown)"): Decimal(20), (first, "Email"): Decimal(20), (first, "(none)"): Decimal(20),
+            (second, "(unknown)"): Decimal(-3),
+        }  # fmt: skip
+        found = {row["visitor_id"]: row["default_channel_group"] for row in shop.rows(FirstTouches)}
+        assert found == {"ben": "Email"}, "of anna nobody knows how she came"
 
 
 def test_an_order_is_one_conversion_however_many_lines_it_has(shop: ShopPlatform) -> None:

@@ -179,6 +179,11 @@ CLICKS = (
     "cart_value\n1,anna,page_view,2022-11-11T09:00:00Z,,,,,,\n"
 )
 SESSIONS = "SELECT started_date::VARCHAR, sum(event_count)::INTEGER FROM mart.sessions GROUP BY 1 ORDER BY 1"
+BOUNCES = (
+    "SELECT event_date::VARCHAR, session_count, session_count - engaged_session_count, bounce_rate::INTEGER "
+    "FROM mart.engagement_daily WHERE session_count > 0 ORDER BY 1"
+)
+CHANNELS = "SELECT DISTINCT channel FROM mart.channel_attribution ORDER BY 1"
 TYPES = "SELECT event_type, count(*) FROM staging.events GROUP BY 1 ORDER BY 1"
 
 
@@ -192,12 +197,17 @@ def test_activities_are_events_until_a_clickstream_comes(home: Path, service: Or
     assert (loaded.json["activity_types"], loaded.json["sessions"]["sessions"]) == (["action_3", "action_7"], 2)
     assert queried(home, SESSIONS) == [("2022-11-10", 2), ("2022-11-11", 1)]
     assert (loaded.json["sessions"]["bounce_rate"], loaded.json["channels"]) == (None, None)
+    assert queried(home, BOUNCES) == [("2022-11-10", 1, None, None), ("2022-11-11", 1, None, None)]
+    assert {channel for (channel,) in queried(home, CHANNELS)} == {"(none)", "(unknown)"}
+    asked = ("sessions", "--events", report_file(home), "--mapping", "user_activity_log", "--json")
+    assert [ecom(*asked, home=home, env=env).json[name] for name in ("sessions", "bounce_rate")] == [2, None]
 
     (tmp_path / "own.yaml").write_text(own_mapping())
     arguments = ("run", *first[2:], "--events-mapping", str(tmp_path / "own.yaml"))
     named = ecom(*arguments, home=home, env=env)
     assert "Events are the order report's activities, as action_3, page_view: a mapping of your own" in named.out
     assert (named.exit_code, queried(home, TYPES)) == (0, [("action_3", 1), ("page_view", 2)]), named.err
+    assert queried(home, BOUNCES) == [("2022-11-10", 1, 0, 0), ("2022-11-11", 1, 1, 1)], "views are named"
     (tmp_path / "increments" / "2022-12-05").mkdir()
     (tmp_path / "increments" / "2022-12-05" / "user_activity_log_inc.csv").write_text(LATER)
     night = ecom("run", "--json", "--from", "2022-12-04", "--to", "2022-12-05", home=home, env=env)
@@ -213,10 +223,17 @@ def test_activities_are_events_until_a_clickstream_comes(home: Path, service: Or
     assert replaced.exit_code == 0, replaced.err
     assert queried(home, TYPES) == [("page_view", 1)]
     assert queried(home, SESSIONS) == [("2022-11-11", 1)]
+    assert queried(home, BOUNCES) == [("2022-11-11", 1, 1, 1)]
+    assert queried(home, CHANNELS) == [("(none)",)], "the clickstream has nobody who ordered"
     assert amounts(home) == [("refunded", 6, 2_390), ("shipped", 3_914, 1_987_570 + 58_865)]
 
     again = ecom(*first, home=home, env=env)
     assert (again.exit_code, again.json["activity_types"], queried(home, TYPES)) == (0, [], [("page_view", 1)])
+
+
+def report_file(home: Path) -> str:
+    """Return the path of the report's activities in a home."""
+    return str(home / "order_reports" / "report" / "user_activity_log.csv")
 
 
 def own_mapping() -> str:

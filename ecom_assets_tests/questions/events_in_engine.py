@@ -29,6 +29,7 @@ class EventsInEngine:
     source_names: None = None
     of_orders: bool = False
     is_bounded: bool = False
+    has_views: bool = True
     newest_date: None = None
     known_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     lacking: Sequence[str] = ()

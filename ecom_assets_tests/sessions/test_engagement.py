@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import date, timedelta
 
 import pytest
@@ -59,6 +60,17 @@ def test_a_day_on_which_a_session_only_goes_on_has_visitors_and_no_session(shop:
     assert (next_day["session_count"], next_day["daily_visitor_count"]) == (0, 1)
     assert next_day["bounce_rate"] is None
     assert days[DAY_ONE]["mean_duration_s"] == 1200
+
+
+def test_without_views_among_the_events_no_session_is_a_bounce() -> None:
+    with closing(Platform(has_views=False)) as shop:
+        day = engagement(
+            shop, {"anna": [("09:00", "action_3"), ("09:05", "action_7")], "ben": [("10:00", "action_7")]}
+        )[DAY_ONE]
+    assert (day["session_count"], day["daily_visitor_count"], day["mean_duration_s"]) == (2, 2, 150)
+    of_views = ("engaged_session_count", "single_page_session_count", "pages_per_session")
+    rates = ("engagement_rate", "bounce_rate", "single_page_rate")
+    assert [day[name] for name in (*of_views, *rates)] == [None] * 6
 
 
 def test_a_day_without_anybody_has_no_row(shop: Platform) -> None:

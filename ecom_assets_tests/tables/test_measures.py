@@ -15,7 +15,7 @@ from ecom_assets.report import wording
 from ecom_assets.sessions.answer import SessionsAnswer
 from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables.contract import Aggregate, Column, Ratio, amount, count, per_unit, rate
-from ecom_assets.tables.measures import aggregates, completed, measures_of, summable, summed
+from ecom_assets.tables.measures import aggregates, completed, measures_of, summable, summed, sums
 from ecom_assets.watching.rule import ValueFormat
 
 PAID, BACK = {"status": "shipped"}, {"status": "refunded"}
@@ -115,3 +115,17 @@ def test_answers_of_files_call_numbers_what_the_measures_are_called() -> None:
         measure = measures_of(SessionMeasures)[name]
         assert SessionsAnswer.model_fields[field].title == measure.label
         assert str(SessionsAnswer.model_fields[field].description).startswith(measure.description)
+
+
+def test_a_day_of_which_engagement_is_unknown_makes_that_of_the_period_unknown() -> None:
+    day = {"session_count": 4, "engaged_session_count": 1, "single_page_session_count": 3}
+    day |= {"purchase_session_count": 2, "bot_session_count": 0}
+    unknown = day | {"engaged_session_count": None, "single_page_session_count": None}
+    columns = ibis.schema(dict.fromkeys(day, "int64"))
+    for rows, bounce_rate in (([day, day], 0.75), ([day, unknown], None), ([unknown], None)):
+        total = summed(rows, SessionMeasures)
+        stored = ibis.memtable([[row[name] for name in day] for row in rows], schema=columns)
+        (added,) = stored.agg(**sums(stored, SessionMeasures)).to_pyarrow().to_pylist()
+        assert completed(added, SessionMeasures) == total, "in an engine as in Python"
+        assert (total["session_count"], total["bounce_rate"]) == (4 * len(rows), bounce_rate)
+        assert total["session_conversion_rate"] == 0.5

@@ -214,6 +214,19 @@ def test_any_other_change_waits_for_ecom_migrate(
     again.close()
 
 
+def test_a_column_that_may_be_null_now_takes_null_without_a_command(engine: Engine, settings: Settings) -> None:
+    before, after = grown(city=text("Where from")), grown(city=text("Where from", nullable=True))
+    engine.replace(before, from_outside((ONE, "7")).mutate(city=ibis.literal("Riga")), None)
+    engine.close()
+    again = opened(settings)
+    assert all(change.becomes == "may be null" and change.is_automatic for change in changes(again, after))
+    unknown = from_outside((ONE, "7"), (TWO, "8")).mutate(city=ibis.null("string"))
+    again.replace(after, unknown, None)
+    assert stored(again, after) == [(ONE, "7", None), (TWO, "8", None)]
+    assert changes(again, after) == []
+    again.close()
+
+
 def test_a_type_that_changed_is_cast_or_everything_stays(engine: Engine, settings: Settings) -> None:
     engine.replace(Visits, from_outside((ONE, "7"), (TWO, "8")), None)
     engine.close()
