@@ -50,9 +50,13 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     activities = report_path(folder / "home", ACTIVITIES)
     assert write_activities(folder / "files" / "events.csv", activities) > 1_000
     shutil.copy(folder / "files" / "customers.json", activities.parent)
-    events = {"events": str(activities), "events_mapping": ACTIVITIES}
-    orders = str(folder / "files" / "orders.csv")
-    loaded = Settings(home=folder / "home", orders=orders, order_customers_over=0, **events)
+    loaded = Settings(
+        home=folder / "home",
+        events=str(activities),
+        events_mapping=ACTIVITIES,
+        orders=str(folder / "files" / "orders.csv"),
+        order_customers_over=0,
+    )
     monday = FIRST.date() - FIRST.weekday() * ONE_DAY
     run(loaded, Days.between(monday, FIRST.date() + DAYS * ONE_DAY))
     return loaded

@@ -118,11 +118,20 @@ def test_answers_of_files_call_numbers_what_the_measures_are_called() -> None:
 
 
 def test_a_day_of_which_engagement_is_unknown_makes_that_of_the_period_unknown() -> None:
-    day = {"session_count": 4, "engaged_session_count": 1, "single_page_session_count": 3}
+    day: dict[str, int | None] = {
+        "session_count": 4,
+        "engaged_session_count": 1,
+        "single_page_session_count": 3,
+    }
     day |= {"purchase_session_count": 2, "bot_session_count": 0}
     unknown = day | {"engaged_session_count": None, "single_page_session_count": None}
     columns = ibis.schema(dict.fromkeys(day, "int64"))
-    for rows, bounce_rate in (([day, day], 0.75), ([day, unknown], None), ([unknown], None)):
+    cases: list[tuple[list[dict[str, int | None]], float | None]] = [
+        ([day, day], 0.75),
+        ([day, unknown], None),
+        ([unknown], None),
+    ]
+    for rows, bounce_rate in cases:
         total = summed(rows, SessionMeasures)
         stored = ibis.memtable([[row[name] for name in day] for row in rows], schema=columns)
         (added,) = stored.agg(**sums(stored, SessionMeasures)).to_pyarrow().to_pylist()
