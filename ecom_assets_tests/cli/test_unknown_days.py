@@ -59,6 +59,15 @@ def test_tables_that_a_run_does_not_compute_are_said(shop: Path) -> None:
     assert "Orders: not known." in result.out
 
 
+def test_tables_that_a_failed_check_stopped_are_said_without_a_remedy_of_other_runs(shop: Path) -> None:
+    few = {"ECOM_ORDER_CUSTOMERS_OVER": "3"}
+    result = ecom(*given(shop), "--select", '+key:"mart/revenue_daily"', home=shop / "few", env=few)
+    assert result.exit_code == 1
+    assert "Orders: not computed. The run failed; what stopped it stands at the end" in result.out
+    assert "run without --select" not in result.out
+    assert "have 1 customer, and 3 or fewer are too few" in result.err
+
+
 def test_a_first_day_in_another_year_than_the_data_is_said(shop: Path) -> None:
     arguments = (*given(shop), "--from", "2025-12-31", "--select", "raw/events")
     said = "--from 2025-12-31 is in another year than the data, which begin on 2026-03-01"

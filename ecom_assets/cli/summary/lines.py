@@ -40,7 +40,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
     lines += [f"  {check['sentence']}" for check in summary["checks"]["warned"] if check["name"] in LOSSES]
     lines += [f"  {line}" for line in provisional_lines(summary["provisional_from"])]
-    lines += unknown_lines(summary["unknown"])
+    lines += unknown_lines(summary["unknown"], has_failed=not summary["success"])
     lines += _missing_day_lines(summary["missing_days"])
     if summary["activity_types"]:
         lines.append(

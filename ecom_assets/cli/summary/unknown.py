@@ -36,12 +36,14 @@ def unknown_sources(engine: Engine, period: Period, missing: Container[str]) -> 
     return unknown
 
 
-def unknown_lines(unknown: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return a line for each source of which nothing is known."""
-    return [_line(source, why) for source, why in unknown.items()]
+def unknown_lines(unknown: Mapping[str, Mapping[str, Any]], *, has_failed: bool) -> list[str]:
+    """Return a line for each source of which nothing is known; `has_failed` if the run stopped at a fault."""
+    return [_line(source, why, has_failed=has_failed) for source, why in unknown.items()]
 
 
-def _line(source: str, why: Mapping[str, Any]) -> str:
+def _line(source: str, why: Mapping[str, Any], *, has_failed: bool) -> str:
+    if has_failed and why["reason"] == NOT_COMPUTED:
+        return f"  {NAMES[source]}: not computed. The run failed; what stopped it stands at the end"
     if why["reason"] == NOT_COMPUTED:
         return (
             f"  {NAMES[source]}: not computed. {RAW[source].qualified_name()} has rows of these days, but the tables "
