@@ -24,6 +24,7 @@ from ecom_assets.reconciliation.contracts import Restatements
 from ecom_assets.tables.conditions import columns_of
 from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.measures import needs_all, sum_of
 from ecom_assets.tables.portable import dialect_of
 from ecom_assets.tables.queries import NoSourceError
 from ecom_assets.tables.trace import ALL, COUNTED_AS, ByRow, Computed, Count, Derivation, Keep, Sum, TraceContext
@@ -151,6 +152,9 @@ def how_of(derivation: Derivation | None, unit: str) -> str | None:
     return None if derivation is None else "counted from different tables, by the row"
 
 
+NOT_KNOWN = "This number is not known: its events do not have what it counts."
+
+
 def _made_of(contract: type[Table], rows: list[Row], reader: ExplainReader) -> Row:
     """Return the runs that wrote the rows' days, the SQL, and the tables that it reads."""
     result = reader.notes.computation(contract)
@@ -173,8 +177,12 @@ def _number(question: RowsQuestion, rows: ir.Table, shown: list[Row], count: int
     if count == 1:
         value = shown[0][name]
     else:
-        (summed,) = reader.ask(rows.agg(value=rows[name].sum()))
+        has_all = needs_all(contract.columns[name])
+        total = sum_of(rows, name, contract.columns[name]) if has_all else rows[name].sum()
+        (summed,) = reader.ask(rows.agg(value=total))
         value = as_number(summed["value"]) if adds_up else None
+    if value is None and not note and needs_all(contract.columns[name]):
+        note = NOT_KNOWN
     down = [] if note else [_down(part, context, question, reader) for part in _parts(derivation)]
     return _described(contract, name) | {
         "how": how_of(derivation, contract.columns[name].unit or "rows"),

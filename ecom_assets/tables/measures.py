@@ -83,17 +83,19 @@ def sums(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
 
     Of a measure that needs all, if one row has none.
     """
-    return {name: _sum(rows, name, measure) for name, measure in _added(declared).items()}
+    return {name: sum_of(rows, name, measure) for name, measure in _added(declared).items()}
 
 
-def _sum(rows: ir.Table, name: str, measure: Column) -> ir.Value:
+def sum_of(rows: ir.Table, name: str, measure: Column) -> ir.Value:
+    """Return the sum of a measure over daily rows, as `sums` does."""
     total = rows[name].sum().cast(measure.type)
-    if not _needs_all(measure):
+    if not needs_all(measure):
         return total
     return (rows[name].count() == rows.count()).ifelse(total, ibis.null(measure.type))
 
 
-def _needs_all(measure: Column) -> bool:
+def needs_all(measure: Column) -> bool:
+    """Return whether a sum of the measure is null if one of its rows has none."""
     return isinstance(measure.counted_as, Aggregate) and measure.counted_as.needs_all
 
 
@@ -105,7 +107,7 @@ def summed(rows: Sequence[Row], declared: type) -> Row:
     result: Row = {}
     for name, measure in _added(declared).items():
         values = [row[name] for row in rows if row[name] is not None]
-        is_known = len(values) == len(rows) if _needs_all(measure) else bool(values) or not rows
+        is_known = len(values) == len(rows) if needs_all(measure) else bool(values) or not rows
         result[name] = sum(values, _zero(measure)) if is_known else None
     return completed(result, declared)
 

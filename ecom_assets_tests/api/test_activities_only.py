@@ -104,6 +104,16 @@ def test_a_question_about_attribution_says_that_no_channel_is_known(api: Api) ->
     assert {row["channel"] for row in answer["channels"]} <= {"(unknown)", "(none)"}
 
 
+def test_the_way_down_says_that_the_number_is_not_known(api: Api) -> None:
+    one, several = '["event_date = 2026-01-21"]', '["event_date >= 2026-01-21"]'
+    for where in (one, several):
+        number = api.json("/explain/mart/engagement_daily", column="engaged_session_count", where=where, limit=0)[
+            "number"
+        ]
+        assert [number[name] for name in ("value", "adds_up")] == [None, None]
+        assert number["note"].startswith("This number is not known")
+
+
 def test_pages_show_nothing_where_nothing_is_known(settings: Settings) -> None:
     with served(build_dashboard_app(settings)) as pages:
         for path in ("/dashboard/?time_range=week", "/dashboard/sessions"):
