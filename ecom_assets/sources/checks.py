@@ -168,7 +168,7 @@ MONEY_SHARE: Final = Decimal("0.01")
 
 
 @dataclass(frozen=True)
-class _RefusedMoney:
+class _RefusedDay:
     """The refused rows of a day: how many, those whose amount cannot be read, and the sum of the others."""
 
     day: date
@@ -188,12 +188,12 @@ class _RefusedMoney:
         return lost > MONEY_SHARE * (received.amount + lost - self.amount)
 
 
-def _refused_of(row: Mapping[str, Any]) -> _RefusedMoney:
+def _refused_of(row: Mapping[str, Any]) -> _RefusedDay:
     amount = Decimal(row["amount"] or 0)
-    return _RefusedMoney(row["refused_day"], int(row["row_count"]), int(row["unread_count"]), amount)
+    return _RefusedDay(row["refused_day"], int(row["row_count"]), int(row["unread_count"]), amount)
 
 
-def _money_sentence(noun: str, over: Sequence[_RefusedMoney], received: _Money, reason: str, currency: str) -> str:
+def _money_sentence(noun: str, over: Sequence[_RefusedDay], received: _Money, reason: str, currency: str) -> str:
     """Return the warning about the days on which too much money was refused."""
     rows, unread = sum(day.rows for day in over), sum(day.unread for day in over)
     amount = sum((day.amount for day in over), Decimal(0))
