@@ -6,16 +6,14 @@ import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
 from urllib.parse import urlsplit
 
+from ecom_assets.settings.home import is_of_dagster_dev
 from ecom_assets.settings.settings import Settings
 
 DEFAULT = "http://127.0.0.1:3000"
 REMEMBERED = "ui_address"
 """The file in `ECOM_HOME` that says where `ecom ui` or `dagster dev` was started last."""
-OF_DEV: Final = "DAGSTER_IS_DEV_CLI"
-"""The variable that `dagster dev` sets for all of its processes, to 1."""
 EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 (compared with, not listened on)
 
 
@@ -39,7 +37,7 @@ def remember_address_of_dev(settings: Settings) -> None:
     Its webserver is Dagster's own, which tells nobody its port. Where no port was asked for and 3000 is in use, Dagster
     takes another one, which is not known.
     """
-    if os.environ.get(OF_DEV) != "1" or (command := next(_dev_commands(os.getpid()), None)) is None:
+    if not is_of_dagster_dev() or (command := next(_dev_commands(os.getpid()), None)) is None:
         return
     host = _option(command, "-h", "--host") or "127.0.0.1"
     port = _option(command, "-p", "--port") or "3000"

@@ -15,7 +15,7 @@ from ecom_assets.events.contracts import (
     RawEvents,
 )
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.days import ANY_DAYS, ONE_DAY, Days
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.trace import Computed, Count, TableTrace, TraceContext, UpstreamRows, keeping
 
@@ -54,11 +54,14 @@ def _all_copies(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Tab
 
 
 def _near_events(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Table, Days]:
-    """Return the received rows and the `DuplicateEvents` of the days of some events, and their event days."""
+    """Return the received rows and the `DuplicateEvents` of the days of some events, and their event days.
+
+    The days are `ANY_DAYS` if there are no events: what clocks show is looked for in the days of the rows.
+    """
     raw, duplicates = context.table(RawEvents), context.table(DuplicateEvents)
     days = context.span(rows, "event_date", "event_date")
     raw = raw.filter(context.span(rows, "received_date", "received_date").contain(raw.received_date))
-    return raw, duplicates.filter(days.contain(duplicates.event_date)), days
+    return raw, duplicates.filter(days.contain(duplicates.event_date)), days if days.dates else ANY_DAYS
 
 
 def _with_received_ids(rows: ir.Table, context: TraceContext) -> ir.Table:

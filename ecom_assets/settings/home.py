@@ -110,6 +110,11 @@ def damage_of(home: Path, *, thorough: bool = False) -> str:
     return ""
 
 
+def is_of_dagster_dev() -> bool:
+    """Return whether `dagster dev` started this process: it sets a variable for all of its processes."""
+    return os.environ.get("DAGSTER_IS_DEV_CLI") == "1"
+
+
 def damage_in_use() -> str:
     """Return what `damage_of` says of the history that this process uses, after an error of SQLite."""
     home = os.environ.get("DAGSTER_HOME")

@@ -289,8 +289,8 @@ def test_doctor_looks_at_all_that_the_platform_stands_on(shop: Shop) -> None:
     assert shape(findings[0]) == {"subject": str, "ok": bool, "found": str, "fix": str}
     subjects = [finding["subject"] for finding in findings]
     assert subjects == [
-        "settings", "versions", "disk", "privacy", "warehouse", "events", "orders", "customers", "dagster",
-        "requests", "alerts", "lineage", "publishing", "api", "keys",
+        "settings", "versions", "disk", "privacy", "warehouse", "events", "event ids", "orders", "customers",
+        "dagster", "requests", "alerts", "lineage", "publishing", "api", "keys",
     ]  # fmt: skip
     assert output.exit_code == (0 if all(finding["ok"] for finding in findings) else 1)
     assert {finding["subject"] for finding in findings if not finding["ok"]} <= {"versions", "disk"}

@@ -258,7 +258,7 @@ class FileEvents:
         """Return those of the users in aliases who join nobody."""
         users = sorted({user for alias in aliases for user in alias})
         seen = links.sign_ins(events, self.identity)
-        seen = seen.filter(seen.user_id.isin(users))
+        seen = seen.filter(seen.user_id.isin(users)).mutate(first_seen_at=seen.event_at)
         return {row[0] for row in fetched(self.con, links.shared_users(seen, seen, self.identity).select("id_value"))}
 
     def _filled(self, name: str, columns: str, rows: Sequence[tuple[object, ...]]) -> ir.Table:
