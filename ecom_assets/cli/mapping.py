@@ -210,9 +210,9 @@ def _chosen(question: OpenQuestion, answer: str) -> str:
 
 def _print_preview(search: MappingSearch, answers: dict[str, str]) -> None:
     guesses = search.guesses(answers)
-    labels = {question.key: question.label for question in search.proposal(guesses).questions}
-    needed = {question.key for question in open_questions(search.proposal(answers), answers)}
-    guessed = [f"{labels[key].lower()} {shown(value)}" for key, value in guesses.items() if key in needed]
+    # A column that is guessed is no question any more in the proposal with the guesses.
+    labels = {question.key: question.label for question in open_questions(search.proposal(answers), answers)}
+    guessed = [f"{labels[key].lower()} {shown(value)}" for key, value in guesses.items() if key in labels]
     if guessed:
         typer.echo(f"As it would be read with {', '.join(guessed)}, which is a guess for this preview only:")
     try:

@@ -156,15 +156,16 @@ def shipped_rows(name: str) -> Iterator[dict[str, str]]:
 
 @cache
 def usual_event_types() -> dict[str, str]:
-    """Return the platform's event types by the names that senders usually give them, as written and in snake_case."""
+    """Return the platform's event types by the names that senders usually give them, in all their spellings."""
     listed: dict[str, list[str]] = yaml.safe_load(shipped_file("usual_event_types.yaml"))
-    return {
-        form: ours
-        for ours, names in listed.items()
-        for name in names
-        for form in (name, name.lower().replace(" ", "_"))
-        if form != ours
-    }
+    return {form: ours for ours, names in listed.items() for name in names for form in _spellings(name) if form != ours}
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    """Return a name as written, in snake_case, in small letters, in camelCase and in PascalCase."""
+    words = name.lower().split()
+    pascal = "".join(map(str.capitalize, words))
+    return name, "_".join(words), " ".join(words), f"{words[0]}{pascal[len(words[0]) :]}", pascal
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -15,6 +15,7 @@ from ecom_assets.sources.files.mapping_content import OPEN
 from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.text_blocks import UTF_8
 from ecom_assets.sources.proposal.fields import (
+    CANCELLED_AT,
     CHANGED_AT,
     HELPERS,
     NUMBERS_OF,
@@ -28,6 +29,7 @@ from ecom_assets.sources.proposal.fields import (
     MappingKind,
     bare,
     candidates,
+    flagged,
     found_fields,
     known_event_type,
     likely_event_type,
@@ -41,6 +43,8 @@ from ecom_assets.sources.proposal.questions import (
     DECIMAL,
     EVENT_TYPES,
     FORMAT,
+    MOST_STATES,
+    UNITS,
     ZONE,
     ZONES,
     OpenQuestion,
@@ -51,7 +55,9 @@ from ecom_assets.sources.proposal.questions import (
 from ecom_assets.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
 from ecom_assets.sources.proposal.state_words import Meaning
 from ecom_assets.sources.proposal.states import OrderStates, order_states, state_questions
-from ecom_assets.sources.proposal.values import EMAIL, NUMBERS, WHOLE, FileValues, Value
+from ecom_assets.sources.proposal.values import EMAIL, NUMBERS, SAYS_ZONE, WHOLE, FileValues, Value
+from ecom_assets.tables.currencies import unusual_digits
+from ecom_assets.warehouse.sql_text import texts
 
 
 def rows_lines(spread: str) -> list[str]:
@@ -69,6 +75,10 @@ STAYS: Final = "as it is"
 FEWEST_STEPS: Final = 2
 OF_ORDER, OF_ROW = "order", "row"
 """The answers what an amount is of that is the same on each row of an order."""
+WHOLE_UNITS, CENTS = "whole units", "cents"
+"""The answers what the amounts of a file count."""
+CENTS_NAMES: Final = ("cents", "centamount", "centimes", "minor", "pence", "kopeck")
+"""Parts of the names of amounts that count the smallest units of a currency."""
 OTHER_SEPARATOR = {".": ",", ",": "."}
 ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 """What stands in a list of orders that has one row per order and no lines."""
@@ -80,6 +90,7 @@ NET_NAMES = frozenset({
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
 ORDER_NAME: Final = "#+ ?[A-Za-z0-9-]+"
 """The name of an order, whose # is decoration."""
+AMOUNTS: Final = NUMBERS_OF - {"quantity"}
 NEEDED = {
     "event_type": "what happened", "user_id": "who it was", "customer_id": "who ordered",
     "payment_amount": "the amount", **dict.fromkeys(("event_timestamp", "date_time"), "the time"),
@@ -109,8 +120,12 @@ class Draft:
     """Columns that only one line of an order has."""
     refund: str = ""
     """The condition of rows that are a sale and a refund."""
+    refunded_states: list[str] = field(default_factory=list)
+    """The states of these rows, where their state says it."""
     sign: str = ""
     """What a line below zero is; empty where there is none."""
+    cents: frozenset[Value] = frozenset()
+    """Amounts that count the smallest units of their currency."""
 
     def __post_init__(self) -> None:
         """Find the fields."""
@@ -134,6 +149,9 @@ class Draft:
             self._ask_for_amount()
         asked = [question.key for question in self.questions if question.key == "cart_value"]
         names += [name for name in (*self.found, *asked) if name not in {*names, kind.id, *HELPERS}]
+        self._find_cents()
+        if not is_events:
+            self._leave_amounts_of_orders()
         states = None if is_events else self._states()
         self.refund = "" if is_events else self._refund_rows(states)
         states = replace(states, is_final=bool(self.refund)) if states else None
@@ -152,6 +170,51 @@ class Draft:
             *(self._event_types() if is_events else []),
             "other_columns: properties" if is_events else "other_columns: ignore",
         ]
+
+    def _find_cents(self) -> None:
+        """Find the amounts that count cents: by their names, or as asked where all are whole numbers beside a currency.
+
+        APIs of shops write 19.99 as 1999, and nothing else in their answers says so.
+        """
+        amounts = [match.value for name, match in self.found.items() if name in AMOUNTS]
+        self.cents = frozenset(value for value in amounts if any(part in bare(value.name) for part in CENTS_NAMES))
+        left = [value for value in amounts if value not in self.cents]
+        currency = self.found["currency"].value if "currency" in self.found else None
+        if self.kind is not MappingKind.ORDERS or not left or not currency or not self._may_be_cents(left, currency):
+            return
+        example = shown(self.values.counts(left[0], 1)[0][0])
+        sentence = (
+            f"whether amounts such as {example} of {left[0].name} count {WHOLE_UNITS} or {CENTS}"
+            f" ({{minor_units: {currency.path[0]}}} of the field)"
+        )
+        self.ask(UNITS, sentence, (WHOLE_UNITS, CENTS), CENTS)
+        if self.answers.get(UNITS) == CENTS:
+            self.cents |= frozenset(left)
+
+    def _may_be_cents(self, amounts: Sequence[Value], currency: Value) -> bool:
+        """Return whether amounts of a JSON file, in currencies with digits, are whole and none is below 1.00."""
+        without_digits = unusual_digits().get(0, ())
+        has_digits = not any(code.upper() in without_digits for code, _ in self.values.counts(currency))
+        if self.values.format != "ndjson" or not has_digits:
+            return False
+        are_large = all(
+            self.values.matching(value, r"-?[1-9]\d{2,}|0") == self.values.filled(value) for value in amounts
+        )
+        return are_large and any(self.values.matching(value, r".*[1-9]\d?") for value in amounts)
+
+    def _in_cents(self, value: Value) -> list[str]:
+        """Return the option of an amount that counts cents, where a column has its currency."""
+        currency = self.found.get("currency")
+        if value not in self.cents or currency is None or not currency.value.is_column:
+            return []
+        return [f"minor_units: {quoted(currency.value.path[0])}"]
+
+    def _hundredth(self, value: Value, times: Value | None = None) -> str:
+        """Return the origin of an amount in cents where no column has its currency; empty for others."""
+        if value not in self.cents or self._in_cents(value):
+            return ""
+        factor = f" * ({times.sql})::DECIMAL(18, 4)" if times else ""
+        return f"{{expression: {quoted(f'({value.sql})::DECIMAL(18, 4){factor} / 100')}, optional: true}}  # in cents"
 
     def _states(self) -> OrderStates | None:
         """Return the states of orders, and ask what those are that are not known."""
@@ -187,13 +250,29 @@ class Draft:
             ]
         else:
             lines += rows_lines(self.values.spread)
-        left_out = states.leave_out_lines if states else []
+        left_out = [*(states.leave_out_lines if states else []), *self._cancelled()]
         if self.order_rows:
             left_out.append(
                 f"  row_of_the_order: {{expression: {quoted(self.order_rows)}, optional: true}}"
                 "  # its lines are rows, too"
             )
         return [*lines, *(["leave_out:", *left_out] if left_out else [])]
+
+    def _cancelled(self) -> list[str]:
+        """Return the conditions of rows that a day of cancellation, or a column of yes and no, says were no sale."""
+        lines = []
+        if cancelled := self.found.get(CANCELLED_AT):
+            # A day of zeros, as MySQL writes one that is not known, is none.
+            condition = f"regexp_matches({cancelled.value.sql}, '[1-9]')"
+            rows = self.values.scalar(f"count(*) FILTER (regexp_matches({cancelled.value.column}, '[1-9]'))")
+            lines.append(
+                f"  cancelled: {{expression: {quoted(condition)}, optional: true}}  # {rows:,} rows; check this"
+            )
+        for value, yes in flagged(self.values, Meaning.NO_SALE, self.found).items():
+            rows = sum(count for name, count in self.values.counts(value, MOST_STATES) if name in yes)
+            condition = f"{{column: {quoted(value.path[0])}, in: {quoted_list(yes)}, optional: true}}"
+            lines.append(f"  {quoted(value.path[0])}: {condition}  # {rows:,} rows; check this")
+        return lines
 
     def _status_lines(self, states: OrderStates | None) -> list[str]:
         """Return the lines of the state, which follow those of the other fields."""
@@ -319,12 +398,17 @@ class Draft:
         order = self.found.get("order_id")
         if self.values.format == "parquet" or (order and not order.value.is_column):
             return ""
-        self._leave_amounts_of_orders()
         if states and (states.of(Meaning.REFUND) or states.of(Meaning.PART_REFUND)):
+            self.refunded_states = states.refunded
             return states.refund_kind if states.is_final else ""
         columns = [self.found[name].value for name in (REFUNDED_AMOUNT, REFUNDED_AT) if name in self.found]
         named = [value for value in columns if value.is_column and not value.joined]
-        return f"if_any: {quoted_list([named[0].path[0]])}" if named else ""
+        if named:
+            return f"if_any: {quoted_list([named[0].path[0]])}"
+        back = flagged(self.values, Meaning.REFUND, self.found)
+        for value, yes in back.items():
+            return f"where: {{{quoted(value.path[0])}: {quoted_list(yes)}}}"
+        return ""
 
     def _leave_amounts_of_orders(self) -> None:
         """Leave out what was paid back of a whole order, where its rows are lines."""
@@ -350,6 +434,19 @@ class Draft:
         refund = f"{{first_of: [{back}, {amount}]}}"
         return f"  payment_amount: {{by_row: {{sale: {sale}, refund: {refund}}}}}  # check this"
 
+    def _paid_back_of_each(self) -> str:
+        """Return the column of what was paid back, if each row of a refund has it; else empty."""
+        refunded = self.found.get(REFUNDED_AMOUNT)
+        if not self.refund or refunded is None or not refunded.value.is_column:
+            return ""
+        back = refunded.value
+        if self.refunded_states:
+            is_refund = f"list_contains({texts(self.refunded_states)}, {self.found['status'].value.column})"
+            if self.values.scalar(f"count(*) FILTER ({is_refund} AND {back.column} IS NULL)"):
+                return ""
+        options = self._in_cents(back)
+        return f"{{{', '.join([f'column: {quoted(back.path[0])}', *options])}}}" if options else quoted(back.path[0])
+
     def _time_of_refund(self, value: Value) -> str:
         """Return the origin of a time that rows of refunds have from another column; empty without such."""
         match = self.found.get(REFUNDED_AT)
@@ -372,6 +469,7 @@ class Draft:
                 continue
             if name in ONE_PER_ORDER and not self.values.spread:
                 self._ask_for_item(name)
+                self._ask_for_quantity(name)
                 continue
             choices = candidates(self.values, name, self.found)
             unreadable = self._unreadable(name)
@@ -388,6 +486,12 @@ class Draft:
             sentence = f"the column of what was bought, or {NO_AMOUNT}: then lines are of the product 'order'"
             self.ask(name, sentence, choices, NO_AMOUNT, is_optional=True)
 
+    def _ask_for_quantity(self, name: str) -> None:
+        """Ask for the quantity where the column that is named as one cannot be read, as prices are of one item."""
+        if name == "quantity" and (unreadable := self._unreadable(name)):
+            choices = (*candidates(self.values, name, self.found), NO_AMOUNT)
+            self.ask(name, f"the column of the quantity, or {NO_AMOUNT}: then each row is of one{unreadable}", choices)
+
     def _ask_for_amount(self) -> None:
         """Ask for the amount of events where the column that is named as one cannot be read."""
         name = "cart_value"
@@ -400,7 +504,7 @@ class Draft:
         named = named_values(self.values, MappingKind(self.kind), name, self.found)
         if not named or name not in {*NUMBERS_OF, *TIMES}:
             return ""
-        noun = "amounts" if name in NUMBERS_OF else "times"
+        noun = "times" if name in TIMES else "numbers" if name == "quantity" else "amounts"
         examples = [f"{value.name}, such as {shown(self.values.counts(value, 1)[0][0])}" for value in named[:3]]
         return f" (no {noun} that can be read: {'; '.join(examples)})"
 
@@ -470,13 +574,11 @@ class Draft:
         value = self.found[name].value
         if name in {MAPPINGS[self.kind].kind.time, CHANGED_AT}:
             return self._changed_at(value) if name == CHANGED_AT else self._time(name)
-        if name == "payment_amount" and (line := self._amount_of_kinds(value)):
+        if name in AMOUNTS and (line := self._amount(name, value)):
             return line
-        if charges := self._charges_in(name, value):
-            return f"  {name}: {{column: {quoted(value.path[0])}, less: {quoted_list(charges)}}}  # check this"
         is_email = name in {"user_id", "customer_id"} and self.values.are_emails(value)
         if value.is_column:
-            return f"  {name}: {self._origin(name, value, self._key(name, value))}"
+            return f"  {name}: {self._origin(name, value, self._key(name, value) or ', '.join(self._in_cents(value)))}"
         sql = f"lower(trim({value.sql}))" if is_email else value.sql
         return f"  {name}: {{expression: {quoted(sql)}, optional: true}}"
 
@@ -502,8 +604,27 @@ class Draft:
         options = ", ".join([f"column: {quoted(value.path[0])}", "optional: true", *self.time_options(value)])
         return self.marked(f"  {CHANGED_AT}: {{{options}}}", FORMAT, ZONE)
 
+    def _is_open(self, name: str) -> bool:
+        """Return whether a field must be said before the file is read, and nobody has said it."""
+        return any(question.key == name and not question.is_optional for question in self.questions) and (
+            name not in self.answers
+        )
+
+    def _amount(self, name: str, value: Value) -> str:
+        """Return the line of an amount that is more than its column; else empty."""
+        if name == "payment_amount" and (line := self._amount_of_kinds(value)):
+            return line
+        if hundredth := self._hundredth(value):
+            return f"  {name}: {hundredth}"
+        if charges := self._charges_in(name, value):
+            parts = [f"column: {quoted(value.path[0])}", f"less: {quoted_list(charges)}", *self._in_cents(value)]
+            return f"  {name}: {{{', '.join(parts)}}}  # check this"
+        return ""
+
     def _amount_of_kinds(self, value: Value) -> str:
-        """Return the line of an amount that is shared among lines, or is another one in refunds; else empty."""
+        """Return the line of an amount that is asked, shared among lines, or another one in refunds; else empty."""
+        if self._is_open(UNITS):
+            return self.marked(f'  payment_amount: "{OPEN}"', UNITS)
         return self._shared_amount(value) if self.is_shared else self._refund_of_amount(value)
 
     def _shared_amount(self, value: Value) -> str:
@@ -515,13 +636,13 @@ class Draft:
         return f"  payment_amount: {{column: {quoted(value.path[0])}, shared_by: {by}}}"
 
     def _field_without_column(self, name: str) -> str:
-        if name == "payment_amount" and UNIT_PRICE in self.found:
+        if name == "payment_amount" and UNIT_PRICE in self.found and not self._is_open(UNITS):
             return self._price_times_quantity()
+        if name in ONE_PER_ORDER and not self.values.spread and not self._is_open(name):
+            return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
         if self.answers.get(name) == NO_AMOUNT:
             return f"  # {name}: there is none"
-        if name in ONE_PER_ORDER and not self.values.spread:
-            return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
-        return self.marked(f'  {name}: "{OPEN}"', name)
+        return self.marked(f'  {name}: "{OPEN}"', name, *([UNITS] if name == "payment_amount" else []))
 
     def _charges_in(self, name: str, value: Value) -> list[str]:
         """Return the columns of charges that an amount holds, by its name: the total of an order."""
@@ -558,7 +679,8 @@ class Draft:
         elif forms[0] != "iso":
             options.append(f"format: {quoted(forms[0])}")
         says_zone = forms == ["iso"] or forms[0].endswith("Z")
-        if not forms[0].startswith("epoch") and not (says_zone and self.values.has_zone(value)):
+        is_zoned = forms[0] in SAYS_ZONE or (says_zone and self.values.has_zone(value))
+        if not forms[0].startswith("epoch") and not is_zoned:
             options.append(f"timezone: {self.ask(ZONE, f'the time zone of times such as {example}, {ZONES}')}")
         return options
 
@@ -586,11 +708,18 @@ class Draft:
 
     def _price_times_quantity(self) -> str:
         price = self.found[UNIT_PRICE].value
-        if "quantity" not in self.found:
-            return f"  payment_amount: {self._origin('payment_amount', price, '')}  # one item a row"
-        quantity = self.found["quantity"].value
+        quantity = self.found["quantity"].value if "quantity" in self.found else None
+        if hundredth := self._hundredth(price, quantity):
+            return f"  payment_amount: {hundredth}"
+        if quantity is None:
+            origin = self._origin("payment_amount", price, ", ".join(self._in_cents(price)))
+            return f"  payment_amount: {origin}  # one item a row"
         if price.is_column and quantity.is_column:
-            return f"  payment_amount: {{column: {quoted(price.path[0])}, times: {quoted(quantity.path[0])}}}"
+            options = ", ".join([f"times: {quoted(quantity.path[0])}", *self._in_cents(price)])
+            sale = f"{{column: {quoted(price.path[0])}, {options}}}"
+            if back := self._paid_back_of_each():
+                return f"  payment_amount: {{by_row: {{sale: {sale}, refund: {back}}}}}  # check this"
+            return f"  payment_amount: {sale}"
         product = f"({price.sql})::DECIMAL(18, 4) * ({quantity.sql})::DECIMAL(18, 4)"
         return f"  payment_amount: {{expression: {quoted(product)}}}  # price and quantity"
 

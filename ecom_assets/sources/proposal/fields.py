@@ -11,7 +11,7 @@ import yaml
 
 from ecom_assets.sources.mapping_file import shipped_file, usual_event_types
 from ecom_assets.sources.proposal.questions import MOST_STATES
-from ecom_assets.sources.proposal.state_words import LOOKS_LIKE, NO, YES, flag_meaning, is_state_word
+from ecom_assets.sources.proposal.state_words import LOOKS_LIKE, NO, YES, Meaning, flag_meaning, is_state_word
 from ecom_assets.sources.proposal.values import EMAIL, FIRST, FileValues, Value
 
 MOST_EVENT_TYPES = 500
@@ -41,7 +41,8 @@ OTHER_WORDS = {
 
 UNIT_PRICE: Final = "unit_price"
 REFUNDED_AMOUNT, REFUNDED_AT, ORDER_TOTAL = "refunded_amount", "refunded_at", "order_total"
-HELPERS: Final = frozenset({UNIT_PRICE, REFUNDED_AMOUNT, REFUNDED_AT, ORDER_TOTAL})
+CANCELLED_AT: Final = "cancelled_at"
+HELPERS: Final = frozenset({UNIT_PRICE, REFUNDED_AMOUNT, REFUNDED_AT, CANCELLED_AT, ORDER_TOTAL})
 """What a file says about other fields, and no field of a mapping itself."""
 NUMBERS_OF: Final = frozenset({
     "cart_value", "quantity", "payment_amount", UNIT_PRICE, "shipping_amount", "tax_amount", REFUNDED_AMOUNT,
@@ -51,6 +52,7 @@ OF_ITEMS: Final = frozenset({"quantity", "payment_amount", UNIT_PRICE, "item_id"
 CHANGED_AT: Final = "changed_at"
 TIMES: Final = frozenset({
     "event_timestamp", "date_time", "created_at", "updated_at", "last_login_at", REFUNDED_AT, CHANGED_AT,
+    CANCELLED_AT,
 })  # fmt: skip
 ROUNDED: Final = r"\d([.,]\d+)?[Ee]\+\d+"
 """What a spreadsheet makes of a long number: 5.62101E+12."""
@@ -91,12 +93,13 @@ Found = Mapping[str, FoundField]
 def kind_of(values: FileValues) -> MappingKind | None:
     """Return what rows look like; None if the names and values do not say it.
 
-    Order lines have an amount with a quantity or the number of an order, and no event types; customers have an address
-    or a name, and mostly one row each.
+    Order lines have an amount with a quantity or the number of an order, or a list of items with such a number, and no
+    event types; customers have an address or a name, and mostly one row each.
     """
     orders, events = found_fields(values, MappingKind.ORDERS), found_fields(values, MappingKind.EVENTS)
     amounts = {"payment_amount", UNIT_PRICE, ORDER_TOTAL}
     are_orders = bool(amounts & orders.keys() and {"quantity", "order_id"} & orders.keys())
+    are_orders |= _has_items(values) and "order_id" in orders
     if "event_type" in events:
         has_known = any(known_event_type(name) for name, _ in values.counts(events["event_type"].value))
         return MappingKind.EVENTS if has_known or not are_orders else None
@@ -124,6 +127,8 @@ def found_fields(values: FileValues, kind: MappingKind, columns: Mapping[str, st
     for field, usual_names in _names()[kind].items():
         if field not in matches and (match := _by_name(values, field, usual_names, matches)) is not None:
             matches[field] = match
+    if kind is MappingKind.ORDERS and "order_id" not in matches and (match := _own_id(values, matches)) is not None:
+        matches["order_id"] = match
     for field in _BY_VALUES[kind]:
         if field not in matches and (match := _by_values(values, field, matches)) is not None:
             matches[field] = match
@@ -133,6 +138,33 @@ def found_fields(values: FileValues, kind: MappingKind, columns: Mapping[str, st
     if kind is MappingKind.CUSTOMERS and "email" in matches and "id" not in matches:
         matches = {"id": matches["email"], **matches}
     return matches
+
+
+_OWN_IDS: Final = ("display_id", "id", "_id", "uuid", "guid", "uid")
+"""Names of the id of a record itself, which is the number of an order where each record is one."""
+
+
+def _own_id(values: FileValues, matches: Found) -> FoundField | None:
+    """Return the id of records that are orders: they have lists of items, or an amount and nothing of a line.
+
+    A record with an amount and with an address that no other record has can be a customer.
+    """
+    named = [value for name in _OWN_IDS for value in _free(values, matches) if bare(value.name) == bare(name)]
+    named = [value for value in named if value.is_column and values.filled(value) and not value.joined]
+    if not named or values.spread or _has_items(values):
+        return FoundField("order_id", named[0], f"named {named[0].name}") if named else None
+    if {"item_id", "quantity", UNIT_PRICE} & matches.keys() or not {"payment_amount", ORDER_TOTAL} & matches.keys():
+        return None
+    emails = [value for value in values.values if value.is_column and values.are_emails(value)]
+    may_be_customers = any(values.different(value) == values.row_count for value in emails)
+    if not values.are_unique(named[:1]) or (may_be_customers and "status" not in matches):
+        return None
+    return FoundField("order_id", named[0], f"named {named[0].name}")
+
+
+def _has_items(values: FileValues) -> bool:
+    """Return whether records have a list whose elements have several fields of an item."""
+    return any(item_field_count(item_list.members) > 1 for item_list in values.lists.items)
 
 
 def item_field_count(members: Collection[str]) -> int:
@@ -302,6 +334,20 @@ def _look_like_states(values: FileValues, value: Value) -> bool:
     if flag_meaning(value.last_name) and _is_flag(values, value):
         return True
     return sum(map(is_state_word, names)) >= LOOKS_LIKE * len(names) > 0
+
+
+def flagged(values: FileValues, meaning: Meaning, matches: Found) -> dict[Value, list[str]]:
+    """Return the columns of yes and no that say by their name what a row is, with the values that say yes.
+
+    A column that is a field already is left out.
+    """
+    result = {}
+    for value in _free(values, matches):
+        if value.is_column and not value.joined and flag_meaning(value.last_name) is meaning:
+            said = [name for name, _ in values.counts(value, 3)]
+            if yes := [name for name in said if name.casefold() in YES] if _is_flag(values, value) else []:
+                result[value] = yes
+    return result
 
 
 def _is_order_number(values: FileValues, value: Value) -> bool:

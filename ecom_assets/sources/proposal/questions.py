@@ -17,10 +17,10 @@ from ecom_assets.sources.files.formats import InputFile, head_of
 from ecom_assets.sources.files.text_blocks import is_utf_8, lines_of, marked_encoding
 
 ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = "rows", "encoding", "list", "timezone", "date_format", "decimal"
-BELOW_ZERO, AMOUNT_OF = "below_zero", "amount_of"
+BELOW_ZERO, AMOUNT_OF, UNITS = "below_zero", "amount_of", "units"
 COLUMNS: Final = (
     "date_time", "event_timestamp", "event_type", "user_id", "customer_id", "item_id", "payment_amount",
-    "cart_value", "id", "status", "refunded_amount",
+    "cart_value", "id", "status", "refunded_amount", "quantity",
 )  # fmt: skip
 """Fields of which a person can say the column."""
 MOST_STATES, MOST_EVENT_TYPES_ASKED = 50, 20
@@ -29,7 +29,7 @@ STATES: Final = tuple(f"state_{number}" for number in range(1, MOST_STATES + 1))
 EVENT_TYPES: Final = tuple(f"event_type_{number}" for number in range(1, MOST_EVENT_TYPES_ASKED + 1))
 """The keys of questions about values of the file."""
 KEYS: Final = (
-    ROWS, ENCODING, LIST, FORMAT, ZONE, DECIMAL, BELOW_ZERO, AMOUNT_OF, *COLUMNS, *STATES, *EVENT_TYPES
+    ROWS, ENCODING, LIST, FORMAT, ZONE, DECIMAL, BELOW_ZERO, AMOUNT_OF, UNITS, *COLUMNS, *STATES, *EVENT_TYPES
 )  # fmt: skip
 LABELS: Final = {
     ROWS: "What a row is",
@@ -43,10 +43,12 @@ LABELS: Final = {
     "user_id": "Column of the visitor",
     "customer_id": "Column of the customer",
     "item_id": "Column of the item",
+    "quantity": "Column of the quantity",
     **dict.fromkeys(("payment_amount", "cart_value"), "Column of the amount"),
     "id": "Column of the customer's id",
     BELOW_ZERO: "Lines below zero",
     AMOUNT_OF: "Amount on each row",
+    UNITS: "Units of amounts",
     "status": "Column of the state",
     "refunded_amount": "Column of what was paid back",
     **dict.fromkeys(STATES, "State"),

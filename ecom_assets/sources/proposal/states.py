@@ -48,10 +48,14 @@ class OrderStates:
         return [state for state, meaning in self.meanings.items() if meaning in meanings]
 
     @property
+    def refunded(self) -> list[str]:
+        """Return the states of rows that are a sale and a refund."""
+        return self.of(Meaning.REFUND, *([Meaning.PART_REFUND] if self.refunded_amount else []))
+
+    @property
     def refund_kind(self) -> str:
         """Return the condition of the rows of refunds."""
-        refunded = self.of(Meaning.REFUND, *([Meaning.PART_REFUND] if self.refunded_amount else []))
-        return f"where: {{{quoted(self.column)}: {quoted_list(refunded)}}}"
+        return f"where: {{{quoted(self.column)}: {quoted_list(self.refunded)}}}"
 
     @property
     def leave_out_lines(self) -> list[str]:

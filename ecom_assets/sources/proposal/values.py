@@ -112,16 +112,21 @@ MOST_ODD_SHARE, FEWEST_WITH_ODD = 0.05, 5
 damaged rows, or a line of totals."""
 DATES = (
     "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y",
-    "%d-%m-%y", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y",
-    "%b %d %Y", "%d %B %Y", "%B %d, %Y", "%Y%m%d",
+    "%d-%m-%y", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b-%d-%y",
+    "%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y", "%Y%m%d",
 )  # fmt: skip
 TIMES_OF_DAY = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p")
+SAYS_ZONE = (
+    "%a, %d %b %Y %H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %Z", "%d %b %Y %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z",
+    "%a %b %d %H:%M:%S %Z %Y",
+)  # fmt: skip
+"""Times of mails, of web servers' logs and of `date`, which say their zone."""
 COMPACT = (
     "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H%M%S%g", "%Y%m%dT%H%M%S", "%Y%m%dT%H%M%SZ", "%Y%m%d %H%M%S",
     "%Y%m%d-%H%M%S", "%Y%m%d_%H%M%S",
 )  # fmt: skip
 """Times of digits: 20260302234810 is the second of March 2026, 23:48:10."""
-TWO_DIGIT_YEAR = r"\d{1,2}[./-](\d{1,2}|[A-Za-z]{3})[./-]\d\d([^\d].*)?"
+TWO_DIGIT_YEAR = r"(\d{1,2}|[A-Za-z]{3})[./-](\d{1,2}|[A-Za-z]{3})[./-]\d\d([^\d].*)?"
 """What a time with a year of two digits looks like; a version, such as 4.3.0, does not."""
 EPOCHS = {"epoch_s": (9, 10), "epoch_ms": (12, 13), "epoch_us": (15, 16)}
 NUMBERS = {
@@ -414,10 +419,12 @@ def _stored(
 def _money_alias(name: str, values: Sequence[Value]) -> str:
     """Return the name of an object that has an amount beside its currency; empty for other values."""
     parent, _, last = name.rpartition(".")
-    if not parent or last.lower() not in {"value", "amount"}:
+    if not parent or last.lower() not in {"value", "amount", "centamount"}:
         return ""
     beside = {other.name.rpartition(".")[2].lower() for other in values if other.name.rpartition(".")[0] == parent}
-    return parent.rpartition(".")[2] if beside & {"currency", "currencycode", "currency_code"} else ""
+    around, _, own = parent.rpartition(".")
+    named = around.rpartition(".")[2] if own.lower() == "value" and around else own
+    return named if beside & {"currency", "currencycode", "currency_code"} else ""
 
 
 def least_read(filled: int) -> float:
@@ -444,7 +451,9 @@ def _forms_like(examples: Sequence[str]) -> list[str]:
     between = [joint for joint in (", ", "T", " ") if any(joint in cell for cell in examples)] or [" "]
     if any(re.search(r"\d[^\S ]+\d", cell) for cell in examples):
         between.append(" ")
-    return [f"{day}{joint}{clock}" for day in DATES for joint in dict.fromkeys(between) for clock in clocks]
+    zoned = SAYS_ZONE if any(re.search(r"[A-Za-z]{3}", cell) for cell in examples) else ()
+    plain = [f"{day}{joint}{clock}" for day in DATES for joint in dict.fromkeys(between) for clock in clocks]
+    return [*zoned, *plain]
 
 
 def shape_keys(records: str, spread: str) -> dict[str, Any]:
@@ -498,7 +507,8 @@ COLUMNS_AT_ONCE = 50
 def _remove_nulls(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> None:
     """Replace the texts in some columns of all values that stand for no value by NULL."""
     words = ", ".join(map(text, NULLS))
-    is_null = {column: f"lower({column}) IN ({words})" for column in columns}
+    # MySQL writes a day that is not known as one of zeros.
+    is_null = {column: f"(lower({column}) IN ({words}) OR starts_with({column}, '0000-00-00'))" for column in columns}
     tests = [f"coalesce(bool_or({condition}), false)" for condition in is_null.values()]
     (found,) = con.execute(select(tests, TABLE)).fetchall()
     for column, has_null in zip(columns, found, strict=True):
