@@ -61,10 +61,10 @@ class DaysParameters(Parameters):
 
     time_range: TimeRange | None = Field(
         None,
-        description="Days to the newest in the data: 1, 7, 30 (month, default), 90, 365, or start_date to end_date",
+        description="Days to the newest: 1, 7, 30 (month, default), 90, 365, or start_date to end_date",
     )
-    start_date: Day | None = Field(None, description="First day, YYYY-MM-DD")
-    end_date: Day | None = Field(None, description="Last day, YYYY-MM-DD, included")
+    start_date: Day | None = Field(None, description="First day")
+    end_date: Day | None = Field(None, description="Last day, included")
 
 
 class Sliced(Parameters):
