@@ -25,12 +25,11 @@ from ecom_assets.attribution.touches import (
     touches,
 )
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
-from ecom_assets.questions.source import QuestionData, StoredTables
+from ecom_assets.questions.source import EventSource, QuestionData, StoredTables
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import UNIT, is_inside, session_events, session_id_of
-from ecom_assets.settings.settings import Settings
 from ecom_assets.tables import portable
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING
@@ -61,12 +60,12 @@ class AttributionAnswer(QuestionAnswer):
     notes: list[str] = Field(description="What there is no credit for, a sentence each")
 
 
-ChannelsOf = Callable[[Settings], ChannelRule]
-"""Returns what the channels of a shop are, by its settings."""
+ChannelsOf = Callable[[EventSource], ChannelRule]
+"""Returns what the channels of a shop are, by the settings of the source of its events."""
 
 
 def attribution_by(channels_of: ChannelsOf) -> Kind[AttributionQuestion, AttributionAnswer]:
-    """Return the question of attribution to the channels that a rule for a shop's settings makes."""
+    """Return the question of attribution to the channels that a rule makes for the source of a shop's events."""
     return Kind(
         "attribution",
         AttributionQuestion,
@@ -84,7 +83,7 @@ def compute(question: AttributionQuestion, data: QuestionData, *, channels_of: C
         DefinitionError: The session rule needs session ids that the events do not have.
     """
     question = question.changed(session_rule=known_session_rule(question.session_rule, data.source))
-    con, channels = data.con, channels_of(data.source.settings)
+    con, channels = data.con, channels_of(data.source)
     stored = _stored(question, data, channels)
     if stored:
         result = _prepare_stored(con, data.events, stored, data.days)

@@ -58,5 +58,9 @@ def with_channels(con: SQLBackend, events: ir.Table, names: Iterable[str], sourc
     return with_session_columns(con, events, names, cut_by, channel_rule(source.settings))
 
 
-ATTRIBUTION: Final = attribution_by(channel_rule)
+def _channels_of(source: EventSource) -> ChannelRule:
+    return channel_rule(source.settings)
+
+
+ATTRIBUTION: Final = attribution_by(_channels_of)
 """The question of attribution, to the channels of these lists."""

@@ -100,7 +100,8 @@ def contract_named(name: str) -> type[Table]:
 
 
 def test_every_column_is_traced_to_columns_that_exist(traced: dict[str, dict[str, set[Source]]]) -> None:
-    tables = {contract.qualified_name(): contract for contract in (*ALL, KeptEventIds)}
+    contracts: list[type[Table]] = [*ALL, KeptEventIds]
+    tables = {contract.qualified_name(): contract for contract in contracts}
     for name, columns in traced.items():
         assert set(columns) == set(contract_named(name).columns)
         for sources in columns.values():
