@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ecom_assets_tests.api import plain_people, plain_reconciliation
-from ecom_assets_tests.api.plain_shop import COUNTRIES, PlainShop, Row, Span, compared, coverage, if_known
+from ecom_assets_tests.api.plain_shop import COUNTRIES, PlainShop, Row, Span, change, compared, coverage, if_known
 from ecom_assets_tests.api.shop_files import CITIES, PRODUCTS, STOCK
 
 BOTH: Final = ("orders", "events")
@@ -52,6 +52,9 @@ def sales(shop: PlainShop, span: Span) -> Row:
     """`/analytics/sales`."""
     now = shop.sales(span)
     answer = compared(now, shop.sales(span.before), shop, span, "orders")
+    if answer["change"]["average_order_value"] is not None:
+        averages = [shop.average_order_value(days) for days in (span, span.before)]
+        answer["change"]["average_order_value"] = change(*averages)
     return {"source": "orders", "sales": if_known(now, shop, span, "orders"), **answer}
 
 

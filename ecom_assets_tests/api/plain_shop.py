@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -184,8 +184,13 @@ class PlainShop:
             "shipped_amount": f"{gross:.2f}",
             "refunded_amount": f"{-back:.2f}",
             "revenue_amount": f"{gross - back:.2f}",
-            "average_order_value": f"{(gross - back) / orders:.2f}" if orders else None,
+            "average_order_value": str(_in_cents((gross - back) / orders)) if orders else None,
         }
+
+    def average_order_value(self, span: Span) -> Decimal | None:
+        """The mean revenue of an order of some days, without rounding."""
+        sold = self.sales(span)
+        return Decimal(sold["revenue_amount"]) / sold["order_count"] if sold["order_count"] else None
 
     def customers(self, span: Span) -> Row:
         """Customers of some days: all, new, returning, and kept from the days before."""
@@ -288,6 +293,10 @@ class PlainShop:
                 )
                 answer["purchase_session_count"] += any(event["event_type"] == "purchase" for event in later)
         return answer
+
+
+def _in_cents(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
 def change(now: Any, before: Any) -> float | None:
