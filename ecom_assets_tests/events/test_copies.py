@@ -65,8 +65,12 @@ def rows_of_few_ids(draw: st.DrawFn) -> list[Row]:
 
 def shown(events: Sequence[tuple[str, date, Row]]) -> list[Any]:
     return sorted(
-        (event_id, day, row["user_id"], row["page_url"], str(row["cart_amount"])) for event_id, day, row in events
+        (event_id, day, row["user_id"], row["page_url"], in_cents(row["cart_amount"])) for event_id, day, row in events
     )
+
+
+def in_cents(amount: Decimal | None) -> str:
+    return "" if amount is None else f"{amount:.2f}"
 
 
 def events_in(shop: Platform) -> list[Any]:
