@@ -133,7 +133,7 @@ def test_people_read_lines(home: Path) -> None:
 
 
 def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
-    answer = question(home, "a1,null,page_view,2026-01-01T10:00:00Z,,,s1,,,\n", "--json").json
+    answer = question(home, "a1,null,page_view,2026-01-01T10:00:00Z,,,,,,\n", "--json").json
     assert answer.pop("definition")
     assert own_part(answer) == {
         "sessions": 0,
