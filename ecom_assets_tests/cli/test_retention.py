@@ -200,7 +200,7 @@ def test_a_file_without_rows_is_named(home: Path) -> None:
 @pytest.mark.slow
 def test_a_file_without_a_clean_row_has_no_cohort(home: Path) -> None:
     path = home.parent / "story.csv"
-    path.write_text(f"{HEADER}\na1,null,page_view,2026-03-02T10:00:00Z,,,s1,,,\n")
+    path.write_text(f"{HEADER}\na1,null,page_view,2026-03-02T10:00:00Z,,,,,,\n")
     result = ecom("retention", "--events", path, "--json", "--clock", "rolling", home=home)
     assert result.exit_code == 0
     assert result.err.startswith(
