@@ -139,6 +139,17 @@ TRACES: Final = (
     TableTrace(
         QuarantinedEventSamples,
         "clean-events-and-reject-reasons",
-        {"cart_amount": OF_SAMPLE, "row_count": Count(RawEvents, _quarantined)},
+        {
+            "cart_amount": OF_SAMPLE,
+            "row_count": Count(RawEvents, _quarantined),
+            "refused_amount": Computed(
+                "Σ of the amounts, without their signs, of the quarantined rows of the day and reason",
+                inputs=Count(RawEvents, _quarantined),
+            ),
+            "unread_amount_count": Computed(
+                "of the quarantined rows of the day and reason, those about money whose amount cannot be read",
+                inputs=Count(RawEvents, _quarantined),
+            ),
+        },
     ),
 )

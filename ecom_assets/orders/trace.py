@@ -110,6 +110,14 @@ TRACES: Final = (
         "clean-order-lines-and-reject-reasons",
         {
             "row_count": Count(RawUserOrderLog, _quarantined),
+            "refused_amount": Computed(
+                "Σ of the amounts, without their signs, of the quarantined lines of the day and reason",
+                inputs=Count(RawUserOrderLog, _quarantined),
+            ),
+            "unread_amount_count": Computed(
+                "of the quarantined lines of the day and reason, those about money whose amount cannot be read",
+                inputs=Count(RawUserOrderLog, _quarantined),
+            ),
             **dict.fromkeys(("id_number", "record_number", "quantity", "payment_amount", *CHARGES), OF_SAMPLE),
         },
     ),

@@ -202,13 +202,15 @@ def test_whatever_stands_beside_a_good_event_it_is_taken_once(
     )
 )
 def test_bodies_are_taken_apart_as_a_parser_would(value: list[Any]) -> None:
-    """Beside one event that is no JSON, each other is what Python's own parser makes of it."""
+    """Beside one event that is too deep, each other is what Python's own parser makes of it."""
+    too_deep = f'{{"a": {lists(MOST_LEVELS)}}}'
     for ascii_only in (True, False):
-        text = json.dumps([*value, float("nan")], ensure_ascii=ascii_only)
+        events_of_text = [*(json.dumps(event, ensure_ascii=ascii_only) for event in value), too_deep]
+        text = f"[{', '.join(events_of_text)}]"
         *events, unread = events_in(text.encode())[0]
         assert events == value
         assert isinstance(unread, UnreadEvent)
-        around = events_in(json.dumps({"a": value, "batch": [float("nan")], "b": 1}).encode())[1]
+        around = events_in(f'{{"a": {json.dumps(value)}, "batch": [{too_deep}], "b": 1}}'.encode())[1]
         assert around == {"a": value, "b": 1}
 
 

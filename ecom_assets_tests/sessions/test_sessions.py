@@ -118,7 +118,7 @@ def test_single_page_is_the_older_notion_and_independent_of_engagement() -> None
 def test_purchases_add_up_to_the_cent_and_refunds_do_not_count() -> None:
     steps: list[Step] = [("09:00", "purchase", {"cart_amount": 10}), ("09:01", "refund", {"cart_amount": 4})]
     (session,) = visits([*steps, ("09:02", "purchase", {"cart_amount": 5})])
-    assert (str(session["purchase_amount"]), session["purchase_count"], session["refund_count"]) == ("15.00", 2, 1)
+    assert (str(session["purchase_amount"]), session["purchase_count"], session["refund_count"]) == ("15.0000", 2, 1)
 
 
 def test_the_first_category_is_that_of_the_first_event_that_has_one() -> None:

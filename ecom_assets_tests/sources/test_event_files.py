@@ -160,4 +160,4 @@ def test_amounts_that_are_none_stay_as_text(tmp_path: Path, read: Read) -> None:
     actual = read(write(tmp_path / "e.csv", csv_text(rows)))
     assert [row["cart_value"] for row in actual] == [amount or None for amount in amounts]
     read_as = [None if row["cart_amount"] is None else str(row["cart_amount"]) for row in actual]
-    assert read_as == ["19.91", "-3.00", "100.00", None, "9999999999999999.99", None]
+    assert read_as == ["19.9050", "-3.0000", "100.0000", None, "99999999999999.9999", None]
