@@ -8,6 +8,7 @@ import pytest
 from ecom_assets.customers.assets import VALUE_ASSETS
 from ecom_assets.customers.checks import VALUE_CHECKS
 from ecom_assets.customers.value import ValueRule
+from ecom_assets.orders.orders import OrderRule
 from ecom_assets.sales.contracts import Customer, Sales
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.tables.check import CheckResult, TableCheck
@@ -76,7 +77,7 @@ def fill(shop: Platform) -> None:
     sold, sessions = shop.table(Sales), shop.table(Sessions)
     segments, value = VALUE_ASSETS
     shop.engine.replace(segments.contract, segments(sold, sessions), None)
-    shop.engine.replace(value.contract, value(sold, sessions, ValueRule()), None)
+    shop.engine.replace(value.contract, value(sold, sessions, ValueRule(), OrderRule()), None)
 
 
 def evaluated(shop: Platform, check: TableCheck) -> CheckResult:
