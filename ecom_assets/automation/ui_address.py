@@ -34,8 +34,8 @@ def remember_address(settings: Settings, host: str, port: int) -> str:
 def remember_address_of_dev(settings: Settings) -> None:
     """Note where the UI of `dagster dev` comes up, in a process that it started; do nothing in any other.
 
-    Its webserver is Dagster's own, which tells nobody its port. Where no port was asked for and 3000 is in use, Dagster
-    takes another one, which is not known.
+    Its webserver is Dagster's own, whose port no other process knows. Where no port was asked for and 3000 is in
+    use, Dagster takes another one, which is not known.
     """
     if not is_of_dagster_dev() or (command := next(_dev_commands(os.getpid()), None)) is None:
         return

@@ -250,7 +250,7 @@ def with_content(rows: ir.Table) -> ir.Table:
     is_whole = parts_of_cent % 100 == 0
     whole, exact = (parts_of_cent // 100).cast("string"), parts_of_cent.cast("string").concat("e-4")
     cents = is_whole.ifelse(whole, exact).fill_null("")
-    # Amounts without a rate are unknown, and are told apart by what was received.
+    # Amounts without a rate are unknown, and differ by what was received.
     unrated = rows.unrated_currency.concat(" ", rows.cart_value.fill_null("")).fill_null("")
     product = ibis.literal("product ").concat(rows.product_id).fill_null("")
     # The hash of each part has one length, so that no two contents are one text.

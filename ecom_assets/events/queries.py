@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents
 from ecom_assets.tables.contract import HIDDEN
-from ecom_assets.tables.formats import amount as money
+from ecom_assets.tables.formats import exact_amount
 from ecom_assets.tables.queries import Page, Period, Reading, Row, in_period, page_of, rejected_rows
 
 
@@ -90,7 +90,7 @@ def _shared_in(reading: Reading, period: Period | None) -> ir.Table:
 
 def event_text(row: Mapping[str, Any], *, with_person: bool = False) -> str:
     """Return an event as a sentence names it; `with_person` says who it is of, too."""
-    amount = "" if row["cart_amount"] is None else f" of {money(row['cart_amount'])}"
+    amount = "" if row["cart_amount"] is None else f" of {exact_amount(row['cart_amount'])}"
     people = [row[name] for name in WHO if with_person and row.get(name) is not None]
     person = f" by {people[0][:LONGEST_NAMED]!r}" if people else ""
     sender = f", sent by {row['sent_by'][:LONGEST_NAMED]}" if row["sent_by"] else ""

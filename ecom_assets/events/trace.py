@@ -17,7 +17,7 @@ from ecom_assets.events.contracts import (
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ANY_DAYS, ONE_DAY, Days
 from ecom_assets.tables.portable import union_all
-from ecom_assets.tables.trace import Computed, Count, TableTrace, TraceContext, UpstreamRows, keeping
+from ecom_assets.tables.trace import Computed, Count, TableTrace, TraceContext, UpstreamRows, keeping, of_refused_money
 
 EVENT: Final = ("event_id", "event_date", "received_date")
 """What identifies the received row of a clean event."""
@@ -142,14 +142,7 @@ TRACES: Final = (
         {
             "cart_amount": OF_SAMPLE,
             "row_count": Count(RawEvents, _quarantined),
-            "refused_amount": Computed(
-                "Σ of the amounts, without their signs, of the quarantined rows of the day and reason",
-                inputs=Count(RawEvents, _quarantined),
-            ),
-            "unread_amount_count": Computed(
-                "of the quarantined rows of the day and reason, those about money whose amount cannot be read",
-                inputs=Count(RawEvents, _quarantined),
-            ),
+            **of_refused_money(Count(RawEvents, _quarantined)),
         },
     ),
 )

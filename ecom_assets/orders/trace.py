@@ -24,7 +24,7 @@ from ecom_assets.orders.orders import (
 from ecom_assets.orders.versions import claimed_key, received_key
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.trace import Computed, Count, TableTrace, TraceContext, UpstreamRows, carried
+from ecom_assets.tables.trace import Computed, Count, TableTrace, TraceContext, UpstreamRows, carried, of_refused_money
 
 
 def received_lines(rows: ir.Table, context: TraceContext) -> ir.Table:
@@ -110,14 +110,7 @@ TRACES: Final = (
         "clean-order-lines-and-reject-reasons",
         {
             "row_count": Count(RawUserOrderLog, _quarantined),
-            "refused_amount": Computed(
-                "Σ of the amounts, without their signs, of the quarantined lines of the day and reason",
-                inputs=Count(RawUserOrderLog, _quarantined),
-            ),
-            "unread_amount_count": Computed(
-                "of the quarantined lines of the day and reason, those about money whose amount cannot be read",
-                inputs=Count(RawUserOrderLog, _quarantined),
-            ),
+            **of_refused_money(Count(RawUserOrderLog, _quarantined)),
             **dict.fromkeys(("id_number", "record_number", "quantity", "payment_amount", *CHARGES), OF_SAMPLE),
         },
     ),

@@ -48,8 +48,6 @@ TEXTS = ("malformed_row", "payload", "words")
 OF_EVENTS: tuple[type[Table], ...] = (RawEvents, CleanEvents)
 OF_NOBODY = ("session_id", "source_session_id", "anonymous_id", "device_id", EVENT_ID)
 """Columns that identify the person only of rows without a user."""
-ANY_AMOUNT = CleaningRule()
-"""The rule of a shop without settings of its own."""
 OF_DELIVERIES: tuple[type[Table], ...] = (Deliveries, DeadLetters)
 
 
@@ -86,7 +84,7 @@ def first_day_of_visitors(engine: Engine, visitors: Sequence[str]) -> date | Non
     return min((day for day in days if day is not None), default=None)
 
 
-def record_ids(engine: Engine, person: Person, rule: CleaningRule = ANY_AMOUNT) -> dict[str, date]:
+def record_ids(engine: Engine, person: Person, rule: CleaningRule) -> dict[str, date]:
     """Return the ids by which the ledger knows the person's events, with their days.
 
     `rule` says which amounts are known: they are a part of what events that share an id are distinguished by.
@@ -114,9 +112,7 @@ def record_ids(engine: Engine, person: Person, rule: CleaningRule = ANY_AMOUNT) 
     return values
 
 
-def delete_raw_rows(
-    engine: Engine, contract: type[Table], person: Person, run_id: str, rule: CleaningRule = ANY_AMOUNT
-) -> int:
+def delete_raw_rows(engine: Engine, contract: type[Table], person: Person, run_id: str, rule: CleaningRule) -> int:
     """Delete a person's rows from a raw table, in one transaction; return how many there were.
 
     `rule` as in `record_ids`.

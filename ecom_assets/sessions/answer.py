@@ -12,7 +12,7 @@ from ecom_assets.questions.source import Keep, QuestionData
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.kernel import can_count, session_sums
 from ecom_assets.sessions.measures import SessionMeasures
-from ecom_assets.sessions.queries import OF_VIEWS, session_totals, totals_of
+from ecom_assets.sessions.queries import TOTALS_OF_VIEWS, session_totals, totals_of
 from ecom_assets.sessions.question import SessionQuestion, known_session_rule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.tables.columns import meeting
@@ -47,7 +47,7 @@ def compute(question: SessionQuestion, data: QuestionData) -> dict[str, Any]:
     totals = _of_stored(question, data) or totals_of_events(data.con, data.events, question, data.days, data.keep)
     warnings = device_warnings(data.events, data.extent.event_count)
     if not data.source.has_views:
-        totals |= dict.fromkeys(OF_VIEWS)
+        totals |= dict.fromkeys(TOTALS_OF_VIEWS)
         warnings = [*warnings, NO_VIEWS]
     return {"definition": question.to_mapping() | days_definition(data.days), **totals, "warnings": warnings}
 

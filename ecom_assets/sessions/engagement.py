@@ -12,7 +12,7 @@ MONTH_DAYS = 30
 WEEK_DAYS = 7
 
 
-OF_VIEWS = {
+COLUMNS_OF_VIEWS = {
     "engaged_session_count": "int64",
     "single_page_session_count": "int64",
     "pages_per_session": "float64",
@@ -32,7 +32,7 @@ def engagement_daily(sessions: ir.Table, session_days: ir.Table, days: Days, *, 
     joined = joined.mutate(**{name: joined[name].fill_null(0) for name in counts})
     joined = joined.mutate(pages_per_session=ratio(joined.view_count, joined.session_count))
     if not has_views:
-        joined = joined.mutate(**{name: ibis.null(kind) for name, kind in OF_VIEWS.items()})
+        joined = joined.mutate(**{name: ibis.null(kind) for name, kind in COLUMNS_OF_VIEWS.items()})
     return with_ratios(joined, SessionMeasures).drop("started_date", "view_count")
 
 

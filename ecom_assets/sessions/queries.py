@@ -58,7 +58,7 @@ def session_totals(sessions: ir.Table, fetch: Fetch = rows_of) -> dict[str, Any]
     return totals_of(row)
 
 
-OF_VIEWS: Final = ("engaged_sessions", "bounce_rate", "pages_per_session")
+TOTALS_OF_VIEWS: Final = ("engaged_sessions", "bounce_rate", "pages_per_session")
 """The totals of sessions that need views."""
 
 

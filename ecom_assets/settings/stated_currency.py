@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from ecom_assets.atomic_files import replace_bytes
+from ecom_assets.file_lock import file_lock
 
 FILE: Final = "currency.json"
+LOCK: Final = "currency.lock"
 Notes = dict[str, dict[str, list[str]]]
 """The currencies of the amounts that arrived on a day, by source and day."""
 
@@ -24,13 +26,16 @@ def stated_currency(home: Path) -> str:
 
 def note_currencies(home: Path, source: str, days: Iterable[date], names: Collection[str]) -> None:
     """Note the currencies of the amounts of a source that arrived on some days, in place of earlier notes."""
-    notes = _notes(home)
-    of_days = {str(day): sorted(names) for day in days}
-    kept = {**notes.get(source, {}), **of_days}
-    changed = {**notes, source: {day: currencies for day, currencies in kept.items() if currencies}}
-    if changed != {source: {}, **notes}:
-        home.mkdir(parents=True, exist_ok=True)
-        replace_bytes(home / FILE, json.dumps(changed, sort_keys=True).encode())
+    if not names and source not in _notes(home):
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    with file_lock(home / LOCK):  # runs over other sources may note theirs at the same time
+        notes = _notes(home)
+        of_days = {str(day): sorted(names) for day in days}
+        kept = {**notes.get(source, {}), **of_days}
+        changed = {**notes, source: {day: currencies for day, currencies in kept.items() if currencies}}
+        if changed != {source: {}, **notes}:
+            replace_bytes(home / FILE, json.dumps(changed, sort_keys=True).encode())
 
 
 def _notes(home: Path) -> Notes:

@@ -19,6 +19,7 @@ from ecom_assets.errors import UnavailableError, UsageError
 from ecom_assets.tables.code_version import code_version
 from ecom_assets.tables.contract import Table, group_of, owner_of
 from ecom_assets.tables.days import Days, listed_days
+from ecom_assets.tables.portable import rows_of
 from ecom_assets.tables.received import SliceOutput, VisitorRows
 from ecom_assets.tables.rule_of_data import value_of
 
@@ -275,7 +276,7 @@ class TableAsset:
         A table that is not partitioned by day has no days. `parameters` are the tables of `reads`, rules and resources.
         A function that takes `run_days` gets the days of the run, beside `days`.
         """
-        parameters = {name: value_of(rule, warehouse.readable, _rows_of) for name, rule in parameters.items()}
+        parameters = {name: value_of(rule, warehouse.readable, rows_of) for name, rule in parameters.items()}
         if self.late and self.contract.day_column:
             run = Days.from_dates([*run.dates, *warehouse.late_days(self.late, run).dates])
         parameters = {**parameters, "run_days": run, "only_visitors": None}
@@ -429,11 +430,6 @@ def table_asset(  # noqa: PLR0913 (each is declared by name)
     return lambda function: TableAsset(
         function, contract, ins, invalidated_by, deps, automation, follows=follows, outdated_by=outdated_by
     )
-
-
-def _rows_of(result: ir.Table) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = result.to_pyarrow().to_pylist()
-    return rows
 
 
 def _of_visitors(rows: ir.Table, visitors: ir.Table) -> ir.Table:

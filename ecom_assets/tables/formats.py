@@ -33,6 +33,13 @@ def amount(value: Decimal | float | None, currency: str = "") -> str:
     return f"{rounded(value, currency) if isinstance(value, Decimal) else value:,.{digits_of(currency)}f}"
 
 
+def exact_amount(value: Decimal) -> str:
+    """Return money whose currency is not known with all of its digits, two of them at least: 1,234.50 or 0.375."""
+    exponent = value.normalize().as_tuple().exponent
+    digits = max(2, -exponent) if isinstance(exponent, int) else 2
+    return f"{value:,.{digits}f}"
+
+
 def number(value: float | None) -> str:
     """Return a count, or a number with two decimals: 1,234 or 2.50."""
     return UNKNOWN if value is None else f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"

@@ -154,6 +154,16 @@ def traced_column(of: Aggregate, columns: Mapping[str, str]) -> str:
     return columns.get(of.column, "")
 
 
+def of_refused_money(quarantined: Count) -> dict[str, "Derivation"]:
+    """Return how the columns of `RefusedMoney` are computed, from the quarantined rows of the day and reason."""
+    return {
+        "refused_amount": Computed("Σ of the amounts of the quarantined rows, without their signs", inputs=quarantined),
+        "unread_amount_count": Computed(
+            "of the quarantined rows, those about money whose amount cannot be read", inputs=quarantined
+        ),
+    }
+
+
 def ratios_of(declared: type) -> dict[str, "Derivation"]:
     """Return how the measures of a class that are ratios are computed."""
     ratios = {name: measure.counted_as for name, measure in measures_of(declared).items()}

@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
+from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.privacy.deliveries import LedgerPerson, hash_records
 from ecom_assets.privacy.person import Person
@@ -77,7 +78,7 @@ def test_a_person_s_rows_leave_and_all_others_stay(engine: Engine) -> None:
     actual = raw_rows(engine, RawEvents, person)
     assert (actual.row_count, actual.days) == (3, DAYS)
     assert tables_with(engine, person) == {"raw.events": 3}
-    assert delete_raw_rows(engine, RawEvents, person, "test") == 3
+    assert delete_raw_rows(engine, RawEvents, person, "test", CleaningRule()) == 3
     assert tables_with(engine, person) == {}
     assert mentions(engine, person) == {"raw.events.page_url": 1}, "Bob's page; the other one names somebody else"
     assert sorted(row["event_id"] for row in engine.some_rows(RawEvents, None, 10)) == ["e3", "e4"]
@@ -86,7 +87,7 @@ def test_a_person_s_rows_leave_and_all_others_stay(engine: Engine) -> None:
     )
     engine.purge([RawEvents])
     assert engine.row_count(RawEvents) == 2
-    assert delete_raw_rows(engine, RawEvents, person, "test") == 0
+    assert delete_raw_rows(engine, RawEvents, person, "test", CleaningRule()) == 0
 
 
 def test_rows_of_others_in_a_session_that_was_named_stay(engine: Engine) -> None:
@@ -94,8 +95,8 @@ def test_rows_of_others_in_a_session_that_was_named_stay(engine: Engine) -> None
     person = Person(sessions=("s1",)).completed(engine)
     assert person.known_as == ("bob",)
     # Also of the record by which Mixpanel's Original ID Merge knows who signed in.
-    assert set(record_ids(engine, person)) == {f"e1@{ONE}", f"identify:e1@{ONE}"}
-    assert delete_left_rows(engine, person, record_ids(engine, person)) == {"raw.events": 1}
+    assert set(record_ids(engine, person, CleaningRule())) == {f"e1@{ONE}", f"identify:e1@{ONE}"}
+    assert delete_left_rows(engine, person, record_ids(engine, person, CleaningRule())) == {"raw.events": 1}
     assert [row["event_id"] for row in engine.some_rows(RawEvents, None, 10)] == ["e2"]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import CleanEvents, KeptEventIds, RawEvents
 from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.warehouse_rows import delete_raw_rows
@@ -58,7 +59,9 @@ def test_whoever_is_erased_the_others_keep_their_ids(opened: Platform, order: tu
     assert before["eve"] == "o-5001"
     assert {before["anna"][:7], before["ben"][:7]} == {"o-5001~"}
     for erased in order:
-        assert delete_raw_rows(opened.engine, RawEvents, Person(users=(erased,)).completed(opened.engine), "test")
+        assert delete_raw_rows(
+            opened.engine, RawEvents, Person(users=(erased,)).completed(opened.engine), "test", CleaningRule()
+        )
         del before[erased]
         assert names(opened) == before
         assert names(opened) == before, "a later run gives the same names"
@@ -69,7 +72,7 @@ def test_a_new_event_of_the_id_does_not_get_that_of_the_erased_one(opened: Platf
     opened.clear()
     opened.receive(ROWS, DAYS)
     before = names(opened)
-    delete_raw_rows(opened.engine, RawEvents, Person(users=("eve",)).completed(opened.engine), "test")
+    delete_raw_rows(opened.engine, RawEvents, Person(users=("eve",)).completed(opened.engine), "test", CleaningRule())
     left = [row for row in ROWS if row["user_id"] != "eve"]
     opened.receive([*left, *buys("carl", "10:00", "7.00")], DAYS)
     actual = names(opened)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from ecom_assets.automation.alerts import held_line
 from ecom_assets.cli.summary.unknown import unknown_lines
 from ecom_assets.customers.measures import ValueMeasures
+from ecom_assets.events.queries import event_text
 from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.funnels.text import funnel_chart
 from ecom_assets.journeys.text import path_line
@@ -375,14 +376,8 @@ def _conflict_lines(conflicts: Mapping[str, Any]) -> list[str]:
     shared = f"Event ids: {ids} shared by {conflicts['events']:,} events that disagree in who, what or amount"
     return [
         f"{shared}; all count, and ecom doctor shows who they are of",
-        *(f"  {_conflict_text(row)}" for row in same),
+        *(f"  {event_text({**row, 'cart_amount': row['amount'] and Decimal(row['amount'])})}" for row in same),
     ]
-
-
-def _conflict_text(row: Mapping[str, Any]) -> str:
-    amount = "" if row["amount"] is None else f" of {_shown(row['amount'])}"
-    sender = f", sent by {row['sent_by']}" if row["sent_by"] else ""
-    return f"{row['event_id']} ({row['event_type'] or 'a copy of another day'}{amount} on {row['event_date']}{sender})"
 
 
 def _check_line(check: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ from ecom_assets.sales.queries import (
     sales_totals,
 )
 from ecom_assets.serving.reading import WarehouseReading
-from ecom_assets.sessions.queries import OF_VIEWS, has_paid_events, sessions_of
+from ecom_assets.sessions.queries import TOTALS_OF_VIEWS, has_paid_events, sessions_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.activities import has_views
 from ecom_assets.sources.customer_api.records import mapping_of
@@ -222,7 +222,7 @@ def _without_promises(summary: dict[str, Any], settings: Settings) -> dict[str, 
         return summary
     sessions = summary["sessions"]
     if sessions and not has_views(settings):
-        sessions = sessions | dict.fromkeys(OF_VIEWS)
+        sessions = sessions | dict.fromkeys(TOTALS_OF_VIEWS)
     return {**summary, "sessions": sessions, "channels": None}
 
 

@@ -226,7 +226,7 @@ class FileEvents:
             rule = replace(rule, owner="user_or_device")
         has_senders = "sent_by" in events.columns
         if has_senders and not fetched(self.con, events.filter(clean.is_public(events)).limit(1).select("user_id")):
-            events = events.rename(stated_sender="sent_by")  # whoever sent them, all may join
+            events = events.rename(stated_sender="sent_by")  # all may join: no public key sent any of them
         merged = self._merged(events) if rule.joins_aliases else events
         unlinked = self._unlinked(events) if rule.has_links and self._may_hold_erased else None
         rows = with_visitors_of_all(events, merged, rule, names_step=self.names_step, unlinked=unlinked)

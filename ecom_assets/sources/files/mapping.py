@@ -494,8 +494,8 @@ class EventMapping(RecordMapping):
     @property
     def has_views(self) -> bool:
         """Whether it names a type of views: among the types that it translates to, or in its SQL."""
-        said = f"{[*self.event_types.values()]} {self.fields.event_type}"
-        return any(view_type in said for view_type in VIEW_TYPES)
+        texts = [*self.event_types.values(), str(self.fields.event_type)]
+        return any(view_type in text for view_type in VIEW_TYPES for text in texts)
 
     def accepted_types(self, event_types: Sequence[str]) -> tuple[str, ...] | None:
         """Return event types as `CleaningRule` takes them; None if the list is empty.

@@ -405,10 +405,11 @@ class Draft:
         named = [value for value in columns if value.is_column and not value.joined]
         if named:
             return f"if_any: {quoted_list([named[0].path[0]])}"
-        back = flagged(self.values, Meaning.REFUND, self.found)
-        for value, yes in back.items():
-            return f"where: {{{quoted(value.path[0])}: {quoted_list(yes)}}}"
-        return ""
+        flags = flagged(self.values, Meaning.REFUND, self.found)
+        if not flags:
+            return ""
+        value, yes = next(iter(flags.items()))
+        return f"where: {{{quoted(value.path[0])}: {quoted_list(yes)}}}"
 
     def _leave_amounts_of_orders(self) -> None:
         """Leave out what was paid back of a whole order, where its rows are lines."""
