@@ -23,7 +23,12 @@ from ecom_assets_tests.markdown import ROOT, Section, section, sections
 
 README = ROOT / "README.md"
 ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
-PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
+    *sorted((ROOT / ".github").rglob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+TARGETS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 
@@ -129,9 +134,14 @@ def test_the_index_has_every_page_and_no_other() -> None:
 
 
 def test_the_page_of_commands_has_every_make_target_and_no_other() -> None:
-    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
     listed, _ = section("docs/commands.md", "Commands").tables
-    assert {line["target"] for line in listed} == {f"make {target}" for target in targets}
+    assert {line["target"] for line in listed} == {f"make {target}" for target in TARGETS}
+
+
+@each_page
+def test_every_target_of_make_that_a_page_names_exists(page: Path) -> None:
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE))
+    assert named <= {*TARGETS, "setup", "setup-dev"}
 
 
 def test_the_page_of_commands_has_every_command_and_no_other() -> None:

@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.mapping_content import OPEN
+from ecom_assets.sources.mapping_file import usual_event_types
 from ecom_assets.sources.proposal.proposal import OWN, MappingProposal, MappingSearch, read_by
 from ecom_assets.sources.reading import FileReading
 
@@ -145,6 +146,8 @@ NAMES = [
     ("Número de pedido", "Fecha de pedido", "Cliente", "Referencia", "Unidades", "Precio unitario"),
     ("Número do pedido", "Data do pedido", "Cliente", "Produto", "Quantidade", "Preço unitário"),
     ("Numero ordine", "Data ordine", "Cliente", "Prodotto", "Quantità", "Prezzo unitario"),
+    ("Bestelnummer", "Besteldatum", "Klant", "Artikelcode", "Aantal", "Stukprijs"),
+    ("Numer zamówienia", "Data zamówienia", "Klient", "Produkt", "Ilość", "Cena jednostkowa"),
     ("Номер заказа", "Дата заказа", "Покупатель", "Номенклатура", "Количество", "Цена"),
     ("注文番号", "注文日時", "メールアドレス", "商品コード", "数量", "単価"),
 ]  # fmt: skip
@@ -153,6 +156,12 @@ NAMES = [
 @pytest.mark.parametrize("names", NAMES, ids=[names[0] for names in NAMES])
 def test_usual_names_of_columns_are_known(tmp_path: Path, names: Sequence[str]) -> None:
     path = saved_csv(tmp_path / "orders.csv", dict(zip(names, LINE.values(), strict=True)))
+    search, proposal = proposed(path)
+    with read_by(search, proposal) as reading:
+        assert isinstance(reading, FileReading)
+        rows = reading.files.classified().to_pyarrow().to_pylist()
+    read = sorted((row["order_id"], row["customer_id"], row["item_id"]) for row in rows)
+    assert read == [(str(sale.number), sale.customer, sale.sku) for sale in SALES]
     assert counted(path) == (TOTAL, 40)
 
 
@@ -263,24 +272,35 @@ def test_what_went_back_of_a_whole_order_is_asked_where_rows_are_lines(tmp_path:
     assert '"PARTIALLY_REFUNDED": "?"' in proposal.text
 
 
-FORMS = [
-    "%a, %d %b %Y %H:%M:%S +0000", "%a, %d %b %Y %H:%M:%S GMT", "%d/%b/%Y:%H:%M:%S +0000", "%a %b %d %H:%M:%S UTC %Y",
-    "%b-%d-%y",
-]  # fmt: skip
+FORMS = {
+    "%a, %d %b %Y %H:%M:%S +0000": 0,
+    "%a, %d %b %Y %H:%M:%S +0200": 2,
+    "%a, %d %b %Y %H:%M:%S GMT": 0,
+    "%d/%b/%Y:%H:%M:%S +0200": 2,
+    "%a %b %d %H:%M:%S UTC %Y": 0,
+    "%b-%d-%y": 0,
+}
+"""Forms of times, and how many hours their clock is ahead of UTC."""
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_times_of_mails_logs_and_ebay_are_read(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize(("form", "hours"), FORMS.items())
+def test_times_of_mails_logs_and_ebay_are_read(tmp_path: Path, form: str, hours: int) -> None:
     path = saved_csv(tmp_path / "orders.csv", {**LINE, "date": lambda sale: sale.at.strftime(form)})
     search, proposal = proposed(path)
     with read_by(search, proposal) as reading:
         assert isinstance(reading, FileReading)
-        days = {row["ordered_at"].date() for row in reading.preview}
-    assert days <= {sale.at.date() for sale in SALES}
+        rows = reading.files.classified().to_pyarrow().to_pylist()
+    times = {row["order_id"]: row["ordered_at"].replace(tzinfo=UTC) for row in rows}
+    written = {str(sale.number): sale.at - timedelta(hours=hours) for sale in SALES}
+    if "%H" not in form:
+        written = {number: at.replace(hour=0, minute=0, second=0) for number, at in written.items()}
+    assert times == written
     assert counted(path) == (TOTAL, 40)
 
 
-SPELLINGS = ["Order Completed", "order completed", "order_completed", "orderCompleted", "OrderCompleted"]
+OF_ORDERS = ("purchase", "refund")
+ORDER_NAMES = {name: kind for name, kind in usual_event_types().items() if kind in OF_ORDERS}
+"""All names of orders and of refunds in all spellings, such as `Order Completed` and `orderRefunded`."""
 
 
 @pytest.mark.parametrize("mapping", ["segment", "rudderstack"])
@@ -289,15 +309,20 @@ def test_an_order_of_segment_is_worth_its_products_where_no_revenue_is_said(tmp_
         products = [{"product_id": "p1", "price": 10, "quantity": 2}, {"product_id": "p2", "price": "5.5"}]
         return {
             "type": "track", "messageId": f"m{position}", "anonymousId": "a", "event": event,
-            "timestamp": f"2026-03-02T10:00:0{position}Z", "properties": {"products": products, **properties},
+            "timestamp": f"2026-03-02T10:{position:02}:00Z", "properties": {"products": products, **properties},
         }  # fmt: skip
 
-    calls = [call(position, event) for position, event in enumerate(SPELLINGS)]
-    calls += [call(5, "Order Completed", revenue=30), call(6, "Product List Viewed")]
+    spellings = {"Order Completed", "order completed", "order_completed", "orderCompleted", "OrderCompleted"}
+    assert spellings < ORDER_NAMES.keys()
+    names = {**ORDER_NAMES, **{kind: kind for kind in OF_ORDERS}}
+    calls = [call(position, name) for position, name in enumerate(names)]
+    calls += [call(len(names), "Order Completed", revenue=30), call(len(names) + 1, "Product List Viewed")]
     path = tmp_path / "events.jsonl"
     path.write_text("".join(f"{json.dumps(line)}\n" for line in calls), encoding="utf-8")
     reading = FileReading.open([str(path)], mapping, is_events=True, settings=Settings(home=tmp_path))
-    read = [(row["event_type"], row["cart_value"]) for row in reading.preview]
+    rows = {row["event_id"]: row for row in reading.files.classified().to_pyarrow().to_pylist()}
+    read = [(rows[line["messageId"]]["event_type"], rows[line["messageId"]]["cart_value"]) for line in calls]
     amounts = [None if amount is None else Decimal(str(amount)) for _, amount in read]
-    assert amounts == [Decimal("25.5")] * 5 + [30, None]
-    assert [event_type for event_type, _ in read] == ["purchase"] * 6 + ["category_view"]
+    assert dict(zip(names, amounts, strict=False)) == dict.fromkeys(names, Decimal("25.5"))
+    assert amounts[len(names) :] == [30, None]
+    assert [event_type for event_type, _ in read] == [*names.values(), "purchase", "category_view"]
