@@ -19,6 +19,7 @@ from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.contract import HIDDEN, Table
+from ecom_assets.tables.formats import counted
 from ecom_assets.warehouse.day_notes import WrittenSlices
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
@@ -166,7 +167,7 @@ def _part_lines(part: Answer) -> Iterator[str]:
     yield ""
     for level in part["levels"]:
         gives = "" if level["gives"] is None else f", {part['of']}: {level['gives']}"
-        yield f"  ↓ {level['table']}: {level['row_count']:,} rows{gives}"
+        yield f"  ↓ {level['table']}: {counted(level['row_count'], 'row')}{gives}"
     if part["ends"]:
         yield f"  {part['ends']}"
     received = part["received"]

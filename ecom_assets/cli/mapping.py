@@ -19,7 +19,7 @@ from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import EXTENDS, definition_in, is_path, shipped_content, shipped_in, shipped_text
 from ecom_assets.sources.proposal.fields import MappingKind
 from ecom_assets.sources.proposal.proposal import MappingSearch, Reading, open_questions, read_by
-from ecom_assets.sources.proposal.questions import ROWS, STATES, ZONE, OpenQuestion, shown
+from ecom_assets.sources.proposal.questions import ROWS, STATES, ZONE, OpenQuestion, on_one_line, shown
 from ecom_assets.sources.reading import CustomerFileReading, FileReading, money_lines
 
 FOLDERS: Final = {
@@ -167,7 +167,7 @@ def init(
     proposal = search.proposal(answers)
     replace_bytes(path, proposal.text.encode())
     for reason in proposal.why:
-        typer.echo(shown(reason))
+        typer.echo(on_one_line(reason))
     _print_preview(search, answers)
     still_open = open_questions(proposal, answers)
     _print_next_step(files, path, still_open, proposal.kind)

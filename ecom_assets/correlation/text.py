@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ecom_assets.tables.formats import percent
+from ecom_assets.tables.formats import counted, percent
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
@@ -11,7 +11,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
     steps = " > ".join(step["event_type"] for step in answer["definition"]["funnel"]["steps"])
     entered = converted + not_converted
     share = f" ({percent(converted / entered)})" if entered else ""
-    result = [f"{steps}: of {entered:,} visitors who entered, {converted:,} converted{share}"]
+    result = [f"{steps}: of {counted(entered, 'visitor')} who entered, {converted:,} converted{share}"]
     rows = answer["correlations"]
     if not rows:
         return [*result, "Nothing else happened that could go with it."]

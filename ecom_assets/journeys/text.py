@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from ecom_assets.tables.formats import aligned_percent
+from ecom_assets.tables.formats import aligned_percent, counted
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
     """Return the number of sessions, the paths of all of them, with a purchase and without, and the transitions."""
     definition = answer["definition"]
     part = "".join(f" {name} {definition[f'{name}_step']}" for name in ("from", "to") if f"{name}_step" in definition)
-    result = [f"{answer['sessions']:,} sessions{part}, {answer['converted_sessions']:,} of them with a purchase"]
+    result = [
+        f"{counted(answer['sessions'], 'session')}{part}, {answer['converted_sessions']:,} of them with a purchase"
+    ]
     is_cut_before = "to_step" in definition and "from_step" not in definition
     for title, name in (
         ("Paths of all sessions", "top_paths"),

@@ -200,9 +200,12 @@ def _money_sentence(noun: str, over: Sequence[_RefusedDay], received: _Money, re
     days = str(over[0].day) if len(over) == 1 else f"{over[0].day} to {over[-1].day}, on {len(over):,} days"
     share = f" ({amount / received.amount:.0%} of their money)" if received.amount and amount else ""
     known = f"{formats.amount(amount, currency)}{share}"
-    lost = f"{known} in {rows:,} rows" if not unread else f"{known} and {unread:,} amounts that cannot be read"
+    of_rows = formats.counted(rows, "row")
+    lost = f"{known} in {of_rows}"
+    if unread:
+        lost = f"{known} and {formats.counted(unread, 'amount')} that cannot be read"
     if unread == rows:
-        lost = f"the amounts of {rows:,} rows, which cannot be read,"
+        lost = f"the amounts of {of_rows}, which cannot be read,"
     return (
         f"Of the {noun} of {days}, {lost} were refused and count nowhere, most often {reason}. {sentence_of(reason)} "
         "Fix the source or its mapping, and run again."

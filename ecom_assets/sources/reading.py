@@ -292,8 +292,8 @@ def money_lines(reading: object) -> list[str]:
     for name, label in MONEY_LABELS.items():
         if (read := reading.money.get(name)) is None:
             continue
-        orders = f" of {read.order_count:,} orders" if read.order_count else ""
+        orders = f" of {formats.counted(read.order_count, 'order')}" if read.order_count else ""
         amount = "an amount that is not known" if read.amount is None else formats.amount(read.amount, read.currency)
         net = ", sold less paid back" if name == COUNTED else ""
-        lines.append(f"  {label}: {amount}{net}, {read.row_count:,} rows{orders}")
+        lines.append(f"  {label}: {amount}{net}, {formats.counted(read.row_count, 'row')}{orders}")
     return ["Money:", *lines]

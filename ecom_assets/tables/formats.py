@@ -45,6 +45,11 @@ def number(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
 
 
+def counted(count: int, singular: str, plural: str = "") -> str:
+    """Return a count with what is counted: 1 order or 1,234 orders; `plural` where it is no `s` behind."""
+    return f"{count:,} {singular if count == 1 else plural or f'{singular}s'}"
+
+
 def quantity(value: Decimal | float | None) -> str:
     """Return how much of an item there is, without zeros behind the point: 1,234 or 1.85."""
     if value is None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ecom_assets.tables.formats import bar, by_text, number
+from ecom_assets.tables.formats import bar, by_text, counted, number
 from ecom_assets.trends.trend import STATES
 
 SHOWN_COLUMNS = 6
@@ -42,7 +42,7 @@ def _sticky(answer: dict[str, Any]) -> list[str]:
     result, period = [], answer["definition"]["period"]
     unit = max(6, len(period) + 1)
     for series in answer["stickiness"]:
-        result.append(f"{_title_of(_name(series), series['breakdown'])}, {series['visitor_count']:,} visitors")
+        result.append(f"{_title_of(_name(series), series['breakdown'])}, {counted(series['visitor_count'], 'visitor')}")
         rows = [row for row in series["visitors"] if row["at_least"]]
         width = max((len(f"{row['exactly']:,}") for row in rows), default=1)
         largest = max((row["exactly"] for row in rows), default=0) or 1

@@ -66,7 +66,7 @@ HEADER = "uniq_id,order_id,date_time,city_id,city_name,customer_id,item_id,item_
 @pytest.mark.parametrize("case", ["65"], indirect=True)
 @pytest.mark.parametrize(
     ("amount", "said"),
-    [("-500", "500.00 (14% of their money) in 1 rows"), ("abc", "the amounts of 1 rows, which cannot be read,")],
+    [("-500", "500.00 (14% of their money) in 1 row"), ("abc", "the amounts of 1 row, which cannot be read,")],
 )
 def test_little_refused_rows_are_said_by_their_money(case: Case, amount: str, said: str) -> None:
     # One of 61 lines is under the share of rows that may be refused without a warning, which is 5 %.

@@ -61,7 +61,7 @@ def test_orders_of_a_dump_a_report_and_a_workbook_are_the_same(case: Case, file:
     said = by_init(case, file, "Europe/Berlin", *arguments)
     if file == "umsatz_report.csv":
         assert "its header in row 2, below 'Umsatzreport Musterladen GmbH'" in said
-        assert "would be refused: 135,765.65, 1 rows of 1 orders" in said, "the line of totals"
+        assert "would be refused: 135,765.65, 1 row of 1 order" in said, "the line of totals"
     assert net(case, file)["revenue_amount"] == "121230.70", "126,946.35 sold less 5,715.65 paid back"
 
 

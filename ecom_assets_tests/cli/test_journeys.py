@@ -212,7 +212,7 @@ def test_pages_are_steps_that_patterns_group(home: Path) -> None:
 def test_journeys_from_a_step_to_another_leave_others_out(home: Path) -> None:
     result = question(home, STORY, "--from-step", "product_view", "--to-step", "purchase")
     assert result.out.splitlines()[:4] == [
-        "1 sessions from product_view to purchase, 1 of them with a purchase",
+        "1 session from product_view to purchase, 1 of them with a purchase",
         "",
         "Paths of all sessions",
         "          1 100.0%  product_view → purchase",

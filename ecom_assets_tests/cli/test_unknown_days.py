@@ -68,6 +68,25 @@ def test_tables_that_a_failed_check_stopped_are_said_without_a_remedy_of_other_r
     assert "have 1 customer, and 3 or fewer are too few" in result.err
 
 
+def test_events_that_a_check_of_clean_events_stopped_are_not_computed(shop: Path) -> None:
+    """The rows are accounted for, so that the number of refused ones is known, and no number of sessions is."""
+    result = ecom(*given(shop), "--select", "+mart/event_accounting_daily", home=shop / "stopped")
+    assert result.exit_code == 0, result.err
+    assert "Events: not computed. raw.events has rows of these days" in result.out
+    assert "Events: not known" not in result.out
+    assert "Quarantined rows: 0; surplus copies left out: 0" in result.out
+    assert "clean events" not in result.out
+
+
+def test_one_of_each_is_said_as_one(shop: Path, tmp_path: Path) -> None:
+    """One visit of one visitor, in which one item is bought."""
+    only = tmp_path / "one.csv"
+    only.write_text("\n".join([*(shop / "events.csv").read_text().splitlines()[:2], ""]))
+    result = ecom("run", "--events", only, "--select", TABLES, home=tmp_path / "home")
+    assert "  1 clean event of 1 visitor in 1 session\n" in result.out
+    assert "  1 order of 1 customer, 1 item sold\n" in result.out
+
+
 def test_a_first_day_in_another_year_than_the_data_is_said(shop: Path) -> None:
     arguments = (*given(shop), "--from", "2025-12-31", "--select", "raw/events")
     said = "--from 2025-12-31 is in another year than the data, which begin on 2026-03-01"

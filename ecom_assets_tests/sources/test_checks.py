@@ -420,7 +420,7 @@ def test_refused_money_is_said_in_the_digits_of_its_currency(currency: str, said
     checks = source_checks(SourceGate(), late_days=7, ended=ended, currency=lambda: currency)
     [money] = [row for row in checks if row.name == "little_money_was_refused" and row.contract is orders.quarantine]
     result = money.evaluate(Days((MONDAY,)), received_rows, refused_rows)
-    sentence = f"Of the orders of {MONDAY}, {said} (33% of their money) in 1 rows were refused"
+    sentence = f"Of the orders of {MONDAY}, {said} (33% of their money) in 1 row were refused"
     assert result.metadata["sentence"].startswith(sentence)
     assert [row["amount"] for row in result.examples] == [said.replace(",", "")]
 

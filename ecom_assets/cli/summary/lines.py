@@ -7,6 +7,7 @@ from typing import Any, Final
 from ecom_assets.automation.alerts import held_line
 from ecom_assets.cli.summary.unknown import unknown_lines
 from ecom_assets.customers.measures import ValueMeasures
+from ecom_assets.customers.text import expected_orders, orders_column
 from ecom_assets.events.queries import event_text
 from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.funnels.text import funnel_chart
@@ -16,7 +17,7 @@ from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables import formats
 from ecom_assets.tables.contract import Column
-from ecom_assets.tables.formats import aligned_percent, quantity
+from ecom_assets.tables.formats import aligned_percent, counted, quantity
 from ecom_assets.tables.queries import provisional_lines
 from ecom_assets.tables.values import batches_of
 
@@ -81,13 +82,13 @@ def _missing_day_lines(missing: Mapping[str, list[str]]) -> list[str]:
 
 def _first_days(days: list[str]) -> str:
     more = len(days) - MISSING_SHOWN
-    return ", ".join(days[:MISSING_SHOWN]) + (f" and {more:,} more days" if more > 0 else "")
+    return ", ".join(days[:MISSING_SHOWN]) + (f" and {counted(more, 'more day')}" if more > 0 else "")
 
 
 def _behaviour_lines(summary: Mapping[str, Any]) -> list[str]:
     sessions = summary["sessions"]
-    of_whom = f"of {sessions['visitors']:,} visitors in {sessions['sessions']:,} sessions"
-    lines = [f"  {sessions['events']:,} clean events {of_whom}"]
+    of_whom = f"of {counted(sessions['visitors'], 'visitor')} in {counted(sessions['sessions'], 'session')}"
+    lines = [f"  {counted(sessions['events'], 'clean event')} {of_whom}"]
     if sessions["sessions"]:
         of_views = [
             _named(SessionMeasures.bounce_rate, formats.percent(sessions["bounce_rate"])),
@@ -151,7 +152,9 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
         return ["", "No sales on these days", *without]
     changed = sales["changed_days"]
     if (changed["from"], changed["to"]) != (summary["days"]["from"], summary["days"]["to"]):
-        title += f" of the {changed['count']:,} days that changed, from {changed['from']} to {changed['to']}"
+        title += _changed_days(changed)
+    of_whom = f"{counted(sales['orders'], 'order')} of {counted(sales['customers'], 'customer')}"
+    items = sales["items_sold"]
     amounts = [
         _named(measure, _shown(sales[measure.name]))
         for measure in (SalesMeasures.shipped_amount, SalesMeasures.refunded_amount, SalesMeasures.average_order_value)
@@ -159,11 +162,17 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
     lines = [
         "",
         title,
-        f"  {sales['orders']:,} orders of {sales['customers']:,} customers, {quantity(sales['items_sold'])} items sold",
+        f"  {of_whom}, {quantity(items)} {'item' if items == 1 else 'items'} sold",
         f"  {_named(SalesMeasures.revenue_amount, _shown(sales['revenue_amount']))}: {', '.join(amounts)}",
         *without,
     ]
     return lines + _week_lines(week)
+
+
+def _changed_days(changed: Mapping[str, Any]) -> str:
+    if changed["count"] == 1:
+        return f" of the day that changed, {changed['from']}"
+    return f" of the {changed['count']:,} days that changed, from {changed['from']} to {changed['to']}"
 
 
 def _week_lines(week: Mapping[str, Any] | None) -> list[str]:
@@ -171,13 +180,13 @@ def _week_lines(week: Mapping[str, Any] | None) -> list[str]:
         return []
     lines = ["", f"Customers in the week from {week['week_start_date']}"]
     lines += [
-        f"  {kind:10} {week[kind]['customers']:>8,} with {week[kind]['orders']:>8,} orders "
+        f"  {kind:10} {week[kind]['customers']:>8,} with {orders_column(week[kind]['orders'], 8)} "
         f"{_shown(week[kind]['amount']):>16}"
         for kind in KINDS
     ]
     if week["unknown"]["orders"]:
         orders, money = week["unknown"]["orders"], _shown(week["unknown"]["amount"])
-        lines.append(f"  {'unknown':10} {'':>8}      {orders:>8,} orders {money:>16}")
+        lines.append(f"  {'unknown':10} {'':>8}      {orders_column(orders, 8)} {money:>16}")
     return lines + _category_lines(week)
 
 
@@ -187,7 +196,9 @@ def _category_lines(week: Mapping[str, Any]) -> list[str]:
     if not without:
         return []
     problem = (
-        "no order line has a category" if without == count else f"{without:,} of {count:,} order lines have no category"
+        "no order line has a category"
+        if without == count
+        else f"{without:,} of {count:,} order lines {'has' if without == 1 else 'have'} no category"
     )
     advice = "a catalogue names it (ECOM_CATALOGUE, then run these days again)"
     return [f"  {problem}: in mart.customer_retention the item stands for it; {advice}"]
@@ -268,8 +279,7 @@ def _value_lines(lifetime: Mapping[str, Any]) -> list[str]:
     ]
     if value["no_model_reason"]:
         return [*lines, f"  no expected value: {value['no_model_reason'].replace('_', ' ')}"]
-    to_come = f"{value['expected_orders']:,.0f} orders in {value['horizon_days']} days"
-    lines.append(f"  {value['expected_alive']:,.0f} are expected to order again; {to_come}")
+    lines.append(f"  {expected_orders(value['expected_alive'], value['expected_orders'], value['horizon_days'])}")
     if value["lifetime_value_amount"] is not None:
         amount = f"of {value['value_months']} months {_shown(value['lifetime_value_amount'])}"
         lines.append(f"  {_named(ValueMeasures.lifetime_value_amount, amount)}")
@@ -280,7 +290,8 @@ def _reconciliation_lines(values: Mapping[str, Any] | None) -> list[str]:
     if values is None or not values["order_count"] + values["event_count"]:
         return []
     counts = (
-        f"{values['order_count']:,} orders and refunds, {values['matched_count']:,} with an event of the same amount"
+        f"{counted(values['order_count'], 'order or refund', 'orders and refunds')}, "
+        f"{values['matched_count']:,} with an event of the same amount"
     )
     lines = ["", "Orders against purchase events", f"  {counts}; orders less events {values['difference_amount']}"]
     return [
@@ -314,9 +325,10 @@ def _product_lines(summary: Mapping[str, Any]) -> list[str]:
         return lines
     if stock["products"]:
         alerts = ", ".join(f"{name} {count:,}" for name, count in stock["alerts"].items())
-        lines += ["", f"Stock of {stock['products']:,} products on {stock['as_of']}: {alerts}"]
+        lines += ["", f"Stock of {counted(stock['products'], 'product')} on {stock['as_of']}: {alerts}"]
     if stock["unreadable_lines"]:
-        lines.append(f"  {stock['unreadable_lines']:,} lines of the catalogue say nothing; see raw.stock")
+        unread = counted(stock["unreadable_lines"], "line of the catalogue says", "lines of the catalogue say")
+        lines.append(f"  {unread} nothing; see raw.stock")
     return lines
 
 
@@ -345,7 +357,7 @@ def _quality_lines(summary: Mapping[str, Any]) -> list[str]:
         lines += [held_line(day) for day in sales["held_days"]]
     customers = summary["customers"]
     if customers is not None and customers["received"]:
-        total = f" of {customers['received']:,} records"
+        total = f" of {counted(customers['received'], 'record')}"
         lines += _quarantine_lines("Quarantined customers", customers, total=total, width=48)
     lines += _fetched_lines(summary["fetched"])
     return lines + check_lines(summary["checks"])
@@ -405,7 +417,7 @@ def _fetched_lines(fetched: dict[str, dict[str, Any]]) -> list[str]:
     for key, fetch in fetched.items():
         causes = ", ".join(f"{cause} {count}" for cause, count in sorted(fetch["retry_counts"].items()))
         retried = f", {sum(fetch['retry_counts'].values())} of them retries ({causes})" if causes else ""
-        lines.append(f"Fetched for {key}: {fetch['request_count']:,} requests{retried}")
+        lines.append(f"Fetched for {key}: {counted(fetch['request_count'], 'request')}{retried}")
         if fetch["shortfall"] != "none":
             lines.append(f"  WARNING {key}: {fetch['shortfall']}")
     return lines
@@ -415,7 +427,8 @@ def _published_lines(published: Mapping[str, Any] | None) -> list[str]:
     if published is None or "skipped" in published:
         return [published["skipped"]] if published else []
     count, written = published["row_count"], published["rows_written"]
-    rows = f"{count:,} rows of {len(published['rows_by_table'])} tables, {written:,} of them new"
+    tables = counted(len(published["rows_by_table"]), "table")
+    rows = f"{counted(count, 'row')} of {tables}, {written:,} of them new"
     return [f"Published in {published['database']}: {rows}, version {published['data_version']}"]
 
 

@@ -1,7 +1,7 @@
 """The summary of a run as `ecom run --json` prints it: the results of each subject's `queries.py`, by JSON names."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
@@ -12,7 +12,7 @@ import typer
 from ecom_assets.attribution.queries import Unit, channels_by_model
 from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.summary.lines import summary_lines
-from ecom_assets.cli.summary.unknown import NOT_COMPUTED, unknown_sources
+from ecom_assets.cli.summary.unknown import NOT_COMPUTED, is_accounted_for, unknown_sources
 from ecom_assets.clock import now_utc
 from ecom_assets.customers.contracts import CustomerSegments
 from ecom_assets.customers.queries import customer_records, expected_value, segment_totals
@@ -207,8 +207,13 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "dagster_home": str(settings.dagster_home),
     }
     nulls = dict.fromkeys(part for name in missing for part in COUNTED_FROM[name])
-    unknown = unknown_sources(engine, known_period, missing)
-    summary = _without_promises(_without_unknown(summary, unknown, source), settings)
+    unknown = unknown_sources(engine, known_period, missing, outcome.written)
+    unaccounted = {
+        name
+        for name, why in unknown.items()
+        if why["reason"] == NOT_COMPUTED and not is_accounted_for(engine, period, name)
+    }
+    summary = _without_promises(_without_unknown(summary, unknown.keys(), unaccounted, source), settings)
     return {**summary, **nulls, "unknown": unknown, "missing": missing}
 
 
@@ -227,18 +232,21 @@ def _without_promises(summary: dict[str, Any], settings: Settings) -> dict[str, 
 
 
 def _without_unknown(
-    summary: dict[str, Any], unknown: Mapping[str, Mapping[str, Any]], source: SalesSource | None
+    summary: dict[str, Any], unknown: Set[str], unaccounted: Set[str], source: SalesSource | None
 ) -> dict[str, Any]:
-    """Return the summary with null for what is counted from sources of which nothing is known in its period."""
+    """Return the summary with null for what is counted from sources of which nothing is known in its period.
+
+    Of those in `unaccounted`, refused rows and copies are not counted either.
+    """
     nulls = dict.fromkeys(OF_EVENTS if "events" in unknown else ())
-    if unknown.get("events", {}).get("reason") == NOT_COMPUTED:
+    if "events" in unaccounted:
         nulls |= dict.fromkeys((*REFUSED, "id_conflicts"))
-    if {"events", "orders"} <= unknown.keys():
+    if {"events", "orders"} <= unknown:
         nulls["reconciliation"] = None
     sales = summary["sales"]
     if sales and (ORDERS if source == ORDERS else "events") in unknown:
         sales |= dict.fromkeys(name for name in sales if name not in LINES and name != "source")
-        if unknown.get(ORDERS, {}).get("reason") == NOT_COMPUTED:
+        if ORDERS in unaccounted:
             sales |= dict.fromkeys(REFUSED)
     return {**summary, **nulls}
 

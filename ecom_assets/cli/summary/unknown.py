@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping
 from typing import Any, Final
 
-from ecom_assets.sales.source_days import RAW, RECEIVED, days_with_rows
+from ecom_assets.sales.source_days import DAYS_OF, RAW, RECEIVED, days_with_rows
 from ecom_assets.tables.queries import NOTHING, Period
 from ecom_assets.warehouse.engine import Engine
 
@@ -12,13 +12,17 @@ NOT_KNOWN: Final = "not_known"
 NAMES: Final = {"events": "Events", "orders": "Orders"}
 
 
-def unknown_sources(engine: Engine, period: Period, missing: Container[str]) -> dict[str, dict[str, str | None]]:
+def unknown_sources(
+    engine: Engine, period: Period, missing: Container[str], written: Container[str]
+) -> dict[str, dict[str, str | None]]:
     """Return why nothing is known of each source on the days of a period, and which days are known.
 
     Args:
         engine: The open warehouse.
         period: The days, with the known days of each source.
         missing: Sources that are neither set nor stored: they are left out.
+        written: The names of the tables that the run wrote. Where it received rows and did not write the table that
+            counts them, as a check stopped it, nothing was computed, even if the rows are accounted for.
     """
     dates = set(period.days.dates)
     unknown: dict[str, dict[str, str | None]] = {}
@@ -27,13 +31,18 @@ def unknown_sources(engine: Engine, period: Period, missing: Container[str]) -> 
         if source in missing or not period.for_source(source).is_unknown:
             continue
         is_received = bool(dates & days_with_rows(engine, raw, str(raw.day_column)))
-        is_computed = bool(dates & days_with_rows(engine, *RECEIVED[source]))
+        is_computed = DAYS_OF[source][0].qualified_name() in written and is_accounted_for(engine, period, source)
         ends = {"known_from": known.first, "known_to": known.last}
         unknown[source] = {
             "reason": NOT_COMPUTED if is_received and not is_computed else NOT_KNOWN,
             **{name: None if day is None else str(day) for name, day in ends.items()},
         }
     return unknown
+
+
+def is_accounted_for(engine: Engine, period: Period, source: str) -> bool:
+    """Return whether it is computed how many rows of a source were received, refused and left out on some day."""
+    return not days_with_rows(engine, *RECEIVED[source]).isdisjoint(period.days.dates)
 
 
 def unknown_lines(unknown: Mapping[str, Mapping[str, Any]], *, has_failed: bool) -> list[str]:

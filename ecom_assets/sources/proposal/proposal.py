@@ -33,10 +33,11 @@ from ecom_assets.sources.proposal.questions import (
     encoding_question,
     possible_encodings,
     quoted,
-    shown,
+    on_one_line,
 )
 from ecom_assets.sources.proposal.values import FileValues, ItemList
 from ecom_assets.sources.reading import CustomerFileReading, FileReading, file_mappings
+from ecom_assets.tables.formats import counted
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class ShippedFit:
     def why(self) -> str:
         """Return why it fits, in a sentence."""
         columns = ", ".join(self.columns[:6])
-        return f"{self.name} fits best: it knows {columns}; of {self.row_count:,} rows {self.clean_count:,} are clean."
+        clean = "is" if self.row_count == 1 else "are"
+        of_rows = f"{self.clean_count:,} of {counted(self.row_count, 'row')} {clean} clean"
+        return f"{self.name} fits best: it knows {columns}; {of_rows}."
 
 
 def shipped_fits(paths: Sequence[str], settings: Settings, kind: MappingKind | None = None) -> list[ShippedFit]:
@@ -158,7 +161,7 @@ class MappingProposal:
     @property
     def text(self) -> str:
         """Return the mapping as YAML."""
-        return "\n".join([*(f"# {shown(reason)}" for reason in self.why), *self.lines, ""])
+        return "\n".join([*(f"# {on_one_line(reason)}" for reason in self.why), *self.lines, ""])
 
 
 def open_questions(proposal: MappingProposal, answers: Mapping[str, str]) -> list[OpenQuestion]:
@@ -240,7 +243,7 @@ class MappingSearch:
             lines = _with_open_list(lines, item_list, kind)
         if encodings is not None and ENCODING not in answers:
             lines = [line for line in lines if not line.startswith("encoding: ")]
-            lines.insert(0, f'encoding: "{OPEN}"  # OPEN: {shown(encodings.sentence)}')
+            lines.insert(0, f'encoding: "{OPEN}"  # OPEN: {on_one_line(encodings.sentence)}')
         why = [f"No shipped mapping reads this file; proposed by its names and values, as {NOUNS[kind]}."]
         why += [
             f"  {note}" for note in (values.note, *(_beside(name, other) for name, other in beside.items())) if note
@@ -350,7 +353,7 @@ def _with_open_list(lines: Sequence[str], question: OpenQuestion, kind: MappingK
     """Return the lines of a mapping with one that is refused until it says what becomes of a list."""
     key = "rows" if kind is MappingKind.ORDERS else "explode"
     remedy = "rows: {line: PATH OF THE LIST}, or no such line" if key == "rows" else "no such line, or init again"
-    return [f'{key}: "{OPEN}"  # OPEN: {shown(question.sentence)}: write {remedy}', *lines]
+    return [f'{key}: "{OPEN}"  # OPEN: {on_one_line(question.sentence)}: write {remedy}', *lines]
 
 
 Reading = FileReading | CustomerFileReading

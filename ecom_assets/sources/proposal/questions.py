@@ -57,6 +57,8 @@ LABELS: Final = {
 ZONES: Final = "a name such as Europe/Berlin or UTC"
 MOST_SHOWN: Final = 120
 """The most characters of a value of the file within a sentence."""
+LONGEST_SENTENCE: Final = 1_000
+"""The most characters of such a sentence."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,16 @@ def quoted(text: str) -> str:
     return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in written)
 
 
-def shown(text: object) -> str:
+def shown(text: object, most: int = MOST_SHOWN) -> str:
     """Return a value of the file for a sentence or a comment: on one line, printable, not too long."""
     line = re.sub(r"\s+", " ", str(text))
     line = "".join(sign if unicodedata.category(sign)[0] != "C" else "\ufffd" for sign in line)
-    return line if len(line) <= MOST_SHOWN else f"{line[:MOST_SHOWN]}…"
+    return line if len(line) <= most else f"{line[:most]}…"
+
+
+def on_one_line(sentence: str) -> str:
+    """Return a sentence with values of the file: on one line, printable, and whole up to `LONGEST_SENTENCE`."""
+    return shown(sentence, LONGEST_SENTENCE)
 
 
 def quoted_list(names: Sequence[str]) -> str:
