@@ -10,7 +10,8 @@ that of all right pairs that are found. The same arguments give the same figures
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from ibis.backends.duckdb import Backend
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the truth is read as tests
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.warehouse.local import connect
-from ecom_assets_tests.sandbox.people_found import COLUMNS, merged_of
+from ecom_assets_tests.sandbox.people_found import COLUMNS, OWNED, RETURNED, merged_of
 from ecom_assets_tests.sandbox.people_in_files import people_of_events
 from ecom_assets_tests.sandbox.shop_recount import Recount
 
@@ -34,18 +35,26 @@ RULES = {
 DAYS, PEOPLE, SEEDS = 365, 2_000, (7,)
 KEPT_OF = 10
 """Of so many sessions of REES46, all of whose users are hidden but that of one event, one keeps it."""
-HEAD = ("events", "rule", "precision", "recall", "right", "wrong", "left to the device", "visitors", "people")
-COUNTED = """
+HEAD = (
+    "events", "rule", "precision", "without guests", "recall", "right", "wrong", "left to the device", "visitors",
+    "people", "with a cart", "back in week 1",
+)  # fmt: skip
+PRECISION = """
+    (with cells as (select visitor_id, person_id, count(*) as n from owned where {condition} group by all),
+        by_visitor as (select sum(n) as n from cells group by visitor_id)
+    select (select sum(n * (n - 1)) from cells) / (select sum(n * (n - 1)) from by_visitor))"""
+COUNTED = f"""
     with cells as (select visitor_id, person_id, count(*) as n from owned group by all),
-        found as (select sum(n) as n from cells group by visitor_id),
-        real as (select sum(n) as n from cells group by person_id)
-    select (select sum(n * (n - 1)) from cells) / (select sum(n * (n - 1)) from found),
-        (select sum(n * (n - 1)) from cells) / (select sum(n * (n - 1)) from real),
+        by_person as (select sum(n) as n from cells group by person_id)
+    select {PRECISION.format(condition="true")}, {PRECISION.format(condition="user_id is distinct from 'guest'")},
+        (select sum(n * (n - 1)) from cells) / (select sum(n * (n - 1)) from by_person),
         count(*) filter (user_id is null and is_person),
         count(*) filter (user_id is null and not is_person and not is_device),
         count(*) filter (user_id is null and is_device),
-        count(distinct visitor_id), count(distinct person_id)
+        count(distinct visitor_id), count(distinct person_id),
+        count(distinct visitor_id) filter (event_type = 'add_to_cart')
     from owned"""
+TRUTH = "select clean.*, person_id as visitor_id from clean join who using (event_id)"
 HIDDEN = """
     with once as (select distinct * from read_csv('{file}', all_varchar = true)),
         numbered as (
@@ -53,9 +62,9 @@ HIDDEN = """
                 row_number() over (order by event_time, user_session, product_id, event_type, price) as n
             from once where user_session is not null),
         shuffled as (
-            select *, row_number() over (partition by user_session order by hash(n)) as place from numbered)
+            select *, row_number() over (partition by user_session order by hash(n)) as position from numbered)
     select 'e' || n as event_id, t as event_at, event_type, user_id as person_id, user_session as device_id,
-        case when place = 1 and dice % {kept_of} < {kept} then user_id end as user_id
+        case when position = 1 and dice % {kept_of} < {kept} then user_id end as user_id
     from shuffled"""
 
 
@@ -95,17 +104,23 @@ def rees46(file: Path) -> Trial:
     return Trial("REES46", con)
 
 
-def figures(trial: Trial, rule: IdentityRule) -> list[str]:
-    """Return precision, recall, what became of events without a user, visitors and people."""
-    con = trial.con
-    rows = con.compile(with_visitors_of_all(con.table("clean"), con.table("merged"), rule, names_step=False))
-    con.con.execute(f"""
-        create or replace table owned as
-        select visitor_id, user_id, starts_with(visitor_id, 'anon-') as is_device, person_id,
-            visitor_id in (person_id, 'app-' || person_id) as is_person
-        from ({rows}) join who using (event_id) where not is_bot""")
-    ((precision, recall, *counts),) = con.con.execute(COUNTED).fetchall()
-    return [f"{precision:.2%}", f"{recall:.2%}", *(f"{count:,}" for count in counts)]
+def figures(trial: Trial, rule: IdentityRule | None) -> list[str]:
+    """Return the figures of a rule, or of the truth without one, in the order of `HEAD`."""
+    con, rows = trial.con, TRUTH
+    if rule is not None:
+        rows = con.compile(with_visitors_of_all(con.table("clean"), con.table("merged"), rule, names_step=False))
+    con.con.execute("drop table if exists owned")
+    con.con.execute(OWNED.format(rows=rows))
+    ((*pairs, right, wrong, left, visitors, people, shoppers),) = con.con.execute(COUNTED).fetchall()
+    counts = (right, wrong, left, visitors, people, shoppers)
+    return [*(f"{share:.2%}" for share in pairs), *(f"{count:,}" for count in counts), back_in_week_1(con)]
+
+
+def back_in_week_1(con: Backend) -> str:
+    """Return the share of visitors who come back in the week after their first; empty for less than two weeks."""
+    ((last,),) = con.con.execute("select date_trunc('week', max(event_at)) from owned").fetchall()
+    ((rate,),) = con.con.execute(RETURNED, [last - timedelta(weeks=2)]).fetchall()
+    return "" if rate is None else f"{rate:.1%}"
 
 
 def main() -> None:
@@ -118,8 +133,8 @@ def main() -> None:
         real = [rees46(arguments.rees46)] if arguments.rees46 else []
         for trial in (*real, *shops(folder)):
             say(trial.name)
-            for name, rule in RULES.items():
-                cells = [trial.name, name, *figures(trial, replace(rule, name=name))]
+            for name, rule in {**RULES, "the truth": None}.items():
+                cells = [trial.name, name, *figures(trial, rule)]
                 print(f"| {' | '.join(cells)} |", flush=True)
 
 

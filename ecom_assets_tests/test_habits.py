@@ -36,9 +36,9 @@ def test_workflows_run_targets_of_make_and_nothing_else(path: Path) -> None:
 
 def test_the_tests_run_on_every_python_that_the_package_allows() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    found = re.search(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', project)
-    assert found
-    least, end = map(int, found.groups())
+    versions = re.search(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', project)
+    assert versions
+    least, end = map(int, versions.groups())
     (job,) = loaded(ROOT / ".github" / "workflows" / "test.yaml")["jobs"].values()
     assert job["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(least, end)]
     assert {"make check", "make test"} <= set(commands(ROOT / ".github" / "workflows" / "test.yaml"))

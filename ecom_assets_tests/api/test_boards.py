@@ -168,7 +168,7 @@ def test_a_key_without_personal_saves_nothing_that_asks_about_people(keyed: Runn
         assert_refused(
             send(keyed, "PUT", f"{path}?changed=1", {**body, "description": "x"} if "name" in body else body)
         )
-        assert send(keyed, "DELETE", f"{path}?changed=1").status_code == 200, "whoever writes may take it away"
+        assert send(keyed, "DELETE", f"{path}?changed=1").status_code == 200, "a key that writes may delete it"
         assert_refused(send(keyed, "POST", f"{path}/restore", {"version": 1}))
         assert send(keyed, "POST", f"{path}/restore", {"version": 1}, personal).status_code == 200
     assert_refused(send(keyed, "PUT", "/saved/questions/who-buys?changed=1", {**OF_ONE, "name": "Who buys"}))

@@ -143,8 +143,8 @@ def test_where_events_cannot_say_where_a_visit_came_from_its_channel_is_unknown(
             (first, "(unknown)"): Decimal(20), (first, "Email"): Decimal(20), (first, "(none)"): Decimal(20),
             (second, "(unknown)"): Decimal(-3),
         }  # fmt: skip
-        found = {row["visitor_id"]: row["default_channel_group"] for row in shop.rows(FirstTouches)}
-        assert found == {"ben": "Email"}, "of anna nobody knows how she came"
+        channels = {row["visitor_id"]: row["default_channel_group"] for row in shop.rows(FirstTouches)}
+        assert channels == {"ben": "Email"}, "of anna nobody knows how she came"
 
 
 def test_an_order_is_one_conversion_however_many_lines_it_has(shop: ShopPlatform) -> None:

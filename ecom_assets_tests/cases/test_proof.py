@@ -1,9 +1,13 @@
-"""The table of cases in docs/proof.md lists every case that is tested, and the tests that it names are of that case."""
+"""The table of cases in docs/proof.md has every case that is tested, a test of it, and the numbers of that test."""
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from importlib import import_module
+from inspect import getsource
 from pathlib import Path
+
+import pytest
 
 from ecom_assets_tests.cases.case import INPUTS
 
@@ -11,10 +15,21 @@ FOLDER = Path(__file__).parent
 PROOF = FOLDER.parents[1] / "docs" / "proof.md"
 
 
+def lines() -> list[list[str]]:
+    """Return the cells of each line of the table: case, kind, source, right value, and test as `file::name`."""
+    rows = [line for line in PROOF.read_text(encoding="utf-8").splitlines() if re.match(r"\| \d\d \|", line)]
+    return [row.removeprefix("| ").removesuffix(" |").replace("`", "").split(" | ") for row in rows]
+
+
 def listed() -> list[tuple[str, str]]:
-    """Return the number and the test, as `file::name`, of each case in the table."""
-    rows = [line.split(" | ") for line in PROOF.read_text().splitlines() if re.match(r"\| \d\d \|", line)]
-    return [(row[0].removeprefix("| "), row[-1].removesuffix(" |").strip("`")) for row in rows]
+    """Return the number and the test of each case in the table."""
+    return [(row[0], row[-1]) for row in lines()]
+
+
+def numbers(text: str) -> set[Decimal]:
+    """Return the numbers of a text without their signs: `1,408.00` and, in code, `1_408`."""
+    plain = re.sub(r"(?<=\d)[,_](?=\d{3})", "", text)
+    return {Decimal(number) for number in re.findall(r"\d+(?:\.\d+)?", plain)}
 
 
 def runs_of_cases() -> Iterator[tuple[str, str]]:
@@ -40,3 +55,10 @@ def test_the_table_names_a_test_of_each_case() -> None:
 def test_the_table_has_a_row_for_each_folder_of_inputs() -> None:
     folders = {folder.name[:2] for folder in INPUTS.iterdir()}
     assert {number for number, _ in listed()} == {*folders, "14"}, "the file of 14 lies beside the checkout"
+
+
+@pytest.mark.parametrize(("value", "test"), [(row[-2], row[-1]) for row in lines()], ids=[row[0] for row in lines()])
+def test_each_number_of_the_table_is_in_the_test(value: str, test: str) -> None:
+    file, _, name = test.partition("::")
+    function = getattr(import_module(f"{__package__}.{file.removesuffix('.py')}"), name)
+    assert numbers(value) - numbers(getsource(function)) == set()

@@ -127,8 +127,8 @@ def test_revenue_of_unknown_customers_is_in_all_tables_that_add_up_to_it(shop: O
     (day,) = (row for row in shop.rows(RevenueDaily) if {row[name] for name in dimensions} == {"(all)"})
     assert (day["revenue_amount"], day["order_count"], day["customer_count"]) == (55, 3, 1)
     (week,) = (row for row in shop.rows(CustomerRetention) if row["item_category"] == row["city_id"] == "(all)")
-    known = week["new_revenue_amount"] + week["returning_revenue_amount"]
-    assert (known, week["unknown_customer_revenue_amount"]) == (20, 35)
+    named = week["new_revenue_amount"] + week["returning_revenue_amount"]
+    assert (named, week["unknown_customer_revenue_amount"]) == (20, 35)
     assert week["unknown_customer_orders_count"] == 2
 
 

@@ -17,8 +17,8 @@ TEXTS = [name for name, column in RawUserOrderLog.columns.items() if column.type
 
 @pytest.mark.parametrize("name", [name for name in TEXTS if name not in {"uniq_id", "record_id"}])
 def test_copies_that_differ_in_one_text_are_decided_the_same_whatever_their_order(name: str) -> None:
-    one = order_line("l1", MONDAY) | {"received_at": PLACED, "source_file": "a"}
-    copies = [one, one | {name: "zzz"}]
+    line = order_line("l1", MONDAY) | {"received_at": PLACED, "source_file": "a"}
+    copies = [line, line | {name: "zzz"}]
     kept = []
     for rows in (copies, copies[::-1]):
         con = connect()

@@ -45,8 +45,8 @@ def test_refused_money_is_said_by_reason_and_day() -> None:
     assert {row["accounted_date"]: row["refused_amount"] for row in samples} == dict(sums)
     assert {row["accounted_date"]: row["unread_amount_count"] for row in samples} == dict(unread)
     period = Period("custom", DAYS.first, DAYS.dates[-1])
-    known: dict[str, KnownDays] = {EVENTS: KnownDays(DAYS.first, DAYS.dates[-1])}
-    [reason] = row_accounting(WarehouseReading(shop.engine, DAYS.dates[-1], known=known), period)["reasons"]
+    days: dict[str, KnownDays] = {EVENTS: KnownDays(DAYS.first, DAYS.dates[-1])}
+    [reason] = row_accounting(WarehouseReading(shop.engine, DAYS.dates[-1], known=days), period)["reasons"]
     assert (reason["refused_amount"], reason["unread_amount_count"]) == (sum(sums.values()), 2)
     assert reason["row_count"] == len(rows)
     shop.close()

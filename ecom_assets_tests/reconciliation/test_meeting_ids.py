@@ -59,9 +59,9 @@ def test_the_summary_shows_the_sentence() -> None:
     ]
 
 
-@pytest.mark.parametrize(("known", "warns"), [(0, True), (1, False)])
-def test_one_in_fifty_is_enough(known: int, warns: bool) -> None:  # noqa: FBT001 (a case)
-    customers = [*names("v{}", known), *names("c{}", 50 - known)]
+@pytest.mark.parametrize(("shared", "warns"), [(0, True), (1, False)])
+def test_one_in_fifty_is_enough(shared: int, warns: bool) -> None:  # noqa: FBT001 (a case)
+    customers = [*names("v{}", shared), *names("c{}", 50 - shared)]
     assert bool(customers_meet(of_users(names("v{}", 60)), customers).broken_count) is warns
 
 

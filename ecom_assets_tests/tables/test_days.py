@@ -25,8 +25,8 @@ def hours(moments: list[datetime], days: Days, timezone: str) -> list[int]:
     """Return the hour of each moment, in their order, as DuckDB computes it."""
     rows = ibis.memtable({"at": moments}, schema={"at": "timestamp(6)"})
     shown = rows.select("at", hour=clock_hour(rows.at, days, timezone))
-    found = {row["at"]: row["hour"] for row in connect().to_pyarrow(shown).to_pylist()}
-    return [found[at] for at in moments]
+    by_moment = {row["at"]: row["hour"] for row in connect().to_pyarrow(shown).to_pylist()}
+    return [by_moment[at] for at in moments]
 
 
 def test_the_hour_is_the_one_on_the_clock_of_the_shop() -> None:
