@@ -31,9 +31,9 @@ from ecom_assets.sources.proposal.questions import (
     ZONE,
     OpenQuestion,
     encoding_question,
+    on_one_line,
     possible_encodings,
     quoted,
-    on_one_line,
 )
 from ecom_assets.sources.proposal.values import FileValues, ItemList
 from ecom_assets.sources.reading import CustomerFileReading, FileReading, file_mappings
