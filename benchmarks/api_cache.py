@@ -38,7 +38,7 @@ def body() -> bytes:
 
 def serve(kind: str, home: Path) -> None:
     """Serve the route, bare or as `ecom api` does, and print the port."""
-    from ecom_assets.http_server.json_log import json_lines  # noqa: PLC0415 (the process that asks imports none of it)
+    from ecom_assets.core.http_server.json_log import json_lines  # noqa: PLC0415 (the process that asks imports none of it)
 
     app, answer = FastAPI(), body()
 
@@ -56,10 +56,10 @@ def serve(kind: str, home: Path) -> None:
 
 
 def _config_of_ecom_api(app: FastAPI, home: Path) -> uvicorn.Config:
-    from ecom_assets.api.app import build_stack  # noqa: PLC0415 (as in `serve`)
-    from ecom_assets.api.middleware.request_log import ApiMetrics  # noqa: PLC0415 (as in `serve`)
-    from ecom_assets.api.server import new_config  # noqa: PLC0415 (as in `serve`)
-    from ecom_assets.settings.settings import Settings  # noqa: PLC0415 (as in `serve`)
+    from ecom_assets.core.settings.settings import Settings  # noqa: PLC0415 (as in `serve`)
+    from ecom_assets.interfaces.api.app import build_stack  # noqa: PLC0415 (as in `serve`)
+    from ecom_assets.interfaces.api.middleware.request_log import ApiMetrics  # noqa: PLC0415 (as in `serve`)
+    from ecom_assets.interfaces.api.server import new_config  # noqa: PLC0415 (as in `serve`)
 
     async def version() -> str:
         os.stat(home)  # as the pointer of the snapshot is looked at  # noqa: PTH116 (as in served_data.py)

@@ -7,11 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.serving.assets import SERVED
-from ecom_assets.serving.snapshot import publish_snapshot
-from ecom_assets.tables.contract import Column
-from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.core.tables.contract import Column
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.outputs.serving.assets import SERVED
+from ecom_assets.outputs.serving.snapshot import publish_snapshot
 
 FIRST_DAY = "DATE '2024-01-01'"
 DAYS = 730

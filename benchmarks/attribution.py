@@ -13,11 +13,17 @@ from typing import Any
 from ibis.backends.duckdb import Backend
 from measuring import Result, report, say, scratch
 
-from ecom_assets.attribution.contracts import MODELS
-from ecom_assets.attribution.credit import AttributionRule, channel_attribution, conversion_credit
-from ecom_assets.attribution.markov import converting_days, removal_effect_rows, removal_effects, step_spans, steps_on
-from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.local import connect
+from ecom_assets.commerce.attribution.contracts import MODELS
+from ecom_assets.commerce.attribution.credit import AttributionRule, channel_attribution, conversion_credit
+from ecom_assets.commerce.attribution.markov import (
+    converting_days,
+    removal_effect_rows,
+    removal_effects,
+    step_spans,
+    steps_on,
+)
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse.local import connect
 
 CHANNELS = ("Direct", "Organic Search", "Paid Search", "Email", "Paid Social", "Organic Social", "Referral", "Display")
 FIRST, DAYS = "2026-01-01", 60

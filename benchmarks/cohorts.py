@@ -29,9 +29,9 @@ def question(file: Path) -> tuple[Any, Any, Any]:
     """Return DuckDB, the activity in the file, and the rule."""
     import ibis
 
-    from ecom_assets.retention.activity import event_activity
-    from ecom_assets.retention.question import RetentionQuestion
-    from ecom_assets.warehouse.local import connect
+    from ecom_assets.behaviour.retention.activity import event_activity
+    from ecom_assets.behaviour.retention.question import RetentionQuestion
+    from ecom_assets.core.warehouse.local import connect
 
     con, rule = connect(), RetentionQuestion()
     con.raw_sql(f"SET threads = {os.cpu_count()}")
@@ -42,8 +42,8 @@ def question(file: Path) -> tuple[Any, Any, Any]:
 
 def expression(file: Path) -> Ask:
     """The expression, through Ibis on DuckDB."""
-    from ecom_assets.retention.activity import by_period
-    from ecom_assets.retention.cells import Reach, retention
+    from ecom_assets.behaviour.retention.activity import by_period
+    from ecom_assets.behaviour.retention.cells import Reach, retention
 
     con, activity, rule = question(file)
     newest_date = activity.event_date.max().as_scalar()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.compaction import compact
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.sources.compaction import compact
 
 DAY = "2026-03-05"
 COLUMNS = """uuid()::VARCHAR AS event_id, 'u' || i % 5000 AS user_id, 'product_view' AS event_type,

@@ -18,9 +18,9 @@ import uvicorn
 from measuring import Result, report, run_platform, run_process, say, scratch
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from ecom_assets.dashboard.app import build_dashboard_app
-from ecom_assets.dashboard.page import Filters, all_pages
-from ecom_assets.settings.settings import load_settings
+from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets.interfaces.dashboard.page import Filters, all_pages
 
 UNTIL, DAYS = "2026-11-20", 730
 CHROMIUM = "/usr/bin/chromium"

@@ -25,12 +25,12 @@ import requests
 from amplitude import Amplitude, BaseEvent, Config
 from measuring import Result, report, run_process, say, scratch
 
-from ecom_assets.delivery.ledger.ledger import DeliveryLedger
-from ecom_assets.delivery.payloads import EVENT_COLUMNS
-from ecom_assets.delivery.sending import Delivery
-from ecom_assets.delivery.tools.all import destinations
-from ecom_assets.settings.settings import Settings
-from ecom_assets.state.ledger_store import SqliteStore
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.state.ledger_store import SqliteStore
+from ecom_assets.outputs.delivery.ledger.ledger import DeliveryLedger
+from ecom_assets.outputs.delivery.payloads import EVENT_COLUMNS
+from ecom_assets.outputs.delivery.sending import Delivery
+from ecom_assets.outputs.delivery.tools.all import destinations
 
 TARGET, FLAT = 15.0, 1.5
 BATCH, CHUNK_ROWS = 2_000, 50_000

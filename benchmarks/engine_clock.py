@@ -10,9 +10,9 @@ from typing import Any
 
 import dagster as dg
 
-from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
-from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.core.warehouse.factory import new_engine
 
 
 @dataclass

@@ -15,16 +15,16 @@ from typing import Any
 
 from measuring import Result, report, say, scratch
 
+from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents, RawEvents
+from ecom_assets.behaviour.funnels.contracts import ConversionFunnel
+from ecom_assets.behaviour.sessions.contracts import EngagementDaily, SessionDays, Sessions
 from ecom_assets.cli.explain import reader_of
-from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
-from ecom_assets.explain.answer import explain
-from ecom_assets.explain.question import RowsQuestion, table_named
-from ecom_assets.funnels.contracts import ConversionFunnel
-from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Sessions
-from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.conditions import parse_where
-from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.conditions import parse_where
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.interfaces.explain.answer import explain
+from ecom_assets.interfaces.explain.question import RowsQuestion, table_named
 
 DAYS, EVENTS_A_SESSION = 90, 5
 FIRST = "DATE '2026-01-01'"

@@ -22,13 +22,13 @@ from snowflake.connector import result_batch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is started as tests start it
 
-from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.event_table import EventTable
-from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engine import BATCH_ROWS
-from ecom_assets.warehouse.engines.snowflake.engine import PlainBackend
-from ecom_assets.warehouse.factory import new_engine
-from ecom_assets_tests.warehouse.engines.snowflake_server import fresh_database, running_snowflake
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse.engine import BATCH_ROWS
+from ecom_assets.core.warehouse.engines.snowflake.engine import PlainBackend
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.ingestion.sources.event_table import EventTable
+from ecom_assets_tests.core.warehouse.engines.snowflake_server import fresh_database, running_snowflake
 
 TARGET = 10.0
 FIRST = date(2026, 3, 1)

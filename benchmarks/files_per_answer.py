@@ -84,8 +84,8 @@ def sales(package: Path, folder: Path) -> set[str]:
     """The files of one request of `/analytics/sales` over the small shop of the tests."""
     from starlette.testclient import TestClient  # noqa: PLC0415 (only the process that is watched)
 
-    from ecom_assets.api.app import build_app  # noqa: PLC0415 (as above)
-    from ecom_assets_tests.api.conftest import published_shop  # noqa: PLC0415 (as above)
+    from ecom_assets.interfaces.api.app import build_app  # noqa: PLC0415 (as above)
+    from ecom_assets_tests.interfaces.api.conftest import published_shop  # noqa: PLC0415 (as above)
 
     settings = published_shop(folder / "shop")
     called = started(package)

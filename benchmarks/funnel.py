@@ -70,8 +70,8 @@ def make_events(events: int) -> Path:
 
 def expression(file: Path) -> Count:
     """Our portable expression, through Ibis on DuckDB."""
-    from ecom_assets.funnels.levels import funnel_levels
-    from ecom_assets.warehouse.local import connect
+    from ecom_assets.behaviour.funnels.levels import funnel_levels
+    from ecom_assets.core.warehouse.local import connect
 
     con = connect()
     levels = funnel_levels(con.read_parquet(file), FUNNEL)
@@ -88,7 +88,7 @@ def kernel(file: Path) -> Count:
     """Our kernel: DuckDB and NumPy, with the times between steps that every answer has."""
     import duckdb
 
-    from ecom_assets.funnels.kernel.counts import funnel_times
+    from ecom_assets.behaviour.funnels.kernel.counts import funnel_times
 
     con = duckdb.connect()
     return lambda: funnel_times(con, f"SELECT * FROM '{file}'", FUNNEL).counts

@@ -19,12 +19,12 @@ from funnel_rivals import clickhouse
 from ibis.backends.duckdb import Backend
 from measuring import Result, report, say
 
-from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
-from ecom_assets.funnels.kernel.counts import funnel_times
-from ecom_assets.funnels.levels import funnel_levels
-from ecom_assets.funnels.report import step_numbers
-from ecom_assets.warehouse.local import connect
+from ecom_assets.behaviour.funnels.chains import funnel_chains
+from ecom_assets.behaviour.funnels.definition import FIVE_STEPS, Funnel
+from ecom_assets.behaviour.funnels.kernel.counts import funnel_times
+from ecom_assets.behaviour.funnels.levels import funnel_levels
+from ecom_assets.behaviour.funnels.report import step_numbers
+from ecom_assets.core.warehouse.local import connect
 
 MODES = {
     "ordered": "",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
+from ecom_assets.behaviour.funnels.definition import FIVE_STEPS, Funnel
 
 Count = Callable[[], list[int]]
 

@@ -109,7 +109,7 @@ def make_events(count: int) -> Path:
 
 def write_visitors(events: Path, file: Path, *, by_hand: bool) -> None:
     """Write the table `visitors`, event id and visitor, into a new DuckDB file."""
-    from ecom_assets.identity.links import (  # noqa: PLC0415 (part of what is timed)
+    from ecom_assets.behaviour.identity.links import (  # noqa: PLC0415 (part of what is timed)
         alias_events,
         identity_aliases,
         identity_links,
@@ -117,9 +117,9 @@ def write_visitors(events: Path, file: Path, *, by_hand: bool) -> None:
         merged_users,
         shared_ids,
     )
-    from ecom_assets.identity.rule import IdentityRule  # noqa: PLC0415 (as above)
-    from ecom_assets.identity.visitors import KnownIds, with_visitors  # noqa: PLC0415 (as above)
-    from ecom_assets.warehouse.local import connect  # noqa: PLC0415 (as above)
+    from ecom_assets.behaviour.identity.rule import IdentityRule  # noqa: PLC0415 (as above)
+    from ecom_assets.behaviour.identity.visitors import KnownIds, with_visitors  # noqa: PLC0415 (as above)
+    from ecom_assets.core.warehouse.local import connect  # noqa: PLC0415 (as above)
 
     con, rule = connect(file), IdentityRule()
     con.raw_sql(f"CREATE TABLE events AS SELECT *, event_at::DATE AS event_date FROM '{events}'")

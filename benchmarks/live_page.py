@@ -18,11 +18,11 @@ from confluent_kafka import Producer
 from measuring import ECOM, Result, report, say
 from playwright.sync_api import expect, sync_playwright
 
-from ecom_assets.dashboard.app import build_dashboard_app
-from ecom_assets.settings.settings import Settings
-from ecom_assets_tests.api.served import serving
-from ecom_assets_tests.stream.broker import JARS, KafkaBroker
-from ecom_assets_tests.test_ui import ARGUMENTS, CHROMIUM
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets_tests.ingestion.stream.broker import JARS, KafkaBroker
+from ecom_assets_tests.interfaces.api.served import serving
+from ecom_assets_tests.interfaces.ui.test_ui import ARGUMENTS, CHROMIUM
 
 TOPIC = "clicks"
 TARGET_S = 2.0

@@ -20,12 +20,12 @@ from identity import LATE_DAYS, land, land_next_day
 from measuring import Result, report, say, scratch
 from shop_data import FIRST_DAY, HISTORY_DAYS, NEXT_DAY, landed
 
-from ecom_assets.automation.instance.sqlite import patient_history
-from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.cli.platform_run import QUIET
+from ecom_assets.core.settings.settings import load_settings, prepare_dagster_home
+from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
 from ecom_assets.definitions import build_definitions
-from ecom_assets.settings.settings import load_settings, prepare_dagster_home
-from ecom_assets.tables.asset import RANGE_END, RANGE_START
+from ecom_assets.orchestration.automation.instance.sqlite import patient_history
+from ecom_assets.orchestration.automation.jobs import EVERYTHING
 
 ONE_DAY = timedelta(days=1)
 HISTORIES = {10: NEXT_DAY - 10 * ONE_DAY, HISTORY_DAYS: FIRST_DAY}

@@ -17,8 +17,8 @@ from typing import Any
 
 from measuring import Result, report, say
 
-from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.sources.customer_api.api import CustomerFetch, fetch_customers
 from ecom_sandbox.services.pages import CustomerService
 from ecom_sandbox.services.service import Faults
 

@@ -19,15 +19,15 @@ from measuring import Result, report, say, scratch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the server is started as tests start it
 
-from ecom_assets.serving.places import publication_target
-from ecom_assets.serving.postgres import publish
-from ecom_assets.sessions.contracts import SessionEvents
-from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
-from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
-from ecom_assets.warehouse.migration import content_of
+from ecom_assets.behaviour.sessions.contracts import SessionEvents
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
+from ecom_assets.core.warehouse.migration import content_of
+from ecom_assets.outputs.serving.places import publication_target
+from ecom_assets.outputs.serving.postgres import publish
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 
 TARGET, SAME = 10.0, 1.1

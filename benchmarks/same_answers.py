@@ -142,8 +142,8 @@ def client() -> Any:  # noqa: ANN401 (starlette's, which is loaded here only)
     """Return a client of the API with the dashboard, in this process."""
     from starlette.testclient import TestClient
 
-    from ecom_assets.dashboard.app import build_dashboard_app
-    from ecom_assets.settings.settings import load_settings
+    from ecom_assets.core.settings.settings import load_settings
+    from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 
     return TestClient(build_dashboard_app(load_settings()), raise_server_exceptions=False, follow_redirects=False)
 
@@ -176,11 +176,11 @@ def values_of(parameter: dict[str, Any]) -> list[str]:
 
 def pages() -> Iterator[str]:
     """Yield the addresses of every page, with each choice of its forms and an odd text in each of their fields."""
-    from ecom_assets.dashboard.page import all_pages
+    from ecom_assets.interfaces.dashboard.page import all_pages
 
     sys.path.append(str(Path(__file__).parents[1]))
-    from ecom_assets_tests.dashboard.html import read
-    from ecom_assets_tests.dashboard.test_crawl import NEEDS, address_of, forms_of, submissions
+    from ecom_assets_tests.interfaces.dashboard.html import read
+    from ecom_assets_tests.interfaces.dashboard.test_crawl import NEEDS, address_of, forms_of, submissions
 
     for page in all_pages():
         first = address_of(page, {"product": "1036"} if page.path in NEEDS else {}).rstrip("?")
@@ -263,7 +263,7 @@ def documents() -> Iterator[Asked]:
     """Yield the API's own document, and the tools for assistants."""
 
     def tools() -> Answer:
-        from ecom_assets.api.mcp.tools import questions_of
+        from ecom_assets.interfaces.api.mcp.tools import questions_of
 
         found = questions_of(client().get("/openapi.json").json()).values()
         return {tool.name: [tool.method, tool.path, tool.description, tool.input_schema] for tool in found}

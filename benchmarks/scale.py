@@ -25,9 +25,9 @@ from shop_data import VISITORS, shop, truth
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the Postgres server is started as tests start it
 
-from ecom_assets.registry import ALL
-from ecom_assets.tables.asset import asset_key
-from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.core.tables.asset import asset_key
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 
 MILLION = 1_000_000

@@ -25,15 +25,15 @@ from snowflake.connector.cursor import SnowflakeCursor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is started as tests start it
 
-from ecom_assets.automation.instance.sqlite import patient_history
-from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.cli.platform_run import QUIET
+from ecom_assets.core.settings.settings import load_settings, prepare_dagster_home
+from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
+from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.definitions import build_definitions
-from ecom_assets.registry import ALL
-from ecom_assets.settings.settings import load_settings, prepare_dagster_home
-from ecom_assets.tables.asset import RANGE_END, RANGE_START
-from ecom_assets.warehouse.factory import new_engine
-from ecom_assets_tests.warehouse.engines.snowflake_server import fresh_database, running_snowflake
+from ecom_assets.orchestration.automation.instance.sqlite import patient_history
+from ecom_assets.orchestration.automation.jobs import EVERYTHING
+from ecom_assets.orchestration.registry import ALL
+from ecom_assets_tests.core.warehouse.engines.snowflake_server import fresh_database, running_snowflake
 from ecom_sandbox.shop.shop import generate
 
 FIRST = date(2026, 1, 1)

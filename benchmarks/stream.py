@@ -22,7 +22,7 @@ from collect import event
 from confluent_kafka import Producer
 from measuring import ECOM, Result, report, say
 
-from ecom_assets_tests.stream.broker import JARS, KafkaBroker
+from ecom_assets_tests.ingestion.stream.broker import JARS, KafkaBroker
 
 TOPIC, PARTITIONS = "events", 2
 TARGET = 100_000

@@ -19,9 +19,9 @@ from measuring import say, scratch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the truth is read as tests read it
 
-from ecom_assets.identity.rule import IdentityRule
-from ecom_assets.identity.visitors import with_visitors_of_all
-from ecom_assets.warehouse.local import connect
+from ecom_assets.behaviour.identity.rule import IdentityRule
+from ecom_assets.behaviour.identity.visitors import with_visitors_of_all
+from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.sandbox.people_found import COLUMNS, OWNED, RETURNED, merged_of
 from ecom_assets_tests.sandbox.people_in_files import people_of_events
 from ecom_assets_tests.sandbox.shop_recount import Recount

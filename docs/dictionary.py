@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from ecom_assets.registry import ALL
-from ecom_assets.tables.contract import Column, Table
+from ecom_assets.core.tables.contract import Column, Table
+from ecom_assets.orchestration.registry import ALL
 
 OPENING = """\
 # Data dictionary

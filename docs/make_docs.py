@@ -25,14 +25,10 @@ from rich.console import Console
 from rich.text import Text
 from tool_presets import with_preset_table
 
-from ecom_assets.api.app import build_app
-from ecom_assets.definitions import build_definitions
-from ecom_assets.delivery.tools.all import TOOLS
-from ecom_assets.registry import ALL
-from ecom_assets.settings.intake import CollectSettings, StreamSettings
-from ecom_assets.settings.serving import AnswerSettings, ServingSettings
-from ecom_assets.settings.settings import PREFIX, Settings
-from ecom_assets.settings.subjects import (
+from ecom_assets.core.settings.intake import CollectSettings, StreamSettings
+from ecom_assets.core.settings.serving import AnswerSettings, ServingSettings
+from ecom_assets.core.settings.settings import PREFIX, Settings
+from ecom_assets.core.settings.subjects import (
     AlertSettings,
     BoardSettings,
     DestinationSettings,
@@ -46,9 +42,13 @@ from ecom_assets.settings.subjects import (
     engine_kinds,
     settings_of,
 )
-from ecom_assets.tables.values import TOOLS as PRESET_TOOLS
-from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
-from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
+from ecom_assets.core.tables.values import TOOLS as PRESET_TOOLS
+from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
+from ecom_assets.core.warehouse.engines.snowflake.engine import SnowflakeEngine
+from ecom_assets.definitions import build_definitions
+from ecom_assets.interfaces.api.app import build_app
+from ecom_assets.orchestration.registry import ALL
+from ecom_assets.outputs.delivery.tools.all import TOOLS
 
 ROOT = Path(__file__).parents[1]
 GRAPH = ROOT / "docs" / "asset_graph.svg"

@@ -87,8 +87,8 @@ def newest_events(landing: Path) -> Iterator[None]:
 
 def serve() -> str:
     """Serve the dashboard in a thread of this process, and return its address."""
-    from ecom_assets.dashboard.app import build_dashboard_app  # noqa: PLC0415 (it reads the environment)
-    from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (as above)
+    from ecom_assets.core.settings.settings import load_settings  # noqa: PLC0415 (as above)
+    from ecom_assets.interfaces.dashboard.app import build_dashboard_app  # noqa: PLC0415 (it reads the environment)
 
     app = build_dashboard_app(load_settings())
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical"))

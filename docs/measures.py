@@ -5,9 +5,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-from ecom_assets.registry import ALL, SUBJECTS
-from ecom_assets.tables.contract import Aggregate, Column
-from ecom_assets.tables.measures import measures_of
+from ecom_assets.core.tables.contract import Aggregate, Column
+from ecom_assets.core.tables.measures import measures_of
+from ecom_assets.orchestration.registry import ALL, SUBJECTS
 
 PACKAGES = {name.rpartition(".")[2]: name for name in SUBJECTS}
 """The packages of subjects, by their folders."""

@@ -6,10 +6,10 @@ Not here: the pages, and the values themselves, which each subject keeps.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ecom_assets.all_questions import all_questions
-from ecom_assets.questions.model import fields_of
-from ecom_assets.sessions.rule import TOOL_RULES
-from ecom_assets.tables.values import TOOLS
+from ecom_assets.behaviour.questions.model import fields_of
+from ecom_assets.behaviour.sessions.rule import TOOL_RULES
+from ecom_assets.core.tables.values import TOOLS
+from ecom_assets.interfaces.all_questions import all_questions
 
 BEGIN, END = "<!-- preset, made by `make docs` -->\n", "<!-- end of preset -->"
 Values = Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from ecom_assets.dashboard.app import create_dashboard_app
+from ecom_assets.interfaces.dashboard.app import create_dashboard_app
 
 
 def __getattr__(name: str) -> FastAPI:

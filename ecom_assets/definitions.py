@@ -8,38 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from ecom_assets.attribution.assets import CREDIT_ASSETS, TOUCH_ASSETS, conversions, first_touches
-from ecom_assets.attribution.checks import ATTRIBUTION_CHECKS
-from ecom_assets.automation.alerts import Alerts, alert_sensor
-from ecom_assets.automation.expectations import expected_assets
-from ecom_assets.automation.jobs import (
-    EVERYTHING,
-    ManualJobs,
-    customers_schedule,
-    everything_job,
-    explain_missing_partition,
-    nightly_schedule,
-    source_job,
-)
-from ecom_assets.automation.landing import (
-    compaction_asset,
-    compaction_job,
-    compaction_schedule,
-    extraction_job,
-    extraction_schedule,
-)
-from ecom_assets.automation.sensors import arrival_sensor, automation_condition_sensor, request_sensor
-from ecom_assets.automation.ui_address import remember_address_of_dev
-from ecom_assets.clock import today_in
-from ecom_assets.conversion.assets import CONVERSION_ASSETS
-from ecom_assets.conversion.checks import CONVERSION_CHECKS
-from ecom_assets.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
-from ecom_assets.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
-from ecom_assets.delivery.assets import DELIVERY_TABLES, customers_json, tool_exports
-from ecom_assets.delivery.checks import delivery_checks
-from ecom_assets.delivery.tools.all import unset_exports
-from ecom_assets.events.assets import EVENT_TABLE, accounting_assets, raw_events, staging_assets
-from ecom_assets.events.checks import (
+from ecom_assets.behaviour.events.assets import EVENT_TABLE, accounting_assets, raw_events, staging_assets
+from ecom_assets.behaviour.events.checks import (
     accounting_check,
     amounts_check,
     amounts_have_a_rate,
@@ -48,46 +18,59 @@ from ecom_assets.events.checks import (
     rows_of_an_id_agree,
     standard_types_are_spelled_so,
 )
-from ecom_assets.events.contracts import CleanEvents, RawEvents
-from ecom_assets.funnels.assets import FUNNEL_ASSETS
-from ecom_assets.funnels.checks import FUNNEL_CHECKS
-from ecom_assets.gc_tuning import collect_rarely
-from ecom_assets.identity.assets import FOLLOWING, identity_assets
-from ecom_assets.identity.checks import identity_checks
-from ecom_assets.journeys.assets import JOURNEY_ASSETS
-from ecom_assets.journeys.checks import JOURNEY_CHECKS
-from ecom_assets.optional_imports import packages_of
-from ecom_assets.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
-from ecom_assets.orders.checks import order_checks, report_checks
-from ecom_assets.privacy.checks import absence_checks
-from ecom_assets.products.assets import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
-from ecom_assets.products.checks import PRODUCT_CHECKS
-from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
-from ecom_assets.reconciliation.checks import RECONCILIATION_CHECKS
-from ecom_assets.registry import ALL, BY_KEY, MARTS, PUBLISHED
-from ecom_assets.report.report import board_job, board_sensor, report_job, report_schedule
-from ecom_assets.resources import platform_resources, with_services
-from ecom_assets.retention.assets import RETENTION_ASSETS
-from ecom_assets.retention.checks import RETENTION_CHECKS
-from ecom_assets.rules import order_rule, rules, source_gate
-from ecom_assets.sales.assets import PURCHASE_ASSETS, SALES_ASSETS, STAR_ASSETS
-from ecom_assets.sales.checks import SALES_CHECKS
-from ecom_assets.serving.assets import postgres_marts, serving_marts
-from ecom_assets.serving.history import REBUILD
-from ecom_assets.serving.places import serves_postgres
-from ecom_assets.sessions.assets import SESSION_ASSETS
-from ecom_assets.sessions.checks import SESSION_CHECKS
-from ecom_assets.settings.home import keep_private
-from ecom_assets.settings.settings import Settings, hand_on, load_settings
-from ecom_assets.sources.checks import file_row_checks, source_checks
-from ecom_assets.sources.customer_api.api import has_customers
-from ecom_assets.sources.erased_people import erased_users, unlinked_ids
-from ecom_assets.sources.events import is_table
-from ecom_assets.sources.first_partition import paths_of_last_run, with_first_partition
-from ecom_assets.sources.landing import stream_folders
-from ecom_assets.sources.order_reports.report_files import has_report
-from ecom_assets.sources.order_reports.source import checks_days, ended_days, has_events, has_order_reports, has_orders
-from ecom_assets.sources.presence import (
+from ecom_assets.behaviour.events.contracts import CleanEvents, RawEvents
+from ecom_assets.behaviour.funnels.assets import FUNNEL_ASSETS
+from ecom_assets.behaviour.funnels.checks import FUNNEL_CHECKS
+from ecom_assets.behaviour.identity.assets import FOLLOWING, identity_assets
+from ecom_assets.behaviour.identity.checks import identity_checks
+from ecom_assets.behaviour.journeys.assets import JOURNEY_ASSETS
+from ecom_assets.behaviour.journeys.checks import JOURNEY_CHECKS
+from ecom_assets.behaviour.retention.assets import RETENTION_ASSETS
+from ecom_assets.behaviour.retention.checks import RETENTION_CHECKS
+from ecom_assets.behaviour.sessions.assets import SESSION_ASSETS
+from ecom_assets.behaviour.sessions.checks import SESSION_CHECKS
+from ecom_assets.behaviour.visitor_segments.assets import SEGMENT_ASSETS
+from ecom_assets.behaviour.visitor_segments.checks import SEGMENT_CHECKS
+from ecom_assets.commerce.attribution.assets import CREDIT_ASSETS, TOUCH_ASSETS, conversions, first_touches
+from ecom_assets.commerce.attribution.checks import ATTRIBUTION_CHECKS
+from ecom_assets.commerce.conversion.assets import CONVERSION_ASSETS
+from ecom_assets.commerce.conversion.checks import CONVERSION_CHECKS
+from ecom_assets.commerce.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
+from ecom_assets.commerce.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
+from ecom_assets.commerce.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
+from ecom_assets.commerce.orders.checks import order_checks, report_checks
+from ecom_assets.commerce.products.assets import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
+from ecom_assets.commerce.products.checks import PRODUCT_CHECKS
+from ecom_assets.commerce.reconciliation.assets import RECONCILIATION_ASSETS, restatements
+from ecom_assets.commerce.reconciliation.checks import RECONCILIATION_CHECKS
+from ecom_assets.commerce.sales.assets import PURCHASE_ASSETS, SALES_ASSETS, STAR_ASSETS
+from ecom_assets.commerce.sales.checks import SALES_CHECKS
+from ecom_assets.core.clock import today_in
+from ecom_assets.core.gc_tuning import collect_rarely
+from ecom_assets.core.optional_imports import packages_of
+from ecom_assets.core.settings.home import keep_private
+from ecom_assets.core.settings.settings import Settings, hand_on, load_settings
+from ecom_assets.core.tables.asset import AUTOMATED, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
+from ecom_assets.core.tables.check import TableCheck, check_steps, contract_check
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.warehouse.factory import engine_kind, new_engine
+from ecom_assets.core.warehouse.io_manager import NO_PROGRESS, Progress
+from ecom_assets.core.warehouse.raw_slices import ALLOW_WITHDRAWAL
+from ecom_assets.ingestion.sources.checks import file_row_checks, source_checks
+from ecom_assets.ingestion.sources.customer_api.api import has_customers
+from ecom_assets.ingestion.sources.erased_people import erased_users, unlinked_ids
+from ecom_assets.ingestion.sources.events import is_table
+from ecom_assets.ingestion.sources.first_partition import paths_of_last_run, with_first_partition
+from ecom_assets.ingestion.sources.landing import stream_folders
+from ecom_assets.ingestion.sources.order_reports.report_files import has_report
+from ecom_assets.ingestion.sources.order_reports.source import (
+    checks_days,
+    ended_days,
+    has_events,
+    has_order_reports,
+    has_orders,
+)
+from ecom_assets.ingestion.sources.presence import (
     CUSTOMERS,
     EVENTS,
     ORDERS,
@@ -99,20 +82,43 @@ from ecom_assets.sources.presence import (
     order_kinds,
     stock_kinds,
 )
-from ecom_assets.sources.report_paths import are_activities
-from ecom_assets.sources.stock import has_stock
-from ecom_assets.tables.asset import AUTOMATED, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
-from ecom_assets.tables.check import TableCheck, check_steps, contract_check
-from ecom_assets.tables.contract import Table
-from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
-from ecom_assets.visitor_segments.checks import SEGMENT_CHECKS
-from ecom_assets.warehouse.factory import engine_kind, new_engine
-from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
-from ecom_assets.warehouse.raw_slices import ALLOW_WITHDRAWAL
-from ecom_assets.watching.jobs import watch_job, watch_sensor
+from ecom_assets.ingestion.sources.report_paths import are_activities
+from ecom_assets.ingestion.sources.stock import has_stock
+from ecom_assets.interfaces.report.report import board_job, board_sensor, report_job, report_schedule
+from ecom_assets.interfaces.watching.jobs import watch_job, watch_sensor
+from ecom_assets.orchestration.automation.alerts import Alerts, alert_sensor
+from ecom_assets.orchestration.automation.expectations import expected_assets
+from ecom_assets.orchestration.automation.jobs import (
+    EVERYTHING,
+    ManualJobs,
+    customers_schedule,
+    everything_job,
+    explain_missing_partition,
+    nightly_schedule,
+    source_job,
+)
+from ecom_assets.orchestration.automation.landing import (
+    compaction_asset,
+    compaction_job,
+    compaction_schedule,
+    extraction_job,
+    extraction_schedule,
+)
+from ecom_assets.orchestration.automation.sensors import arrival_sensor, automation_condition_sensor, request_sensor
+from ecom_assets.orchestration.automation.ui_address import remember_address_of_dev
+from ecom_assets.orchestration.privacy.checks import absence_checks
+from ecom_assets.orchestration.registry import ALL, BY_KEY, MARTS, PUBLISHED
+from ecom_assets.orchestration.rules import order_rule, rules, source_gate
+from ecom_assets.outputs.delivery.assets import DELIVERY_TABLES, customers_json, tool_exports
+from ecom_assets.outputs.delivery.checks import delivery_checks
+from ecom_assets.outputs.delivery.tools.all import unset_exports
+from ecom_assets.outputs.serving.assets import postgres_marts, serving_marts
+from ecom_assets.outputs.serving.history import REBUILD
+from ecom_assets.outputs.serving.places import serves_postgres
+from ecom_assets.resources import platform_resources, with_services
 
 if TYPE_CHECKING:
-    from ecom_assets.automation.openlineage import Lineage
+    from ecom_assets.orchestration.automation.openlineage import Lineage
 
 
 def build_definitions(
@@ -329,7 +335,7 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
     if not is_table(settings):
         return []
     with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
-        from ecom_assets.sources.event_table import event_table  # noqa: PLC0415 (only tables need them)
+        from ecom_assets.ingestion.sources.event_table import event_table  # noqa: PLC0415 (only tables need them)
 
     return [event_table(settings, daily)]
 
@@ -357,7 +363,7 @@ def lineage_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     lineage = lineage_of(settings)
     if lineage is None:
         return []
-    from ecom_assets.automation.openlineage import lineage_sensor  # noqa: PLC0415 (an extra)
+    from ecom_assets.orchestration.automation.openlineage import lineage_sensor  # noqa: PLC0415 (an extra)
 
     return [lineage_sensor(lineage)]
 
@@ -371,7 +377,7 @@ def lineage_of(settings: Settings) -> "Lineage | None":
     if not settings.openlineage_url:
         return None
     with packages_of("openlineage", "ECOM_OPENLINEAGE_URL"):
-        from ecom_assets.automation.openlineage import Lineage  # noqa: PLC0415 (an extra)
+        from ecom_assets.orchestration.automation.openlineage import Lineage  # noqa: PLC0415 (an extra)
 
     return Lineage.from_settings(settings, new_engine(settings).dataset_names(), lineage_tables(settings))
 

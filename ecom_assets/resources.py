@@ -8,37 +8,37 @@ from typing import Any
 import dagster as dg
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.customers.assets import CustomerSource
-from ecom_assets.delivery.ledger.opening import DeliveryContext
-from ecom_assets.delivery.tools.all import TOOLS, tool_resources
-from ecom_assets.events.assets import RawEventSource
-from ecom_assets.events.late_rows import late_row_hooks
-from ecom_assets.orders.assets import OrderSource
-from ecom_assets.products.assets import StockSource
-from ecom_assets.reconciliation.restatements import RestatementLog
-from ecom_assets.registry import BY_KEY
-from ecom_assets.rules import source_gate
-from ecom_assets.sandbox import SandboxCustomers, SandboxOrders, SandboxStock, ensure_sandbox
-from ecom_assets.serving.plots import plot_of
-from ecom_assets.settings.resource import SettingsResource
-from ecom_assets.settings.settings import Settings
-from ecom_assets.settings.subjects import engine_kinds
-from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, has_customers
-from ecom_assets.sources.customer_api.files import FileCustomers
-from ecom_assets.sources.day_spans import whole_days
-from ecom_assets.sources.erased_people import ErasedPeople
-from ecom_assets.sources.events import SANDBOX, ReceivedEventFiles, is_table
-from ecom_assets.sources.files.currency import Currencies
-from ecom_assets.sources.first_partition import catalogue_of
-from ecom_assets.sources.order_reports.report_files import ReportFiles
-from ecom_assets.sources.order_reports.source import ApiOrders, OrderReader, ReceivedOrderFiles, has_orders
-from ecom_assets.sources.presence import claim_warehouse
-from ecom_assets.sources.resources import CatalogueApi, CustomerApi, OrderReportApi
-from ecom_assets.sources.stock import NO_STOCK, ApiStock, FileStock, has_stock
-from ecom_assets.tables.received import NoSource
-from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.io_manager import Progress, WarehouseIOManager
-from ecom_assets.warehouse.resources import Warehouse, WarehouseIO
+from ecom_assets.behaviour.events.assets import RawEventSource
+from ecom_assets.behaviour.events.late_rows import late_row_hooks
+from ecom_assets.commerce.customers.assets import CustomerSource
+from ecom_assets.commerce.orders.assets import OrderSource
+from ecom_assets.commerce.products.assets import StockSource
+from ecom_assets.commerce.reconciliation.restatements import RestatementLog
+from ecom_assets.core.settings.resource import SettingsResource
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.subjects import engine_kinds
+from ecom_assets.core.tables.received import NoSource
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.io_manager import Progress, WarehouseIOManager
+from ecom_assets.core.warehouse.resources import Warehouse, WarehouseIO
+from ecom_assets.ingestion.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, has_customers
+from ecom_assets.ingestion.sources.customer_api.files import FileCustomers
+from ecom_assets.ingestion.sources.day_spans import whole_days
+from ecom_assets.ingestion.sources.erased_people import ErasedPeople
+from ecom_assets.ingestion.sources.events import SANDBOX, ReceivedEventFiles, is_table
+from ecom_assets.ingestion.sources.files.currency import Currencies
+from ecom_assets.ingestion.sources.first_partition import catalogue_of
+from ecom_assets.ingestion.sources.order_reports.report_files import ReportFiles
+from ecom_assets.ingestion.sources.order_reports.source import ApiOrders, OrderReader, ReceivedOrderFiles, has_orders
+from ecom_assets.ingestion.sources.presence import claim_warehouse
+from ecom_assets.ingestion.sources.resources import CatalogueApi, CustomerApi, OrderReportApi
+from ecom_assets.ingestion.sources.stock import NO_STOCK, ApiStock, FileStock, has_stock
+from ecom_assets.orchestration.registry import BY_KEY
+from ecom_assets.orchestration.rules import source_gate
+from ecom_assets.orchestration.sandbox import SandboxCustomers, SandboxOrders, SandboxStock, ensure_sandbox
+from ecom_assets.outputs.delivery.ledger.opening import DeliveryContext
+from ecom_assets.outputs.delivery.tools.all import TOOLS, tool_resources
+from ecom_assets.outputs.serving.plots import plot_of
 
 APIS: dict[str, type[SettingsResource]] = {
     "customer_api": CustomerApi,
@@ -98,7 +98,7 @@ def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
         if not is_table(settings):
             yield ReceivedEventFiles(engine.file_reader(settings), settings, ensure_sandbox)
             return
-        from ecom_assets.sources.event_table import EventTable  # noqa: PLC0415 (only tables need it)
+        from ecom_assets.ingestion.sources.event_table import EventTable  # noqa: PLC0415 (only tables need it)
 
         with closing(EventTable(settings, warehouse=engine)) as table:
             yield table
@@ -157,7 +157,7 @@ def delivery_resource(settings: Settings, *, retry_rejected: bool = False) -> dg
 def delivery_context_of(settings: Settings, *, retry_rejected: bool = False) -> DeliveryContext:
     """Return the delivery context: the configured tools, or the sandbox's vendor stand-ins."""
     if not settings.has_own_data:
-        from ecom_assets.sandbox import (  # noqa: PLC0415 (only the sandbox has them)
+        from ecom_assets.orchestration.sandbox import (  # noqa: PLC0415 (only the sandbox has them)
             first_delivered_day,
             sandbox_destinations,
             sandbox_now,
@@ -166,7 +166,7 @@ def delivery_context_of(settings: Settings, *, retry_rejected: bool = False) -> 
         opened, at = sandbox_destinations(settings), partial(sandbox_now, settings)
         begins = partial(first_delivered_day, settings)
         return DeliveryContext(settings, opened, sending_at=at, retry_rejected=retry_rejected, first_day=begins)
-    from ecom_assets.delivery.tools.all import opened_destinations  # noqa: PLC0415 (loads HTTP)
+    from ecom_assets.outputs.delivery.tools.all import opened_destinations  # noqa: PLC0415 (loads HTTP)
 
     return DeliveryContext(settings, opened_destinations(settings), retry_rejected=retry_rejected)
 

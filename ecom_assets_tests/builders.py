@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from ecom_assets.events.contracts import CleanEvents, RawEvents
-from ecom_assets.orders.contracts import RawUserOrderLog
-from ecom_assets.tables.contract import Table
+from ecom_assets.behaviour.events.contracts import CleanEvents, RawEvents
+from ecom_assets.commerce.orders.contracts import RawUserOrderLog
+from ecom_assets.core.tables.contract import Table
 
 DAY_ONE = date(2026, 3, 10)
 """The day that journeys take place on unless they say otherwise."""

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ecom_assets.gc_tuning import collect_rarely
+from ecom_assets.core.gc_tuning import collect_rarely
+from ecom_assets_tests.core.warehouse.engines import snowflake_server
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
-from ecom_assets_tests.warehouse.engines import snowflake_server
 
 if TYPE_CHECKING:
-    from ecom_assets.warehouse.engine import Engine
+    from ecom_assets.core.warehouse.engine import Engine
     from ecom_assets_tests.platform import Platform
 
 gc.disable()  # until all is loaded: looking for garbage meanwhile finds nothing and takes a seventh of that time
@@ -141,7 +141,7 @@ def postgres_warehouse(postgres_server: str) -> str:
 def spark() -> Iterator[None]:
     """Spark in a process of its own, started by the first test that opens it and ended with the session."""
     yield
-    from ecom_assets.warehouse.engines.spark.session import end_session  # noqa: PLC0415 (loads Spark's packages)
+    from ecom_assets.core.warehouse.engines.spark.session import end_session  # noqa: PLC0415 (loads Spark's packages)
 
     end_session()
 

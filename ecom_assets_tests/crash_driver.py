@@ -22,7 +22,7 @@ import ecom_assets.cli.app
 import ecom_assets.cli.platform_run
 import ecom_assets.cli.summary.run
 from ecom_assets.cli import main
-from ecom_assets.warehouse import engine
+from ecom_assets.core.warehouse import engine
 from ecom_assets_tests.known_history import remember_history, template
 
 LOADED_ONCE = (alembic.command, pd, ecom_assets.cli.app, ecom_assets.cli.platform_run, ecom_assets.cli.summary.run)

@@ -1,13 +1,13 @@
 """Statements for DuckDB, kept for all tests of a session: writing them takes much longer than running them.
 
 Warehouses of tests are alike, so that one's statement is another's.
-`ecom_assets/warehouse/sql_text.py` says why no kept statement can be wrong.
+`ecom_assets/core/warehouse/sql_text.py` says why no kept statement can be wrong.
 """
 
 import shutil
 from pathlib import Path
 
-from ecom_assets.warehouse.sql_text import STATEMENTS
+from ecom_assets.core.warehouse.sql_text import STATEMENTS
 
 _SHARED: list[Path] = []
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from ecom_assets.tables.days import Days, day_starts_at
+from ecom_assets.core.tables.days import Days, day_starts_at
 from ecom_assets_tests.builders import Row, received
 
 EVENT_DAYS = 4

@@ -13,25 +13,25 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from ecom_assets.attribution.assets import CREDIT_ASSETS, conversions
-from ecom_assets.customers.assets import CUSTOMER_ASSETS
-from ecom_assets.customers.contracts import RawCustomers
+from ecom_assets.behaviour.events.contracts import RawEvents
+from ecom_assets.commerce.attribution.assets import CREDIT_ASSETS, conversions
+from ecom_assets.commerce.customers.assets import CUSTOMER_ASSETS
+from ecom_assets.commerce.customers.contracts import RawCustomers
+from ecom_assets.commerce.orders.assets import LINE_ASSETS
+from ecom_assets.commerce.orders.contracts import RawUserOrderLog
+from ecom_assets.commerce.orders.held_days import OrderGate
+from ecom_assets.commerce.sales.assets import STAR_ASSETS
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.asset import Reads, TableAsset
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.received import SliceOutput
+from ecom_assets.core.warehouse.day_notes import EmptyDays, LoadedDays
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.core.warehouse.local import connect
 from ecom_assets.definitions import event_assets, widened_by_identity
-from ecom_assets.events.contracts import RawEvents
-from ecom_assets.orders.assets import LINE_ASSETS
-from ecom_assets.orders.contracts import RawUserOrderLog
-from ecom_assets.orders.held_days import OrderGate
-from ecom_assets.rules import rules
-from ecom_assets.sales.assets import STAR_ASSETS
-from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.records import customer_rows, read_record
-from ecom_assets.tables.asset import Reads, TableAsset
-from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import SliceOutput
-from ecom_assets.warehouse.day_notes import EmptyDays, LoadedDays
-from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
-from ecom_assets.warehouse.local import connect
+from ecom_assets.ingestion.sources.customer_api.records import customer_rows, read_record
+from ecom_assets.orchestration.rules import rules
 from ecom_assets_tests.builders import Row, as_table
 
 NO_GATE = OrderGate(0, lambda _days: Days(()))

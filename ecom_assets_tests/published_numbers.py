@@ -8,13 +8,13 @@ from typing import Any
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from ecom_assets.reconciliation.contracts import PublishedDays, Restatements
-from ecom_assets.reconciliation.restatements import RestatementLog
-from ecom_assets.tables.contract import Table, count, day, instant, rate, text
-from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import schema_of
-from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.local import connect
+from ecom_assets.commerce.reconciliation.contracts import PublishedDays, Restatements
+from ecom_assets.commerce.reconciliation.restatements import RestatementLog
+from ecom_assets.core.tables.contract import Table, count, day, instant, rate, text
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import schema_of
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.builders import Row
 
 MONDAY, TUESDAY, FRIDAY = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 6)

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.sources.customer_api.api import CustomerFetch, fetch_customers
 from ecom_sandbox.services.orders import COHORT, NICKNAME, OrderService
 from ecom_sandbox.services.pages import CustomerService
 from ecom_sandbox.services.service import Faults

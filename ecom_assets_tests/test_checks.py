@@ -11,17 +11,17 @@ import duckdb
 import ibis
 import pytest
 
-from ecom_assets.customers.contracts import RawCustomers
+from ecom_assets.behaviour.events.contracts import RawEvents
+from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays, IdentityAliases, MergedUsers, SharedIds
+from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
+from ecom_assets.commerce.customers.contracts import RawCustomers
+from ecom_assets.core.errors import WarehouseError
+from ecom_assets.core.tables import check as contract_holds
+from ecom_assets.core.tables.check import CheckResult, TableCheck, days_of_run
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import NO
 from ecom_assets.definitions import checks
-from ecom_assets.errors import WarehouseError
-from ecom_assets.events.contracts import RawEvents
-from ecom_assets.identity.contracts import ChangedVisitorDays, IdentityAliases, MergedUsers, SharedIds
-from ecom_assets.registry import ALL
-from ecom_assets.tables import check as contract_holds
-from ecom_assets.tables.check import CheckResult, TableCheck, days_of_run
-from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import NO
-from ecom_assets.visitor_segments.segment import VisitorSegment
+from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.builders import DAY_ONE, Step, journeys, received
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.services import people

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets import registry
-from ecom_assets.errors import first_line
+from ecom_assets.core.errors import first_line
+from ecom_assets.orchestration import registry
 
 pytestmark = pytest.mark.xdist_group("conventions")  # each file is parsed once
 ROOT = Path(__file__).parents[1]
@@ -19,15 +19,15 @@ PACKAGE = ROOT / "ecom_assets"
 SOURCES = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "ecom_sandbox").rglob("*.py"))]
 ALL = [*SOURCES, *sorted((ROOT / "ecom_assets_tests").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
 RENEWING = sorted((ROOT / "renew").glob("*.py"))
-SUBJECTS = [name for name in registry.SUBJECTS if name != "ecom_assets.delivery"]
+SUBJECTS = [name for name in registry.SUBJECTS if name != "ecom_assets.outputs.delivery"]
 WIRED = {"assets.py", "checks.py", "queries.py", "__init__.py"}
 TOUCHES_ENGINES = {
-    "ecom_assets/events/late_rows.py",  # sees days of raw events being replaced, and notes what they change
-    "ecom_assets/orders/held_days.py",  # keeps since when a day is held, and who released it
-    "ecom_assets/sales/source_days.py",  # asks the open warehouse which days of each source are known
-    "ecom_assets/reconciliation/restatements.py",  # sees slices being replaced
-    "ecom_assets/funnels/kernel/counts.py",  # the fast way on DuckDB
-    "ecom_assets/funnels/kernel/passes.py",
+    "ecom_assets/behaviour/events/late_rows.py",  # sees days of raw events being replaced, and notes what they change
+    "ecom_assets/commerce/orders/held_days.py",  # keeps since when a day is held, and who released it
+    "ecom_assets/commerce/sales/source_days.py",  # asks the open warehouse which days of each source are known
+    "ecom_assets/commerce/reconciliation/restatements.py",  # sees slices being replaced
+    "ecom_assets/behaviour/funnels/kernel/counts.py",  # the fast way on DuckDB
+    "ecom_assets/behaviour/funnels/kernel/passes.py",
 }
 PURE = [
     path
@@ -91,12 +91,12 @@ def test_the_pure_files_of_a_subject_know_nothing_of_dagster_engines_files_or_se
         "duckdb",
         "os",
         "pathlib",
-        "ecom_assets.settings",
-        "ecom_assets.warehouse",
-        "ecom_assets.sources",
-        "ecom_assets.clock",
-        "ecom_assets.tables.asset",
-        "ecom_assets.tables.check",
+        "ecom_assets.core.settings",
+        "ecom_assets.core.warehouse",
+        "ecom_assets.ingestion.sources",
+        "ecom_assets.core.clock",
+        "ecom_assets.core.tables.asset",
+        "ecom_assets.core.tables.check",
     )
     assert len(PURE) > 40
     for path in PURE:
@@ -223,4 +223,4 @@ def test_a_name_of_a_file_that_is_gone_is_found() -> None:
     assert not exists("transforms/sessions.py")
     assert not exists("ecom_assets/answers/")
     assert exists("sessions/sessions.py")
-    assert exists("ecom_assets/sessions/")
+    assert exists("ecom_assets/behaviour/sessions/")

@@ -14,8 +14,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecom_assets.warehouse.day_notes import EmptyDays
-from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.core.warehouse.day_notes import EmptyDays
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets_tests import crash_driver
 from ecom_assets_tests.cli.contents import contents
 from ecom_assets_tests.command import FEW_TABLES, small_shop
@@ -107,9 +107,9 @@ WRITER = """
 import os, signal, sys
 from datetime import date
 from pathlib import Path
-from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.day_notes import EmptyDays
-from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse.day_notes import EmptyDays
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 
 class Killed:
     def before(self): pass

@@ -11,12 +11,12 @@ import dagster as dg
 import pytest
 from dagster._core.execution.asset_backfill import AssetBackfillData
 
-from ecom_assets.customers.assets import VALUE_ASSETS
+from ecom_assets.commerce.customers.assets import VALUE_ASSETS
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.asset import asset_key
 from ecom_assets.definitions import build_definitions, checks
-from ecom_assets.delivery.tools.all import NAMES
-from ecom_assets.registry import ALL, BY_KEY, NOTES
-from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import asset_key
+from ecom_assets.orchestration.registry import ALL, BY_KEY, NOTES
+from ecom_assets.outputs.delivery.tools.all import NAMES
 from ecom_assets_tests.command import small_shop
 
 ROOT = Path(__file__).parents[1]

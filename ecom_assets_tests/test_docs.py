@@ -16,8 +16,8 @@ import pytest
 import typer
 
 from ecom_assets.cli.app import app
-from ecom_assets.registry import ALL
-from ecom_assets.settings.settings import PREFIX, Settings
+from ecom_assets.core.settings.settings import PREFIX, Settings
+from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.markdown import ROOT, Section, section, sections
 
@@ -171,14 +171,15 @@ def test_every_definition_that_the_code_names_has_its_heading() -> None:
 def test_every_folder_of_the_package_is_in_the_recipes() -> None:
     (listed,) = section("CONTRIBUTING.md", "Where things are").tables
     paths = {line["place"] for line in listed}
-    rooms = {f"ecom_assets/{path.parent.name}/" for path in (ROOT / "ecom_assets").glob("*/__init__.py")}
+    packages = [path.parent for depth in ("*", "*/*") for path in (ROOT / "ecom_assets").glob(f"{depth}/__init__.py")]
+    rooms = {f"{path.relative_to(ROOT).as_posix()}/" for path in packages if path.parent.name != "cli"}
     assert rooms <= paths
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_the_asset_in_the_recipes_is_the_one_in_the_code() -> None:
     (shown,) = section("CONTRIBUTING.md", "How a table is made").code
-    assert shown in (ROOT / "ecom_assets" / "sessions" / "assets.py").read_text()
+    assert shown in (ROOT / "ecom_assets" / "behaviour" / "sessions" / "assets.py").read_text()
 
 
 # What the pages show

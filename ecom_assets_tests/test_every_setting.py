@@ -10,8 +10,8 @@ import pytest
 from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 
+from ecom_assets.core.settings.settings import PREFIX, Settings, load_settings
 from ecom_assets.definitions import build_definitions
-from ecom_assets.settings.settings import PREFIX, Settings, load_settings
 
 FIELDS: Final = Settings.model_fields
 WRITTEN: Final = {

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ecom_assets.http_server.callers import Scope
-from ecom_assets.http_server.keys import KeyFile
+from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.http_server.keys import KeyFile
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))

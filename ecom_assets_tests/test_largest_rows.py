@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.attribution.contracts import ChannelAttribution
-from ecom_assets.customers.assets import VALUE_ASSETS
-from ecom_assets.customers.contracts import CustomerSegments
-from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.orders.contracts import UserOrderLog
-from ecom_assets.orders.orders import ALL
-from ecom_assets.products.assets import product_performance
-from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS
-from ecom_assets.sales.contracts import RevenueDaily
-from ecom_assets.sales.sales import DIMENSIONS
-from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import TableAsset
-from ecom_assets.tables.days import Days
-from ecom_assets.tables.values import WIDEST_AMOUNT, WIDEST_QUANTITY
+from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.behaviour.sessions.contracts import Sessions
+from ecom_assets.commerce.attribution.contracts import ChannelAttribution
+from ecom_assets.commerce.customers.assets import VALUE_ASSETS
+from ecom_assets.commerce.customers.contracts import CustomerSegments
+from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.orders.orders import ALL
+from ecom_assets.commerce.products.assets import product_performance
+from ecom_assets.commerce.reconciliation.assets import RECONCILIATION_ASSETS
+from ecom_assets.commerce.sales.contracts import RevenueDaily
+from ecom_assets.commerce.sales.sales import DIMENSIONS
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.asset import TableAsset
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.values import WIDEST_AMOUNT, WIDEST_QUANTITY
 from ecom_assets_tests.builders import DAY_ONE, Row, at, order_line, received
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import ShopPlatform

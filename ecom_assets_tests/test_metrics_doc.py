@@ -12,9 +12,9 @@ from typing import Any
 import ibis
 import pytest
 
-from ecom_assets.events import clean
-from ecom_assets.events.clean import accounting
-from ecom_assets.events.contracts import (
+from ecom_assets.behaviour.events import clean
+from ecom_assets.behaviour.events.clean import accounting
+from ecom_assets.behaviour.events.contracts import (
     EVENT_TYPES,
     REJECT_REASONS,
     CleanEvents,
@@ -22,22 +22,22 @@ from ecom_assets.events.contracts import (
     QuarantinedEvents,
     RawEvents,
 )
-from ecom_assets.funnels.contracts import ConversionFunnel
-from ecom_assets.funnels.daily import DailyFunnel
-from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.kernel.counts import funnel_times
-from ecom_assets.funnels.levels import funnel_levels
-from ecom_assets.funnels.report import plain_steps
-from ecom_assets.sessions.contracts import EngagementDaily, Sessions
-from ecom_assets.sessions.rule import PRESETS, SessionRule
-from ecom_assets.sessions.sessions import whole_sessions
-from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.events import FileEvents
-from ecom_assets.tables.days import Days
-from ecom_assets.tables.values import DAY_S
-from ecom_assets.warehouse.local import connect
+from ecom_assets.behaviour.funnels.contracts import ConversionFunnel
+from ecom_assets.behaviour.funnels.daily import DailyFunnel
+from ecom_assets.behaviour.funnels.definition import Funnel
+from ecom_assets.behaviour.funnels.kernel.counts import funnel_times
+from ecom_assets.behaviour.funnels.levels import funnel_levels
+from ecom_assets.behaviour.funnels.report import plain_steps
+from ecom_assets.behaviour.sessions.contracts import EngagementDaily, Sessions
+from ecom_assets.behaviour.sessions.rule import PRESETS, SessionRule
+from ecom_assets.behaviour.sessions.sessions import whole_sessions
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.values import DAY_S
+from ecom_assets.core.warehouse.local import connect
+from ecom_assets.ingestion.sources.files.events import FileEvents
+from ecom_assets_tests.behaviour.funnels.funnel_reference import by_clickhouse
 from ecom_assets_tests.builders import Row, clean_events, received
-from ecom_assets_tests.funnels.funnel_reference import by_clickhouse
 from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.platform import Platform
 

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.funnels.daily import DailyFunnel
-from ecom_assets.identity.contracts import ChangedVisitorDays
-from ecom_assets.sessions.contracts import SessionEvents, Sessions
-from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import TableAsset, asset_key
-from ecom_assets.tables.days import Days
-from ecom_assets.visitor_segments.segment import VisitorSegment
-from ecom_assets_tests.funnels.definitions import funnel_of, step_of
+from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.behaviour.funnels.daily import DailyFunnel
+from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays
+from ecom_assets.behaviour.sessions.contracts import SessionEvents, Sessions
+from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.asset import TableAsset, asset_key
+from ecom_assets.core.tables.days import Days
+from ecom_assets_tests.behaviour.funnels.definitions import funnel_of, step_of
+from ecom_assets_tests.behaviour.sessions.session_reference import reference_sessions, stored_sessions
 from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.plans import LATE_DAYS, Arrive, Plan, Run, World, random_plan
 from ecom_assets_tests.platform import Platform
-from ecom_assets_tests.sessions.session_reference import reference_sessions, stored_sessions
 
 STEPS = tuple(step_of(kind) for kind in ("page_view", "add_to_cart", "purchase"))
 WORLDS = {

@@ -18,9 +18,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
 from ecom_assets.definitions import build_definitions, code_location, defs
-from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import RANGE_END, RANGE_START
 from ecom_assets_tests.command import environment, page_views
 
 PAGE = (Path(__file__).parents[1] / "docs" / "own_tables.md").read_text(encoding="utf-8")

@@ -14,25 +14,25 @@ import dagster as dg
 import pytest
 
 import ecom_assets
+from ecom_assets.commerce.orders.contracts import RawUserOrderLog, UserOrderLog
+from ecom_assets.commerce.sales.sales import DIMENSIONS
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.asset import RANGE_END, RANGE_START, SNAPSHOT, asset_key
+from ecom_assets.core.tables.check import check_steps, contract_check
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse import engines
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.core.warehouse.io_manager import WarehouseIOManager
 from ecom_assets.definitions import build_definitions
-from ecom_assets.orders.contracts import RawUserOrderLog, UserOrderLog
-from ecom_assets.sales.sales import DIMENSIONS
-from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import RANGE_END, RANGE_START, SNAPSHOT, asset_key
-from ecom_assets.tables.check import check_steps, contract_check
-from ecom_assets.tables.days import Days
-from ecom_assets.warehouse import engines
-from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
-from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.io_manager import WarehouseIOManager
 from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.command import ECOM, FEW_TABLES, UNTIL_DUE, CommandResult, ecom, environment, page_views
+from ecom_assets_tests.commerce.reconciliation.reconciliation_reference import line
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.recipes.check import hours_are_of_one_day
 from ecom_assets_tests.recipes.mart import OrderHours, order_hours_asset
 from ecom_assets_tests.recipes.source import OneOrderADay
-from ecom_assets_tests.reconciliation.reconciliation_reference import line
 
 FIRST = date(2026, 1, 1)
 RECIPES = Path(__file__).parent / "recipes"
@@ -121,11 +121,11 @@ ASKED = f"""
 import sys
 from ecom_assets.cli import main
 from fastapi.testclient import TestClient
-from ecom_assets.api.app import build_app
-from ecom_assets.dashboard.blocks import TableColumn
-from ecom_assets.api.routes.sales import Point
-from ecom_assets.sales.contracts import RevenueDaily
-from ecom_assets.settings.settings import Settings
+from ecom_assets.interfaces.api.app import build_app
+from ecom_assets.interfaces.dashboard.blocks import TableColumn
+from ecom_assets.interfaces.api.routes.sales import Point
+from ecom_assets.commerce.sales.contracts import RevenueDaily
+from ecom_assets.core.settings.settings import Settings
 with TestClient(build_app(Settings()), base_url="http://127.0.0.1") as client:
     print(client.get("/v1/analytics/sales?start_date=2026-01-05&end_date=2026-01-05").json()["sales"]["{MEASURE}"])
     print(client.get("/openapi.json").json()["components"]["schemas"]["Point"]["properties"]["{MEASURE}"]["title"])
@@ -142,9 +142,9 @@ def test_a_measure_touches_one_file(tmp_path: Path) -> None:
     shutil.copytree(
         Path(ecom_assets.__file__).parent, package / "ecom_assets"
     )  # compiled files too, which saves seconds
-    measures = package / "ecom_assets" / "sales" / "measures.py"
+    measures = package / "ecom_assets" / "commerce" / "sales" / "measures.py"
     _, _, declared = (RECIPES / "measure.py").read_text(encoding="utf-8").rpartition('paid back."""\n')
-    imports = "from ecom_assets.tables.contract import Aggregate, Ratio, count, per_unit\n"
+    imports = "from ecom_assets.core.tables.contract import Aggregate, Ratio, count, per_unit\n"
     written = measures.read_text(encoding="utf-8")
     measures.write_text(imports + written + declared, encoding="utf-8")
     orders = tmp_path / "orders.csv"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LISTED = ROOT / "ecom_assets" / "sources" / "google_channel_sources.csv"
+LISTED = ROOT / "ecom_assets" / "ingestion" / "sources" / "google_channel_sources.csv"
 
 
 @pytest.fixture(scope="module")

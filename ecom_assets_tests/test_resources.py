@@ -12,22 +12,22 @@ import dagster as dg
 import pytest
 from pydantic import Field, create_model
 
-from ecom_assets.clock import today_in
-from ecom_assets.customers.contracts import Customers, RawCustomers
+from ecom_assets.commerce.customers.contracts import Customers, RawCustomers
+from ecom_assets.core.clock import today_in
+from ecom_assets.core.errors import DefinitionError, SettingError, WarehouseError
+from ecom_assets.core.settings.resource import MASK, secret
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.subjects import PackageSettings
+from ecom_assets.core.tables.asset import asset_key
+from ecom_assets.core.warehouse.engines.postgres.service import Postgres
+from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.definitions import build_definitions
-from ecom_assets.delivery.tools import all as tool_packages
-from ecom_assets.delivery.tools.all import TOOLS, ToolResource, tool_resource
-from ecom_assets.errors import DefinitionError, SettingError, WarehouseError
-from ecom_assets.settings.resource import MASK, secret
-from ecom_assets.settings.settings import Settings
-from ecom_assets.settings.subjects import PackageSettings
-from ecom_assets.sources.resources import CustomerApi
-from ecom_assets.tables.asset import asset_key
-from ecom_assets.warehouse.engines.postgres.service import Postgres
-from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.ingestion.sources.resources import CustomerApi
+from ecom_assets.outputs.delivery.tools import all as tool_packages
+from ecom_assets.outputs.delivery.tools.all import TOOLS, ToolResource, tool_resource
 from ecom_assets_tests.command import page_views
+from ecom_assets_tests.interfaces.ui.served_ui import DAGSTER_S_OWN, loaded
 from ecom_assets_tests.services import people
-from ecom_assets_tests.ui.served_ui import DAGSTER_S_OWN, loaded
 from ecom_sandbox.services.pages import CustomerService
 
 SERVICES = ("warehouse", "io_manager", "snowflake", "postgres", "amplitude", "heap", "mixpanel", "ga4",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from ecom_assets.errors import WorkError
-from ecom_assets.http_server.connections import ConnectionBounds, bounded_config, run_server
+from ecom_assets.core.errors import WorkError
+from ecom_assets.core.http_server.connections import ConnectionBounds, bounded_config, run_server
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.ports import free_port
 

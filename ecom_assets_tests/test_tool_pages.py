@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.tables.values import TOOLS
+from ecom_assets.core.tables.values import TOOLS
 from ecom_assets_tests.command import ecom, real_file
 from ecom_assets_tests.markdown import ROOT, section, sections
 

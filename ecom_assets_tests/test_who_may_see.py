@@ -19,23 +19,23 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
 
-from ecom_assets.api.app import build_app, build_stack
-from ecom_assets.api.auth.callers import PERSONAL_COLUMNS, scope_for
-from ecom_assets.api.mcp.server import build_http
-from ecom_assets.api.mcp.tools import ApiQuestion, questions_of
-from ecom_assets.api.store.served_data import open_store
-from ecom_assets.boards.model import Board, BoardMail, NumberAlert, SavedQuestion
-from ecom_assets.boards.store import BoardStore
-from ecom_assets.dashboard.app import build_dashboard_stack
-from ecom_assets.dashboard.page import all_pages
-from ecom_assets.http_server.callers import Caller, Scope
-from ecom_assets.report.board_mail import board_page
-from ecom_assets.settings.settings import Settings
-from ecom_assets.watching.causes import causes
-from ecom_assets.watching.rule import findings
-from ecom_assets.watching.watch import watched
-from ecom_assets_tests.api import plain_correlation, plain_experiments, plain_paths
-from ecom_assets_tests.api.conftest import published_shop, served
+from ecom_assets.core.http_server.callers import Caller, Scope
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api.app import build_app, build_stack
+from ecom_assets.interfaces.api.auth.callers import PERSONAL_COLUMNS, scope_for
+from ecom_assets.interfaces.api.mcp.server import build_http
+from ecom_assets.interfaces.api.mcp.tools import ApiQuestion, questions_of
+from ecom_assets.interfaces.api.store.served_data import open_store
+from ecom_assets.interfaces.boards.model import Board, BoardMail, NumberAlert, SavedQuestion
+from ecom_assets.interfaces.boards.store import BoardStore
+from ecom_assets.interfaces.dashboard.app import build_dashboard_stack
+from ecom_assets.interfaces.dashboard.page import all_pages
+from ecom_assets.interfaces.report.board_mail import board_page
+from ecom_assets.interfaces.watching.causes import causes
+from ecom_assets.interfaces.watching.rule import findings
+from ecom_assets.interfaces.watching.watch import watched
+from ecom_assets_tests.interfaces.api import plain_correlation, plain_experiments, plain_paths
+from ecom_assets_tests.interfaces.api.conftest import published_shop, served
 from ecom_assets_tests.redis_server import running_redis
 
 Row = dict[str, Any]

@@ -5,10 +5,10 @@ from functools import cache
 
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.sessions.sessions import session_events, whole_sessions
-from ecom_assets.warehouse.local import connect
+from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.behaviour.sessions.rule import SessionRule
+from ecom_assets.behaviour.sessions.sessions import session_events, whole_sessions
+from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row, Step, as_table, clean_events, journeys
 
 GA4 = SessionRule.preset("ga4")

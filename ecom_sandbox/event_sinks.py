@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import requests
 
-from ecom_assets.errors import SourceError, UsageError
-from ecom_assets.optional_imports import packages_of
+from ecom_assets.core.errors import SourceError, UsageError
+from ecom_assets.core.optional_imports import packages_of
 
 Event = dict[str, Any]
 EventSink = Callable[[Sequence[Event]], None]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from ecom_assets.sources.sandbox_shop import is_living
+from ecom_assets.ingestion.sources.sandbox_shop import is_living
 from ecom_sandbox.services import orders as order_service
 from ecom_sandbox.services.orders import OrderService
 from ecom_sandbox.services.pages import CatalogueService, CustomerService

@@ -2,7 +2,7 @@
 
 Google publishes it as a PDF on https://support.google.com/analytics/answer/9756891. FILE is its text, such as
 `pdftotext -layout` makes it, or a CSV file of the same rows. Afterwards, raise `VERSION` in
-`ecom_assets/sources/site_lists.py`, and write the date of the list into NOTICE.
+`ecom_assets/ingestion/sources/site_lists.py`, and write the date of the list into NOTICE.
 """
 
 import csv
@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-TARGET = Path(__file__).parents[1] / "ecom_assets" / "sources" / "google_channel_sources.csv"
+TARGET = Path(__file__).parents[1] / "ecom_assets" / "ingestion" / "sources" / "google_channel_sources.csv"
 ROW = re.compile(r"^\s*\"?(?P<source>\S.*?)\"?(?:\s*,\s*|\s+)(?P<category>SOURCE_CATEGORY_[A-Z]+)\s*$")
 CATEGORIES = {f"SOURCE_CATEGORY_{name}" for name in ("SEARCH", "SHOPPING", "SOCIAL", "VIDEO")}
 FEWEST = 500

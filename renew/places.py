@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.tables.places import folded
+from ecom_assets.core.tables.places import folded
 
-TARGET = Path(__file__).parents[1] / "ecom_assets" / "sources"
+TARGET = Path(__file__).parents[1] / "ecom_assets" / "ingestion" / "sources"
 LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt", "ru")
 """Languages in which the names of all countries are known, besides the country's own."""
 MORE_SPELLINGS = {

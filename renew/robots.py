@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.events.robots import GENERAL_WORDS
+from ecom_assets.behaviour.events.robots import GENERAL_WORDS
 
-TARGET = Path(__file__).parents[1] / "ecom_assets" / "events" / "known_robots.py"
+TARGET = Path(__file__).parents[1] / "ecom_assets" / "behaviour" / "events" / "known_robots.py"
 TAGS = {"search-engine", "scanner", "monitoring", "archiver", "academic", "ai-crawler", "advertising"}
 LEAST_CHARACTERS = 5
 """Shorter names are in words of people, too."""

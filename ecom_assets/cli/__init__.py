@@ -6,8 +6,8 @@ import sys
 import threading
 from typing import NoReturn
 
-from ecom_assets.gc_tuning import collect_rarely
-from ecom_assets.settings.home import keep_private
+from ecom_assets.core.gc_tuning import collect_rarely
+from ecom_assets.core.settings.home import keep_private
 
 
 def main() -> None:

@@ -10,13 +10,13 @@ import typer
 
 from ecom_assets.cli.options import Host, Json, Port, UntilParentEnds
 from ecom_assets.cli.ui import prepare_server, take_own_data
-from ecom_assets.errors import UsageError, did_you_mean
-from ecom_assets.http_server.callers import Scope
-from ecom_assets.http_server.keys import ApiKey, KeyFile
-from ecom_assets.json_text import json_text
-from ecom_assets.optional_imports import packages_of
-from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.tables.values import LONGEST_EVENT_TYPE
+from ecom_assets.core.errors import UsageError, did_you_mean
+from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.http_server.keys import ApiKey, KeyFile
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.optional_imports import packages_of
+from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.core.tables.values import LONGEST_EVENT_TYPE
 
 OPENS_AFTER_S = 2.0
 """Seconds after which the browser is opened: the server listens by then."""
@@ -39,7 +39,7 @@ def dashboard(
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
 ) -> None:
     """Serve the dashboard with the HTTP API, until Ctrl-C."""
-    from ecom_assets.dashboard.sessions import PREFIX  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.interfaces.dashboard.sessions import PREFIX  # noqa: PLC0415 (loads FastAPI)
 
     settings = _ready(host, port)
     address = f"http://{settings.api_host}:{settings.api_port}{PREFIX}/"
@@ -50,7 +50,7 @@ def dashboard(
 
 
 def _ready(host: str | None, port: int | None) -> Settings:
-    from ecom_assets.rules import require_rules  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.orchestration.rules import require_rules  # noqa: PLC0415 (loads Ibis)
 
     settings = load_settings(api_host=host, api_port=port)
     if message := take_own_data(settings):  # of which real time reads the newest
@@ -62,8 +62,8 @@ def _ready(host: str | None, port: int | None) -> Settings:
 
 
 def _serve(settings: Settings, *, until_parent_ends: bool = False) -> None:
-    from ecom_assets.api.server import serve  # noqa: PLC0415 (loads FastAPI)
-    from ecom_assets.dashboard.app import build_dashboard_stack  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.interfaces.api.server import serve  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.interfaces.dashboard.app import build_dashboard_stack  # noqa: PLC0415 (loads FastAPI)
 
     serve(settings, build_dashboard_stack(settings), until_parent_ends=until_parent_ends)
 
@@ -84,9 +84,9 @@ def mcp(
         raise UsageError("--personal is for stdio; over HTTP, use a key with the scope personal.")
     settings = load_settings(api_host=host, api_port=port)
     with packages_of("mcp", "ecom mcp"):
-        from ecom_assets.api.mcp.server import PATH, build_http, serve_stdio  # noqa: PLC0415 (needs the extra)
-    from ecom_assets.api.server import serve  # noqa: PLC0415 (loads FastAPI)
-    from ecom_assets.http_server.json_log import json_lines  # noqa: PLC0415 (loads FastAPI)
+        from ecom_assets.interfaces.api.mcp.server import PATH, build_http, serve_stdio  # noqa: PLC0415 (needs the extra)
+    from ecom_assets.core.http_server.json_log import json_lines  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.interfaces.api.server import serve  # noqa: PLC0415 (loads FastAPI)
 
     if not http:
         with json_lines():

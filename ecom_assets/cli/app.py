@@ -14,9 +14,9 @@ import typer
 from typer import main
 from typer.core import CompletionItem, TyperCommand, TyperGroup  # type: ignore[attr-defined]  # it exports no such class elsewhere
 
-from ecom_assets.all_questions import QUESTIONS
-from ecom_assets.errors import EcomError, UsageError, WorkError, did_you_mean, first_line
-from ecom_assets.gc_tuning import loading
+from ecom_assets.core.errors import EcomError, UsageError, WorkError, did_you_mean, first_line
+from ecom_assets.core.gc_tuning import loading
+from ecom_assets.interfaces.all_questions import QUESTIONS
 
 Commands = Mapping[str, str]
 """The file and the function of each command, by the command's name."""
@@ -212,13 +212,13 @@ def outside_fault(error: BaseException) -> str | None:
     """Return a message for an error outside of this program, or None if it may be a bug of this program."""
     library = type(error).__module__.split(".")[0].lstrip("_")
     if library == "duckdb":
-        from ecom_assets.warehouse.local import damaged_parquet  # noqa: PLC0415 (loads the engine)
+        from ecom_assets.core.warehouse.local import damaged_parquet  # noqa: PLC0415 (loads the engine)
 
         if damaged := damaged_parquet(error):
             return damaged
         return f"DuckDB says: {first_line(error)}; fix that and run again, nothing was half-written."
     if library in {"sqlite3", "sqlalchemy"}:
-        from ecom_assets.settings.home import damage_in_use  # noqa: PLC0415 (needed in this case only)
+        from ecom_assets.core.settings.home import damage_in_use  # noqa: PLC0415 (needed in this case only)
 
         return damage_in_use() or (
             f"Dagster's history in DAGSTER_HOME cannot be kept: {first_line(error)}; see that its disk has space "

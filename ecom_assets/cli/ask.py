@@ -13,26 +13,26 @@ import ibis.expr.types as ir
 import typer
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.all_questions import QUESTIONS, question_named
+from ecom_assets.behaviour.questions.answer import Kind, answer, in_place_of_numbers, period_of, visitors_by
+from ecom_assets.behaviour.questions.fields import DURATIONS, UNITS
+from ecom_assets.behaviour.questions.model import Question, QuestionField, definition_of, in_order
 from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import OwnData, day_of, is_typed, print_answer, read_days, read_definition
-from ecom_assets.clock import is_zone
-from ecom_assets.errors import SourceError, UsageError
-from ecom_assets.questions.answer import Kind, answer, in_place_of_numbers, period_of, visitors_by
-from ecom_assets.questions.fields import DURATIONS, UNITS
-from ecom_assets.questions.model import Question, QuestionField, definition_of, in_order
-from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.files.events import FileEvents
-from ecom_assets.sources.files.formats import join_paths
-from ecom_assets.sources.files.question_source import (
+from ecom_assets.core.clock import is_zone
+from ecom_assets.core.errors import SourceError, UsageError
+from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.core.tables.queries import provisional_lines
+from ecom_assets.ingestion.sources.files.events import FileEvents
+from ecom_assets.ingestion.sources.files.formats import join_paths
+from ecom_assets.ingestion.sources.files.question_source import (
     EventFileSource,
     FileOrders,
     OrderFileSource,
     check_format,
     write_rows,
 )
-from ecom_assets.sources.files.records import refused_warning
-from ecom_assets.tables.queries import provisional_lines
+from ecom_assets.ingestion.sources.files.records import refused_warning
+from ecom_assets.interfaces.all_questions import QUESTIONS, question_named
 
 FILES: Final = {"more": shared.MorePaths, "events": shared.Events, "mapping": shared.Mapping}
 ORDERS: Final = {"orders": shared.Orders, "orders_mapping": shared.Mapping}

@@ -7,9 +7,9 @@ from typing import Annotated, Final
 import typer
 
 from ecom_assets.cli.options import Json
-from ecom_assets.errors import UsageError
-from ecom_assets.json_text import json_text
-from ecom_assets.settings.settings import load_settings
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import load_settings
 
 Folder = Annotated[
     Path, typer.Argument(help="Folder of the files: a folder per kind, such as boards/, and a file per id.")
@@ -22,8 +22,8 @@ DOES: Final = {
 
 def pull(folder: Folder, as_json: Json = False) -> None:
     """Write saved questions, boards and annotations into a folder of YAML files."""
-    from ecom_assets.boards.files import pull as write  # noqa: PLC0415 (loads the questions)
-    from ecom_assets.boards.store import BoardStore  # noqa: PLC0415 (as above)
+    from ecom_assets.interfaces.boards.files import pull as write  # noqa: PLC0415 (loads the questions)
+    from ecom_assets.interfaces.boards.store import BoardStore  # noqa: PLC0415 (as above)
 
     changed = [str(path.relative_to(folder)) for path in write(BoardStore(load_settings()), folder)]
     if as_json:
@@ -36,7 +36,7 @@ def pull(folder: Folder, as_json: Json = False) -> None:
 
 def check(folder: Folder, as_json: Json = False) -> None:
     """Check a folder of YAML files, without the store: each can be saved, and names only what is there."""
-    from ecom_assets.boards.files import faults_of  # noqa: PLC0415 (loads the questions)
+    from ecom_assets.interfaces.boards.files import faults_of  # noqa: PLC0415 (loads the questions)
 
     faults, files = faults_of(folder)
     if as_json:
@@ -57,10 +57,10 @@ def push(
     as_json: Json = False,
 ) -> None:
     """Save what differs in a folder of YAML files; refused if somebody saved a newer version than a file has."""
-    from ecom_assets.boards.files import check as checked  # noqa: PLC0415 (loads the questions)
-    from ecom_assets.boards.files import differences  # noqa: PLC0415 (as above)
-    from ecom_assets.boards.files import push as save  # noqa: PLC0415 (as above)
-    from ecom_assets.boards.store import BoardStore  # noqa: PLC0415 (as above)
+    from ecom_assets.interfaces.boards.files import check as checked  # noqa: PLC0415 (loads the questions)
+    from ecom_assets.interfaces.boards.files import differences  # noqa: PLC0415 (as above)
+    from ecom_assets.interfaces.boards.files import push as save  # noqa: PLC0415 (as above)
+    from ecom_assets.interfaces.boards.store import BoardStore  # noqa: PLC0415 (as above)
 
     store, files = BoardStore(load_settings()), checked(folder)
     if dry_run:

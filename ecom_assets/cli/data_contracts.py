@@ -7,17 +7,17 @@ from typing import Annotated
 import typer
 import yaml
 
-from ecom_assets.api.parameters import VERSION
-from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
+from ecom_assets.core.atomic_files import replace_bytes
+from ecom_assets.core.errors import UsageError, did_you_mean
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.odcs import Checks, Document, document_per_table, one_document
+from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.definitions import checks
-from ecom_assets.errors import UsageError, did_you_mean
-from ecom_assets.json_text import json_text
-from ecom_assets.registry import ALL
-from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.tables.contract import Table
-from ecom_assets.tables.odcs import Checks, Document, document_per_table, one_document
-from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.interfaces.api.parameters import VERSION
+from ecom_assets.orchestration.registry import ALL
 
 
 class Format(StrEnum):

@@ -13,24 +13,24 @@ import typer
 from packaging.requirements import Requirement
 
 from ecom_assets.cli.options import Json
-from ecom_assets.clock import now_utc
-from ecom_assets.errors import EcomError
-from ecom_assets.json_text import json_text
-from ecom_assets.operations.requests import OperationsStore
-from ecom_assets.optional_imports import packages_of
-from ecom_assets.redact_url import without_secrets
-from ecom_assets.rules import require_rules, segments_of
-from ecom_assets.settings.home import damage_of, open_to_others
-from ecom_assets.settings.settings import PREFIX, Settings, load_settings, written_paths
-from ecom_assets.sources.customer_api.records import mapping_of
-from ecom_assets.sources.events import event_paths, is_table, open_events, sandbox_is_missing
-from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.first_partition import loaded_before, paths_of_last_run
-from ecom_assets.sources.order_reports.source import open_orders, order_paths
-from ecom_assets.sources.presence import CUSTOMERS, EVENTS, ORDERS
-from ecom_assets.state.ledger_store import ledger_address
-from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.raw_losses import loss_sentence, lost_rows, stranded_rows, stranded_sentence
+from ecom_assets.core.clock import now_utc
+from ecom_assets.core.errors import EcomError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.operations.requests import OperationsStore
+from ecom_assets.core.optional_imports import packages_of
+from ecom_assets.core.redact_url import without_secrets
+from ecom_assets.core.settings.home import damage_of, open_to_others
+from ecom_assets.core.settings.settings import PREFIX, Settings, load_settings, written_paths
+from ecom_assets.core.state.ledger_store import ledger_address
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.core.warehouse.raw_losses import loss_sentence, lost_rows, stranded_rows, stranded_sentence
+from ecom_assets.ingestion.sources.customer_api.records import mapping_of
+from ecom_assets.ingestion.sources.events import event_paths, is_table, open_events, sandbox_is_missing
+from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets.ingestion.sources.first_partition import loaded_before, paths_of_last_run
+from ecom_assets.ingestion.sources.order_reports.source import open_orders, order_paths
+from ecom_assets.ingestion.sources.presence import CUSTOMERS, EVENTS, ORDERS
+from ecom_assets.orchestration.rules import require_rules, segments_of
 
 LEAST_FREE_BYTES = 1_000_000_000
 """With less free space, a run over a few million events can fill the disk."""
@@ -179,8 +179,8 @@ def _privacy(settings: Settings) -> str | Problem:
 
 def _warehouse(settings: Settings) -> str | Problem:
     """Check that it opens, and that what is computed still has the received rows that it is computed from."""
-    from ecom_assets.registry import ALL, NOTES, RAW  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.warehouse.migration import changes  # noqa: PLC0415 (as above)
+    from ecom_assets.core.warehouse.migration import changes  # noqa: PLC0415 (as above)
+    from ecom_assets.orchestration.registry import ALL, NOTES, RAW  # noqa: PLC0415 (loads Ibis)
 
     engine = new_engine(settings, read_only=True)
     if not engine.exists():
@@ -215,10 +215,10 @@ def _event_ids(settings: Settings) -> str | Advice:
 
     It fails nobody's check: all of them count.
     """
-    from ecom_assets.events.contracts import CleanEvents, DuplicateEvents  # noqa: PLC0415 (only needed here)
-    from ecom_assets.events.queries import conflict_counts, event_text, newest_conflict  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.rules import order_rule  # noqa: PLC0415 (only needed here)
-    from ecom_assets.serving.reading import WarehouseReading  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents  # noqa: PLC0415 (only needed here)
+    from ecom_assets.behaviour.events.queries import conflict_counts, event_text, newest_conflict  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.orchestration.rules import order_rule  # noqa: PLC0415 (only needed here)
+    from ecom_assets.outputs.serving.reading import WarehouseReading  # noqa: PLC0415 (loads Ibis)
 
     engine = new_engine(settings, read_only=True)
     if not engine.exists():
@@ -281,7 +281,7 @@ def _customers(settings: Settings) -> str:
 
 def _event_table(settings: Settings) -> str:
     with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
-        from ecom_assets.sources.event_table import EventTable  # noqa: PLC0415 (only event tables need the packages)
+        from ecom_assets.ingestion.sources.event_table import EventTable  # noqa: PLC0415 (only event tables need the packages)
 
     with closing(EventTable(settings)) as table:
         days = table.newest_days
@@ -307,7 +307,7 @@ def _requests(settings: Settings) -> str | Problem:
 
 
 def _alerts(settings: Settings) -> str:
-    from ecom_assets.automation.alerts import Alerts  # noqa: PLC0415 (loads Dagster)
+    from ecom_assets.orchestration.automation.alerts import Alerts  # noqa: PLC0415 (loads Dagster)
 
     alerts = Alerts.from_settings(settings)
     if alerts is None:
@@ -320,7 +320,7 @@ def _lineage(settings: Settings) -> str | Problem:
     if not settings.openlineage_url:
         return "none set; runs are not reported as OpenLineage events"
     with packages_of("openlineage", "ECOM_OPENLINEAGE_URL"):
-        from ecom_assets.automation.openlineage import trouble_of_receiver  # noqa: PLC0415 (an extra)
+        from ecom_assets.orchestration.automation.openlineage import trouble_of_receiver  # noqa: PLC0415 (an extra)
 
     if trouble := trouble_of_receiver(settings):
         fix = "start the receiver, or correct ECOM_OPENLINEAGE_URL and ECOM_OPENLINEAGE_API_KEY; runs go on without it"
@@ -329,8 +329,8 @@ def _lineage(settings: Settings) -> str | Problem:
 
 
 def _publishing(settings: Settings) -> str | Problem:
-    from ecom_assets.registry import MARTS  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.serving.places import published_state  # noqa: PLC0415 (loads Dagster)
+    from ecom_assets.orchestration.registry import MARTS  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.outputs.serving.places import published_state  # noqa: PLC0415 (loads Dagster)
 
     state = published_state(settings, MARTS)
     text = state.found or "none set; the marts stay in the warehouse"
@@ -351,11 +351,11 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _api(settings: Settings) -> str | Problem:
-    from ecom_assets.api.app import credentials_of, refuse_open_access  # noqa: PLC0415 (loads FastAPI)
-    from ecom_assets.api.cache.answers import redis_trouble  # noqa: PLC0415 (only needed here)
-    from ecom_assets.api.store.served_data import require_current  # noqa: PLC0415 (loads DuckDB)
-    from ecom_assets.registry import MARTS  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.serving.snapshot import OlderPublicationError  # noqa: PLC0415 (as above)
+    from ecom_assets.interfaces.api.app import credentials_of, refuse_open_access  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.interfaces.api.cache.answers import redis_trouble  # noqa: PLC0415 (only needed here)
+    from ecom_assets.interfaces.api.store.served_data import require_current  # noqa: PLC0415 (loads DuckDB)
+    from ecom_assets.orchestration.registry import MARTS  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.outputs.serving.snapshot import OlderPublicationError  # noqa: PLC0415 (as above)
 
     credentials = credentials_of(settings)
     refuse_open_access(settings, credentials)
@@ -377,7 +377,7 @@ def _keys(settings: Settings) -> str | Advice:
 
     It fails nobody's check: a stranger can send aliases with such a key.
     """
-    from ecom_assets.collector.sent_aliases import public_keys, refused_aliases  # noqa: PLC0415 (loads the collector)
+    from ecom_assets.ingestion.collector.sent_aliases import public_keys, refused_aliases  # noqa: PLC0415 (loads the collector)
 
     public = public_keys(settings)
     landing = _with_remembered(settings)
@@ -402,7 +402,7 @@ def _keys(settings: Settings) -> str | Advice:
 
 def _alias_count(settings: Settings) -> int | None:
     """Return the number of aliases of the warehouse; None if it is not there, or in use."""
-    from ecom_assets.identity.contracts import IdentityAliases  # noqa: PLC0415 (only needed here)
+    from ecom_assets.behaviour.identity.contracts import IdentityAliases  # noqa: PLC0415 (only needed here)
 
     engine = new_engine(settings, read_only=True)
     if not engine.exists():

@@ -10,34 +10,34 @@ from typing import Annotated, Any, Final
 import dagster as dg
 import typer
 
-from ecom_assets.boards.store import BoardStore
+from ecom_assets.behaviour.events.assets import raw_events
 from ecom_assets.cli.options import Events, Json, Mapping, Orders, OwnData, Permissions
 from ecom_assets.cli.platform_run import PlatformRun, ready_definitions, settings_of, stored_days
 from ecom_assets.cli.progress import RunProgress
-from ecom_assets.collector.segments import segments_folder, unsealed_bytes
-from ecom_assets.customers.assets import raw_customers
+from ecom_assets.commerce.customers.assets import raw_customers
+from ecom_assets.commerce.orders.assets import raw_user_order_log
+from ecom_assets.core.errors import UsageError, WorkError, did_you_mean
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.asset import asset_key
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.core.warehouse.sql_text import STATEMENTS
 from ecom_assets.definitions import without_source
-from ecom_assets.delivery.assets import DELIVERY_TABLES
-from ecom_assets.delivery.tools.all import TOOLS
-from ecom_assets.errors import UsageError, WorkError, did_you_mean
-from ecom_assets.events.assets import raw_events
-from ecom_assets.json_text import json_text
-from ecom_assets.orders.assets import raw_user_order_log
-from ecom_assets.privacy.erasure import Erasure, ErasurePlan, amounts_of, intent_of, plan_of, remains_of
-from ecom_assets.privacy.other_files import KeptItems
-from ecom_assets.privacy.pending import Pending, alone, pending_files, read_pending
-from ecom_assets.privacy.person import Person
-from ecom_assets.privacy.warehouse_rows import record_ids
-from ecom_assets.registry import RAW
-from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.day_spans import parts_of
-from ecom_assets.sources.landing import landing_folder
-from ecom_assets.sources.presence import with_origin
-from ecom_assets.tables.asset import asset_key
-from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.sql_text import STATEMENTS
+from ecom_assets.ingestion.collector.segments import segments_folder, unsealed_bytes
+from ecom_assets.ingestion.sources.day_spans import parts_of
+from ecom_assets.ingestion.sources.landing import landing_folder
+from ecom_assets.ingestion.sources.presence import with_origin
+from ecom_assets.interfaces.boards.store import BoardStore
+from ecom_assets.orchestration.privacy.erasure import Erasure, ErasurePlan, amounts_of, intent_of, plan_of, remains_of
+from ecom_assets.orchestration.privacy.other_files import KeptItems
+from ecom_assets.orchestration.privacy.pending import Pending, alone, pending_files, read_pending
+from ecom_assets.orchestration.privacy.person import Person
+from ecom_assets.orchestration.privacy.warehouse_rows import record_ids
+from ecom_assets.orchestration.registry import RAW
+from ecom_assets.outputs.delivery.assets import DELIVERY_TABLES
+from ecom_assets.outputs.delivery.tools.all import TOOLS
 
 MOST_NAMED: Final = 5
 """Ids in one line."""
@@ -93,7 +93,7 @@ def _land_collected(settings: Settings) -> None:
     """Land what a collector that no longer runs has left, so that it is erased, too."""
     if not unsealed_bytes(segments_folder(settings.home)):
         return
-    from ecom_assets.collector.sealing import seal_what_was_left  # noqa: PLC0415 (loads what maps messages)
+    from ecom_assets.ingestion.collector.sealing import seal_what_was_left  # noqa: PLC0415 (loads what maps messages)
 
     with suppress(UsageError):  # nothing lands here by these settings: a segment that names the person is listed
         landing = landing_folder(settings, is_sandbox=True)

@@ -8,21 +8,21 @@ from typing import Annotated, Any
 import typer
 
 from ecom_assets.cli.options import Json
-from ecom_assets.errors import WorkError
-from ecom_assets.explain.answer import ExplainReader, explain, keeper_on
-from ecom_assets.explain.notes import Notes, stored_notes
-from ecom_assets.explain.question import SIGN_IN_COLUMNS, RowsQuestion, table_named
-from ecom_assets.json_text import json_text
-from ecom_assets.quality.reasons import sentence_of
-from ecom_assets.rules import rules
-from ecom_assets.serving.reading import WarehouseReading
-from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
-from ecom_assets.tables.conditions import parse_where
-from ecom_assets.tables.contract import HIDDEN, Table
-from ecom_assets.tables.formats import counted
-from ecom_assets.warehouse.day_notes import WrittenSlices
-from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.commerce.quality.reasons import sentence_of
+from ecom_assets.core.errors import WorkError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import Settings, load_settings, prepare_dagster_home
+from ecom_assets.core.tables.conditions import parse_where
+from ecom_assets.core.tables.contract import HIDDEN, Table
+from ecom_assets.core.tables.formats import counted
+from ecom_assets.core.warehouse.day_notes import WrittenSlices
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.interfaces.explain.answer import ExplainReader, explain, keeper_on
+from ecom_assets.interfaces.explain.notes import Notes, stored_notes
+from ecom_assets.interfaces.explain.question import SIGN_IN_COLUMNS, RowsQuestion, table_named
+from ecom_assets.orchestration.rules import rules
+from ecom_assets.outputs.serving.reading import WarehouseReading
 
 MOST_WIDTH = 40
 """The most characters of a value in a table of rows."""
@@ -42,7 +42,7 @@ def _notes(engine: Engine, settings: Settings) -> Notes:
         return stored_notes(engine.query, engine.has, engine.name_of)
     from dagster import DagsterInstance  # noqa: PLC0415 (large)
 
-    from ecom_assets.serving.run_history import RunHistory  # noqa: PLC0415 (loads Dagster)
+    from ecom_assets.outputs.serving.run_history import RunHistory  # noqa: PLC0415 (loads Dagster)
 
     def written(contract: type[Table], days: list[date]) -> list[dict[str, Any]]:
         with DagsterInstance.get() as instance:

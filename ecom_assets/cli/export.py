@@ -9,25 +9,25 @@ from typing import Annotated, Any
 
 import typer
 
+from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.cli.options import Json, read_days
 from ecom_assets.cli.platform_run import PlatformRun, RunOutcome, ready_definitions
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.summary.lines import delivery_lines
 from ecom_assets.cli.summary.run import delivery_totals
-from ecom_assets.delivery.assets import ACCEPTED, DELIVERY_TABLES, key_of
-from ecom_assets.delivery.contracts import DEAD, DeadLetters
-from ecom_assets.delivery.ledger.sent_ids import declared_key
-from ecom_assets.delivery.pending import DryDestination, due_at
-from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS, set_tools
-from ecom_assets.errors import UsageError, did_you_mean
-from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.json_text import json_text
+from ecom_assets.core.errors import UsageError, did_you_mean
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.core.tables.days import DayRange, Days
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.ingestion.sources.presence import with_origin
+from ecom_assets.outputs.delivery.assets import ACCEPTED, DELIVERY_TABLES, key_of
+from ecom_assets.outputs.delivery.contracts import DEAD, DeadLetters
+from ecom_assets.outputs.delivery.ledger.sent_ids import declared_key
+from ecom_assets.outputs.delivery.pending import DryDestination, due_at
+from ecom_assets.outputs.delivery.tools.all import SETTING_OF, TOOLS, set_tools
 from ecom_assets.resources import delivery_context_of, delivery_resource
-from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.presence import with_origin
-from ecom_assets.tables.days import DayRange, Days
-from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.factory import new_engine
 
 CUSTOMERS = "customers-json"
 PLACES = (*SETTING_OF, CUSTOMERS)

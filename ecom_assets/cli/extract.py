@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import Json
-from ecom_assets.json_text import json_text
-from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.extraction.extraction import run_extract
-from ecom_assets.sources.extraction.landing import Landed
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.ingestion.sources.extraction.extraction import run_extract
+from ecom_assets.ingestion.sources.extraction.landing import Landed
 
 
 def extract(

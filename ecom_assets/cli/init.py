@@ -6,12 +6,12 @@ from typing import Annotated, Final
 
 import typer
 
-from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.shop_words import currency_code, weekday_name, zone_name
-from ecom_assets.errors import UsageError
-from ecom_assets.json_text import json_text
-from ecom_assets.settings.settings import SHOP_FILE, Settings, in_shop_file, load_settings
+from ecom_assets.core.atomic_files import replace_bytes
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import SHOP_FILE, Settings, in_shop_file, load_settings
 
 ASKED: Final = {
     "currency": "Currency of all amounts, such as EUR (empty: amounts are shown without one)",

@@ -6,15 +6,15 @@ import typer
 
 from ecom_assets.cli.options import Events, Json, OwnData, UntilParentEnds
 from ecom_assets.cli.platform_run import settings_of
-from ecom_assets.errors import UsageError
-from ecom_assets.json_text import json_text
-from ecom_assets.settings.home import close_to_others
-from ecom_assets.settings.intake import StreamKind
-from ecom_assets.settings.settings import written_paths
-from ecom_assets.sources.compaction import compact
-from ecom_assets.sources.events import event_paths
-from ecom_assets.sources.files.formats import find_files
-from ecom_assets.sources.landing import address_of, landing_folder
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.home import close_to_others
+from ecom_assets.core.settings.intake import StreamKind
+from ecom_assets.core.settings.settings import written_paths
+from ecom_assets.ingestion.sources.compaction import compact
+from ecom_assets.ingestion.sources.events import event_paths
+from ecom_assets.ingestion.sources.files.formats import find_files
+from ecom_assets.ingestion.sources.landing import address_of, landing_folder
 
 LandingFolder = Annotated[
     list[str] | None, typer.Option("--events", help="Folder in which the events land; default ECOM_EVENTS.")
@@ -31,7 +31,7 @@ def collect(
     until_parent_ends: UntilParentEnds = False,
 ) -> None:
     """Take events over HTTP into the landing folder, until Ctrl-C; several processes may share a port."""
-    from ecom_assets.collector.server import serve_collector  # noqa: PLC0415 (loads uvicorn and DuckDB)
+    from ecom_assets.ingestion.collector.server import serve_collector  # noqa: PLC0415 (loads uvicorn and DuckDB)
 
     settings = settings_of(OwnData.read(events, None, None, (None, None)))
     listens = {"collect_host": host, "collect_port": port}
@@ -62,9 +62,9 @@ def stream(
     ] = False,
 ) -> None:
     """Take events from Kafka topics into the landing folder, until Ctrl-C; several processes share the partitions."""
-    from ecom_assets.stream.address import StreamAddress, stream_landing  # noqa: PLC0415 (the client is optional)
-    from ecom_assets.stream.health import shown  # noqa: PLC0415 (as above)
-    from ecom_assets.stream.running import opened_stream, run_until_stopped  # noqa: PLC0415 (as above)
+    from ecom_assets.ingestion.stream.address import StreamAddress, stream_landing  # noqa: PLC0415 (the client is optional)
+    from ecom_assets.ingestion.stream.health import shown  # noqa: PLC0415 (as above)
+    from ecom_assets.ingestion.stream.running import opened_stream, run_until_stopped  # noqa: PLC0415 (as above)
 
     if events and kind != "events":
         raise UsageError(f"--events is the folder in which events land; {kind} land in <home>/landing/{kind}.")

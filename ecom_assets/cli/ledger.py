@@ -8,16 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from ecom_assets.cli.options import Json
-from ecom_assets.errors import UsageError
-from ecom_assets.json_text import json_text
-from ecom_assets.settings.settings import load_settings
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import load_settings
 
 
 def restore(as_json: Json = False) -> None:
     """Rebuild a lost ledger from the warehouse's copy of it, so that nothing is sent twice."""
-    from ecom_assets.delivery.ledger.copy import restore as bring_back  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.state.ledger_store import open_store  # noqa: PLC0415 (loads the destinations)
-    from ecom_assets.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.core.state.ledger_store import open_store  # noqa: PLC0415 (loads the destinations)
+    from ecom_assets.core.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.outputs.delivery.ledger.copy import restore as bring_back  # noqa: PLC0415 (loads Ibis)
 
     settings = load_settings()
     engine = new_engine(settings)
@@ -33,7 +33,7 @@ def backup(
     to: Annotated[Path, typer.Option("--to", help="File to write; it must not be there yet.")],
 ) -> None:
     """Copy the ledger into a file, while deliveries may go on."""
-    from ecom_assets.state.ledger_store import ledger_address  # noqa: PLC0415 (loads the destinations)
+    from ecom_assets.core.state.ledger_store import ledger_address  # noqa: PLC0415 (loads the destinations)
 
     address = ledger_address(load_settings())
     if not isinstance(address, Path):
@@ -51,8 +51,8 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Forget what was delivered.")] = False,
 ) -> None:
     """Forget the warehouse's copy of what was delivered, so that a new ledger may begin: everything is sent again."""
-    from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily  # noqa: PLC0415 (only here)
-    from ecom_assets.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.core.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.outputs.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily  # noqa: PLC0415 (only here)
 
     if not yes:
         raise UsageError("After this everything counts as never delivered, and is sent again; confirm with --yes.")

@@ -7,20 +7,27 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
-from ecom_assets.errors import SourceError, UsageError, did_you_mean
-from ecom_assets.json_text import json_text
-from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.customer_api.records import FOLDER as CUSTOMERS
-from ecom_assets.sources.files.mapping import EVENT, ORDER
-from ecom_assets.sources.files.records import refused_warning, rows_line, unread_warning
-from ecom_assets.sources.files.text_blocks import known_encoding
-from ecom_assets.sources.mapping_file import EXTENDS, definition_in, is_path, shipped_content, shipped_in, shipped_text
-from ecom_assets.sources.proposal.fields import MappingKind
-from ecom_assets.sources.proposal.proposal import MappingSearch, Reading, open_questions, read_by
-from ecom_assets.sources.proposal.questions import ROWS, STATES, ZONE, OpenQuestion, on_one_line, shown
-from ecom_assets.sources.reading import CustomerFileReading, FileReading, money_lines
+from ecom_assets.core.atomic_files import replace_bytes
+from ecom_assets.core.errors import SourceError, UsageError, did_you_mean
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.ingestion.sources.customer_api.records import FOLDER as CUSTOMERS
+from ecom_assets.ingestion.sources.files.mapping import EVENT, ORDER
+from ecom_assets.ingestion.sources.files.records import refused_warning, rows_line, unread_warning
+from ecom_assets.ingestion.sources.files.text_blocks import known_encoding
+from ecom_assets.ingestion.sources.mapping_file import (
+    EXTENDS,
+    definition_in,
+    is_path,
+    shipped_content,
+    shipped_in,
+    shipped_text,
+)
+from ecom_assets.ingestion.sources.proposal.fields import MappingKind
+from ecom_assets.ingestion.sources.proposal.proposal import MappingSearch, Reading, open_questions, read_by
+from ecom_assets.ingestion.sources.proposal.questions import ROWS, STATES, ZONE, OpenQuestion, on_one_line, shown
+from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading, money_lines
 
 FOLDERS: Final = {
     MappingKind.EVENTS: EVENT.folder,

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ecom_assets.errors import DefinitionError, UsageError
-from ecom_assets.json_text import json_text
-from ecom_assets.sources.files.records import refused_warning, rows_line, unread_warning
-from ecom_assets.sources.mapping_file import definition_in
-from ecom_assets.tables.days import DayRange
-from ecom_assets.tables.values import parse_days
+from ecom_assets.core.errors import DefinitionError, UsageError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.tables.days import DayRange
+from ecom_assets.core.tables.values import parse_days
+from ecom_assets.ingestion.sources.files.records import refused_warning, rows_line, unread_warning
+from ecom_assets.ingestion.sources.mapping_file import definition_in
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 Events = Annotated[

@@ -15,32 +15,27 @@ from uuid import uuid4
 
 import dagster as dg
 
-from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, run_sentence, step_sentence, tag_of
-from ecom_assets.automation.instance.location import execute_in_location
-from ecom_assets.automation.instance.sqlite import patient_history
-from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.cli.options import NO_PERMISSIONS, OwnData, Permissions
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.run_days import DaysOfRun, load_report, with_later_activities, with_left_days
-from ecom_assets.customers.assets import raw_customers
+from ecom_assets.commerce.customers.assets import raw_customers
+from ecom_assets.core.errors import EcomError, MailError, SettingError, UsageError, WarehouseError, first_line
+from ecom_assets.core.settings.settings import Settings, load_settings, prepare_dagster_home
+from ecom_assets.core.tables.asset import PUBLICATION, RANGE_END, RANGE_START, asset_key
+from ecom_assets.core.tables.check import HELD_DAYS, PARTS
+from ecom_assets.core.tables.days import DayRange, Days, spans_text
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.core.warehouse.raw_slices import raw_days
 from ecom_assets.definitions import build_definitions, lineage_of, without_source
-from ecom_assets.delivery.assets import deliver_also
-from ecom_assets.delivery.tools.all import SETTING_OF, set_tools
-from ecom_assets.errors import EcomError, MailError, SettingError, UsageError, WarehouseError, first_line
-from ecom_assets.registry import ALL, NOTES, RAW
-from ecom_assets.rules import require_rules
-from ecom_assets.sandbox import ensure_sandbox
-from ecom_assets.serving.history import last_publication, require_rebuild
-from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
-from ecom_assets.sources.files.formats import join_paths
-from ecom_assets.sources.first_partition import (
+from ecom_assets.ingestion.sources.files.formats import join_paths
+from ecom_assets.ingestion.sources.first_partition import (
     left_days,
     remember_first_day,
     remember_left_days,
     remember_paths,
     remember_sources,
 )
-from ecom_assets.sources.presence import (
+from ecom_assets.ingestion.sources.presence import (
     CUSTOMERS,
     EVENTS,
     ORDERS,
@@ -50,11 +45,16 @@ from ecom_assets.sources.presence import (
     require_same_origin,
     stored_sources,
 )
-from ecom_assets.tables.asset import PUBLICATION, RANGE_END, RANGE_START, asset_key
-from ecom_assets.tables.check import HELD_DAYS, PARTS
-from ecom_assets.tables.days import DayRange, Days, spans_text
-from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.raw_slices import raw_days
+from ecom_assets.orchestration.automation.alerts import LEFT_TO_COMMAND, Alerts, run_sentence, step_sentence, tag_of
+from ecom_assets.orchestration.automation.instance.location import execute_in_location
+from ecom_assets.orchestration.automation.instance.sqlite import patient_history
+from ecom_assets.orchestration.automation.jobs import EVERYTHING
+from ecom_assets.orchestration.registry import ALL, NOTES, RAW
+from ecom_assets.orchestration.rules import require_rules
+from ecom_assets.orchestration.sandbox import ensure_sandbox
+from ecom_assets.outputs.delivery.assets import deliver_also
+from ecom_assets.outputs.delivery.tools.all import SETTING_OF, set_tools
+from ecom_assets.outputs.serving.history import last_publication, require_rebuild
 
 
 @dataclass(frozen=True)
@@ -342,7 +342,7 @@ def reported_run(
     if lineage is None:
         yield
         return
-    from ecom_assets.automation.openlineage import OwnRun  # noqa: PLC0415 (an extra)
+    from ecom_assets.orchestration.automation.openlineage import OwnRun  # noqa: PLC0415 (an extra)
 
     own = OwnRun(lineage, run_id, EVERYTHING)
     yield

@@ -11,17 +11,17 @@ import typer
 from ecom_assets.cli.options import Json, day_of
 from ecom_assets.cli.platform_run import PlatformRun, RunOutcome, ready_definitions
 from ecom_assets.cli.progress import RunProgress
-from ecom_assets.clock import now_utc_without_zone
+from ecom_assets.commerce.orders.contracts import HeldOrderDays
+from ecom_assets.commerce.orders.held_days import ORDERS, release
+from ecom_assets.core.clock import now_utc_without_zone
+from ecom_assets.core.errors import UsageError, did_you_mean
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.core.tables.asset import asset_key
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.definitions import without_source
-from ecom_assets.errors import UsageError, did_you_mean
-from ecom_assets.json_text import json_text
-from ecom_assets.orders.contracts import HeldOrderDays
-from ecom_assets.orders.held_days import ORDERS, release
-from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.presence import with_origin
-from ecom_assets.tables.asset import asset_key
-from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.ingestion.sources.presence import with_origin
 
 
 def release_command(

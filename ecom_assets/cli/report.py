@@ -5,17 +5,17 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.ui import take_own_data
-from ecom_assets.errors import UsageError
-from ecom_assets.json_text import json_text
-from ecom_assets.report.board_mail import board_page
-from ecom_assets.report.page import print_pdf, render_page
-from ecom_assets.report.report import build_report, mail_server_of, send_report
-from ecom_assets.report.weekly import Week
-from ecom_assets.report.wording import text_lines
-from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.core.atomic_files import replace_bytes
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.interfaces.report.board_mail import board_page
+from ecom_assets.interfaces.report.page import print_pdf, render_page
+from ecom_assets.interfaces.report.report import build_report, mail_server_of, send_report
+from ecom_assets.interfaces.report.weekly import Week
+from ecom_assets.interfaces.report.wording import text_lines
 
 SUFFIXES = (".html", ".pdf")
 

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from ecom_assets.cli.options import Json
-from ecom_assets.errors import UsageError
-from ecom_assets.json_text import json_text
-from ecom_assets.privacy.retention_limits import expired, remove
-from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.compaction import remove_replaced
-from ecom_assets.sources.landing import changing_landing_files
-from ecom_assets.sources.presence import with_origin
-from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.ingestion.sources.compaction import remove_replaced
+from ecom_assets.ingestion.sources.landing import changing_landing_files
+from ecom_assets.ingestion.sources.presence import with_origin
+from ecom_assets.orchestration.privacy.retention_limits import expired, remove
 
 
 def retain(

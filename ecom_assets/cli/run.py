@@ -16,9 +16,9 @@ from ecom_assets.cli.options import (
     Permissions,
     read_days,
 )
-from ecom_assets.errors import EcomError
-from ecom_assets.gc_tuning import loading
-from ecom_assets.settings.settings import Settings
+from ecom_assets.core.errors import EcomError
+from ecom_assets.core.gc_tuning import loading
+from ecom_assets.core.settings.settings import Settings
 
 
 def run(

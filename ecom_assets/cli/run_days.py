@@ -8,24 +8,24 @@ from datetime import date
 import duckdb
 
 from ecom_assets.cli.progress import RunProgress
-from ecom_assets.clock import today_in
-from ecom_assets.errors import UsageError
-from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, parts_of, require_span
-from ecom_assets.sources.events import arrival_days, days_to_compute, event_paths, is_table, open_events
-from ecom_assets.sources.files.mapping import EVENT
-from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.first_partition import left_days, remember_left_days
-from ecom_assets.sources.home_notes import remembered_paths
-from ecom_assets.sources.order_reports.api import fetch_history
-from ecom_assets.sources.order_reports.report_files import has_clickstream, remove_activities, with_activities
-from ecom_assets.sources.order_reports.source import has_events, open_history, open_orders
-from ecom_assets.sources.report_paths import ACTIVITIES, are_activities, report_path
-from ecom_assets.sources.sandbox_shop import sandbox_days
-from ecom_assets.tables.days import ONE_DAY, DayRange, Days
-from ecom_assets.tables.values import FIRST_PLAUSIBLE
-from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.sql_text import date_literal, day_in_zone, select
+from ecom_assets.core.clock import today_in
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import ONE_DAY, DayRange, Days
+from ecom_assets.core.tables.values import FIRST_PLAUSIBLE
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, select
+from ecom_assets.ingestion.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, parts_of, require_span
+from ecom_assets.ingestion.sources.events import arrival_days, days_to_compute, event_paths, is_table, open_events
+from ecom_assets.ingestion.sources.files.mapping import EVENT
+from ecom_assets.ingestion.sources.files.records import RecordFiles
+from ecom_assets.ingestion.sources.first_partition import left_days, remember_left_days
+from ecom_assets.ingestion.sources.home_notes import remembered_paths
+from ecom_assets.ingestion.sources.order_reports.api import fetch_history
+from ecom_assets.ingestion.sources.order_reports.report_files import has_clickstream, remove_activities, with_activities
+from ecom_assets.ingestion.sources.order_reports.source import has_events, open_history, open_orders
+from ecom_assets.ingestion.sources.report_paths import ACTIVITIES, are_activities, report_path
+from ecom_assets.ingestion.sources.sandbox_shop import sandbox_days
 
 
 @dataclass(frozen=True)

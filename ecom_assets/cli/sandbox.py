@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import Json, UntilParentEnds, day_of
-from ecom_assets.clock import now_utc
-from ecom_assets.errors import UsageError
-from ecom_assets.json_text import json_text
-from ecom_assets.settings.settings import load_settings
+from ecom_assets.core.clock import now_utc
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import load_settings
 from ecom_sandbox.vendors.running import stand_ins
 
 
@@ -86,7 +86,7 @@ def up(
     **tool_ports: int,
 ) -> None:
     """Serve stand-ins of the three APIs over the sandbox shop, and of the tools it delivers to, until Ctrl-C."""
-    from ecom_assets.sandbox import ensure_sandbox  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_assets.orchestration.sandbox import ensure_sandbox  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_sandbox.running import Ports, running_services  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_sandbox.services.service import Faults  # noqa: PLC0415 (only this command serves)
 
@@ -119,8 +119,8 @@ def live(
     until_parent_ends: UntilParentEnds = False,
 ) -> None:
     """Let the sandbox shop's events of today arrive as time goes by, until Ctrl-C; `ecom ui` does so by itself."""
-    from ecom_assets.sandbox import Today  # noqa: PLC0415 (loads numpy and pyarrow)
-    from ecom_assets.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.ingestion.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.orchestration.sandbox import Today  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_sandbox.event_sinks import counts_per_second, played, sink_to  # noqa: PLC0415 (loads requests)
 
     settings = load_settings()

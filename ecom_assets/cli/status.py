@@ -10,20 +10,23 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from ecom_assets.automation.alerts import held_line, newest_results
 from ecom_assets.cli.options import Json
-from ecom_assets.collector.segments import segments_folder, unsealed_bytes
+from ecom_assets.commerce.orders.contracts import UserOrderLog, WaitingOrderDays
+from ecom_assets.commerce.orders.held_days import held_day_entry, held_days
+from ecom_assets.commerce.orders.waiting_days import waiting_sentence, with_waiting_lines
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.intake import STREAM_KINDS, StreamKind
+from ecom_assets.core.settings.settings import Settings, load_settings, prepare_dagster_home
+from ecom_assets.core.tables.asset import asset_key
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.warehouse.day_notes import AbsentDays, absent_lines, notes_of
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.core.warehouse.raw_slices import held_withdrawals
 from ecom_assets.definitions import build_definitions
-from ecom_assets.errors import UsageError
-from ecom_assets.json_text import json_text
-from ecom_assets.orders.contracts import UserOrderLog, WaitingOrderDays
-from ecom_assets.orders.held_days import held_day_entry, held_days
-from ecom_assets.orders.waiting_days import waiting_sentence, with_waiting_lines
-from ecom_assets.registry import ALL, MARTS
-from ecom_assets.serving.places import PublicationStatus, published_state
-from ecom_assets.settings.intake import STREAM_KINDS, StreamKind
-from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
-from ecom_assets.sources.landing import (
+from ecom_assets.ingestion.collector.segments import segments_folder, unsealed_bytes
+from ecom_assets.ingestion.sources.landing import (
     dead_letter_counts,
     dead_letter_folder,
     is_stream,
@@ -31,13 +34,10 @@ from ecom_assets.sources.landing import (
     stream_folder,
     stream_folders,
 )
-from ecom_assets.sources.stream_ledger import ledgers, noted_processes
-from ecom_assets.tables.asset import asset_key
-from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.day_notes import AbsentDays, absent_lines, notes_of
-from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.raw_slices import held_withdrawals
+from ecom_assets.ingestion.sources.stream_ledger import ledgers, noted_processes
+from ecom_assets.orchestration.automation.alerts import held_line, newest_results
+from ecom_assets.orchestration.registry import ALL, MARTS
+from ecom_assets.outputs.serving.places import PublicationStatus, published_state
 
 WIDTH = 120
 """The least width of the table in characters; a narrower terminal wraps lines, so names are not cut."""

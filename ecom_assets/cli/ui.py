@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.errors import EcomError, UsageError, system_reason
-from ecom_assets.settings.home import close_to_others, require_history
-from ecom_assets.settings.settings import Settings, hand_on, load_settings, prepare_dagster_home, written_paths
+from ecom_assets.core.errors import EcomError, UsageError, system_reason
+from ecom_assets.core.settings.home import close_to_others, require_history
+from ecom_assets.core.settings.settings import Settings, hand_on, load_settings, prepare_dagster_home, written_paths
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
 LOG_NAME, SHOP_LOG_NAME, COLLECTOR_LOG_NAME = "api.log", "sandbox.log", "collector.log"
@@ -23,7 +23,7 @@ def start_api(settings: Settings) -> str:
 
     If it cannot start, the message says why, and the UI runs without it.
     """
-    from ecom_assets.api.app import credentials_of, refuse_open_access  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.interfaces.api.app import credentials_of, refuse_open_access  # noqa: PLC0415 (loads FastAPI)
 
     try:
         refuse_taken("API", settings.api_host, settings.api_port)
@@ -54,7 +54,7 @@ def take_own_data(settings: Settings) -> str:
 
     Otherwise schedules and live events would be those of the sandbox shop, over a warehouse of the shop's own data.
     """
-    from ecom_assets.sources.first_partition import paths_of_last_run  # noqa: PLC0415 (loads DuckDB)
+    from ecom_assets.ingestion.sources.first_partition import paths_of_last_run  # noqa: PLC0415 (loads DuckDB)
 
     paths = paths_of_last_run(settings)
     if not paths:
@@ -66,7 +66,7 @@ def take_own_data(settings: Settings) -> str:
 
 def start_shop(settings: Settings) -> str:
     """Start to deliver the events of today in a sandbox shop that grows, and return a message for the user."""
-    from ecom_assets.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.ingestion.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
 
     if not grows(settings):
         return ""
@@ -91,9 +91,9 @@ def ui(
     host: Annotated[str, typer.Option(help="Address that Dagster's UI listens on.")] = "127.0.0.1",
 ) -> None:
     """Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them."""
-    from ecom_assets.automation.ui_address import remember_address  # noqa: PLC0415 (loads pydantic)
-    from ecom_assets.rules import require_rules  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.ui.guard import ui_access_of  # noqa: PLC0415 (loads Starlette)
+    from ecom_assets.interfaces.ui.guard import ui_access_of  # noqa: PLC0415 (loads Starlette)
+    from ecom_assets.orchestration.automation.ui_address import remember_address  # noqa: PLC0415 (loads pydantic)
+    from ecom_assets.orchestration.rules import require_rules  # noqa: PLC0415 (loads Ibis)
 
     settings = load_settings()
     if message := take_own_data(settings):
@@ -111,7 +111,7 @@ def ui(
             typer.echo(message)
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
     # Hide the advice of `dagster dev` to use `dg dev`, which is not part of a small install.
-    program = [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "ecom_assets.ui.development"]
+    program = [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "ecom_assets.interfaces.ui.development"]
     os.execv(program[0], [*program, "-w", str(WORKSPACE), "--port", str(port), "--host", host])  # noqa: S606 (our own interpreter)
 
 

@@ -8,14 +8,14 @@ import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.progress import RunProgress
-from ecom_assets.delivery.ids_until_now import note_delivered_ids
-from ecom_assets.errors import UsageError
-from ecom_assets.json_text import json_text
-from ecom_assets.registry import ALL, NOTES
-from ecom_assets.settings.settings import load_settings
-from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.migration import ColumnChange, changes, copy_table, migrate
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.core.warehouse.migration import ColumnChange, changes, copy_table, migrate
+from ecom_assets.orchestration.registry import ALL, NOTES
+from ecom_assets.outputs.delivery.ids_until_now import note_delivered_ids
 
 
 def copy(

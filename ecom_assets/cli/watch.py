@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.boards.incidents import IncidentLog
-from ecom_assets.boards.model import NumberAlert
-from ecom_assets.boards.store import BoardStore
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.ui import take_own_data
-from ecom_assets.json_text import json_text
-from ecom_assets.settings.settings import load_settings
-from ecom_assets.watching.watch import BackTest, back_test, parts_of_test, watch
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.interfaces.boards.incidents import IncidentLog
+from ecom_assets.interfaces.boards.model import NumberAlert
+from ecom_assets.interfaces.boards.store import BoardStore
+from ecom_assets.interfaces.watching.watch import BackTest, back_test, parts_of_test, watch
 
 
 def watch_command(

@@ -14,8 +14,8 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Final
 
-from ecom_assets.http_server.callers import Scope
-from ecom_assets.http_server.keys import KeyFile
+from ecom_assets.core.http_server.callers import Scope
+from ecom_assets.core.http_server.keys import KeyFile
 from ecom_assets_tests.attacks.attacks import ATTACKS, Target, repeat
 from ecom_assets_tests.command import ECOM
 from ecom_assets_tests.ports import free_port

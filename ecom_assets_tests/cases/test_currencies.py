@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecom_assets.dashboard.charts import EXACT, in_digits
-from ecom_assets.delivery.payloads import money_json
-from ecom_assets.questions.answer import InCurrency, money_text
-from ecom_assets.sources.files.plain import Numerals, Operations, in_currency_sql
-from ecom_assets.tables.currencies import MAGNITUDES, digits_of, largest_amount
-from ecom_assets.tables.formats import amount as shown_amount
-from ecom_assets.tables.queries import mean
+from ecom_assets.behaviour.questions.answer import InCurrency, money_text
+from ecom_assets.core.tables.currencies import MAGNITUDES, digits_of, largest_amount
+from ecom_assets.core.tables.formats import amount as shown_amount
+from ecom_assets.core.tables.queries import mean
+from ecom_assets.ingestion.sources.files.plain import Numerals, Operations, in_currency_sql
+from ecom_assets.interfaces.dashboard.charts import EXACT, in_digits
+from ecom_assets.outputs.delivery.payloads import money_json
 from ecom_assets_tests.cases.case import Case
 
 HEADER = (

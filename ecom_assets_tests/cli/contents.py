@@ -7,10 +7,10 @@ from pathlib import Path
 
 import duckdb
 
-from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
-from ecom_assets.reconciliation.contracts import Restatements
-from ecom_assets.registry import ALL
-from ecom_assets.tables.contract import Table
+from ecom_assets.commerce.reconciliation.contracts import Restatements
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.orchestration.registry import ALL
+from ecom_assets.outputs.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
 
 TABLES = "SELECT schema_name || '.' || table_name FROM duckdb_tables()"
 OF_RUNS = (Restatements, DeadLetters, ReconciliationDaily)

@@ -1,11 +1,11 @@
 """What `ecom run --json` prints, by name and type."""
 
-from ecom_assets.attribution.contracts import MODELS
-from ecom_assets.customers.contracts import CUSTOMER_TIERS, QUALITY_BANDS
-from ecom_assets.orders.assets import REPORT_ASSETS
-from ecom_assets.products.contracts import ALERTS
-from ecom_assets.registry import ALL
-from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
+from ecom_assets.behaviour.visitor_segments.assets import SEGMENT_ASSETS
+from ecom_assets.commerce.attribution.contracts import MODELS
+from ecom_assets.commerce.customers.contracts import CUSTOMER_TIERS, QUALITY_BANDS
+from ecom_assets.commerce.orders.assets import REPORT_ASSETS
+from ecom_assets.commerce.products.contracts import ALERTS
+from ecom_assets.orchestration.registry import ALL
 
 SESSIONS = {
     "events": int,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.questions.answer import QuestionAnswer
+from ecom_assets.behaviour.questions.answer import QuestionAnswer
 from ecom_assets_tests.command import HEADER, ecom, real_file, shape
 
 # Anna came by a letter and by a search, and then bought for 30, of which she got 15 back; Ben came by a letter alone.

@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ecom_assets.sessions.rule import PRESETS
-from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.first_partition import remember_paths
+from ecom_assets.behaviour.sessions.rule import PRESETS
+from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.ingestion.sources.first_partition import remember_paths
 from ecom_assets_tests.command import HEADER, ecom, page_views
 
 UNTYPED = HEADER.replace("event_type,", "") + "\ne1,ann,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"

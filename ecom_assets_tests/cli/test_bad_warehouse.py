@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ecom_assets.warehouse.engines.duckdb import engine as embedded
+from ecom_assets.core.warehouse.engines.duckdb import engine as embedded
 from ecom_assets_tests.cli.contents import contents
 from ecom_assets_tests.command import CommandResult, ecom, small_shop
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ecom_assets.events.contracts import RawEvents
-from ecom_assets.registry import ALL, NOTES
-from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse import migration as copying
-from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.behaviour.events.contracts import RawEvents
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.warehouse import migration as copying
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.orchestration.registry import ALL, NOTES
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, CommandResult, ecom, page_views, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_copy_migrate")

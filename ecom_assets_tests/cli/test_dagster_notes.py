@@ -6,11 +6,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ecom_assets.explain.notes import Computation, Notes
-from ecom_assets.sales.contracts import Customer, RevenueDaily
-from ecom_assets.serving.run_history import RunHistory
-from ecom_assets.tables.asset import asset_key
-from ecom_assets.tables.contract import Table
+from ecom_assets.commerce.sales.contracts import Customer, RevenueDaily
+from ecom_assets.core.tables.asset import asset_key
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.interfaces.explain.notes import Computation, Notes
+from ecom_assets.outputs.serving.run_history import RunHistory
 
 SQL = "SELECT 1"
 LINEAGE = dg.TableColumnLineage(

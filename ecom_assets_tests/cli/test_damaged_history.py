@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.settings.home import FILES, damage_of
+from ecom_assets.core.settings.home import FILES, damage_of
 from ecom_assets_tests.command import ecom, page_views
 
 ONE_TABLE = ("--select", 'key:"raw/events"')

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from ecom_assets.api.app import build_app
-from ecom_assets.dashboard.app import build_dashboard_app
-from ecom_assets.settings.settings import Settings
-from ecom_assets_tests.api.conftest import served
-from ecom_assets_tests.api.served import serving
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api.app import build_app
+from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.command import HEADER, CommandResult, ecom
-from ecom_assets_tests.dashboard.html import read
+from ecom_assets_tests.interfaces.api.conftest import served
+from ecom_assets_tests.interfaces.api.served import serving
+from ecom_assets_tests.interfaces.dashboard.html import read
 
 DAY = "2026-01-10"
 LINES = (

@@ -5,10 +5,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ecom_assets.sources.files.mapping import load_mapping
-from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.ingestion.sources.files.mapping import load_mapping
+from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets_tests.command import ecom
-from ecom_assets_tests.sources.event_layouts import LAYOUTS
+from ecom_assets_tests.ingestion.sources.event_layouts import LAYOUTS
 
 
 def test_hits_without_consent_are_a_reason_of_their_own_and_no_fault_of_the_export(tmp_path: Path, home: Path) -> None:

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecom_assets.behaviour.events.clean import quarantined_events
 from ecom_assets.cli.app import COMMANDS, load_command
-from ecom_assets.events.clean import quarantined_events
-from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.events import FileEvents
-from ecom_assets.sources.files.question_source import FileOrders
-from ecom_assets.tables.days import Days
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import Days
+from ecom_assets.ingestion.sources.files.events import FileEvents
+from ecom_assets.ingestion.sources.files.question_source import FileOrders
 from ecom_assets_tests.command import HEADER, UNTIL_DUE, CommandResult, ecom
 from ecom_assets_tests.hypothesis_settings import examples
 

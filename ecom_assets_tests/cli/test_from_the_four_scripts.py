@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.api.app import create_app
 from ecom_assets.cli.app import COMMANDS, app
-from ecom_assets.registry import ALL
-from ecom_assets.settings.settings import PREFIX, Settings
+from ecom_assets.core.settings.settings import PREFIX, Settings
+from ecom_assets.interfaces.api.app import create_app
+from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.cli.test_run_orders import queried
 from ecom_assets_tests.command import FEW_SALES, ecom, real_file
 from ecom_assets_tests.markdown import ROOT

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.clock import today_in
+from ecom_assets.core.clock import today_in
 from ecom_assets_tests import command
 from ecom_assets_tests.cli.test_run_orders import HEADER, SALES_TABLES, contents, orders_csv, queried, rows_by_table
 from ecom_assets_tests.command import FEW_SALES, CommandResult, page_views

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.questions.answer import QuestionAnswer
+from ecom_assets.behaviour.questions.answer import QuestionAnswer
 from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file, shape
 
 # Ann views a page twice, a hat, then buys; an hour later she views a page. Bob only searches.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from ecom_assets.sources.files.mapping import EventMapping, OrderMapping, shipped
+from ecom_assets.ingestion.sources.files.mapping import EventMapping, OrderMapping, shipped
 from ecom_assets_tests.command import ecom
 
 # Ann's view, a purchase without a product and without an amount that is a number, a time without a day, a broken line.

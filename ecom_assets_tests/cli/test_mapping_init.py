@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from ecom_assets_tests.command import CommandResult, ecom
-from ecom_assets_tests.sources import test_shop_order_documents as documents
-from ecom_assets_tests.sources.event_layouts import LAYOUTS
-from ecom_assets_tests.sources.test_shop_orders import ANN, ANN_2, STRIPE_PAYMENTS, csv_text
+from ecom_assets_tests.ingestion.sources import test_shop_order_documents as documents
+from ecom_assets_tests.ingestion.sources.event_layouts import LAYOUTS
+from ecom_assets_tests.ingestion.sources.test_shop_orders import ANN, ANN_2, STRIPE_PAYMENTS, csv_text
 
 # Ann views, puts into the cart and buys, in a shop in Berlin; 13.07. can only be a day and a month.
 CLICKS = """zeitpunkt;besucher;aktion;artikel;preis;sitzung;seite;intern

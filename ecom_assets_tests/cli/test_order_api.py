@@ -238,7 +238,7 @@ def report_file(home: Path) -> str:
 
 def own_mapping() -> str:
     """Return the shipped mapping with a name for one action."""
-    shipped = resources.files("ecom_assets.sources") / "mappings" / "user_activity_log.yaml"
+    shipped = resources.files("ecom_assets.ingestion.sources") / "mappings" / "user_activity_log.yaml"
     return shipped.read_text(encoding="utf-8") + "event_types: {action_7: page_view}\n"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.tables.conditions import parse_where, with_event_types
+from ecom_assets.core.tables.conditions import parse_where, with_event_types
 from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom
 
 MAPPING = """\

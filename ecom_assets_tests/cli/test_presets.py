@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.tables.values import TOOLS
+from ecom_assets.core.tables.values import TOOLS
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.markdown import ROOT
 

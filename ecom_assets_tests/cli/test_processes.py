@@ -84,7 +84,7 @@ def test_asking_a_file_loads_no_dagster(home: Path, events: Path) -> None:
 def test_a_run_loads_neither_the_api_s_framework_nor_the_dashboard(home: Path) -> None:
     script = (
         "import sys, ecom_assets.definitions;"
-        "print([name for name in ('fastapi', 'ecom_assets.dashboard') if name in sys.modules])"
+        "print([name for name in ('fastapi', 'ecom_assets.interfaces.dashboard') if name in sys.modules])"
     )
     done = subprocess.run([ECOM[0], "-c", script], env=environment(home), capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

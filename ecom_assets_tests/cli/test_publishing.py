@@ -7,13 +7,13 @@ import duckdb
 import psycopg
 import pytest
 
+from ecom_assets.core.errors import SettingError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.asset import PUBLICATION
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.core.warehouse.migration import content_of
 from ecom_assets.definitions import build_definitions
-from ecom_assets.errors import SettingError
-from ecom_assets.registry import MARTS
-from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import PUBLICATION
-from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.migration import content_of
+from ecom_assets.orchestration.registry import MARTS
 from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom, page_views, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_publishing")

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from ecom_assets.cli.summary.run import unfilled_columns
-from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
-from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.commerce.customers.contracts import Customers, CustomerSegments, LifetimeValue
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets_tests.command import HEADER, CommandResult, ecom, page_views
+from ecom_assets_tests.core.warehouse.engines.shop_input import ORDER_HEADER
+from ecom_assets_tests.ingestion.sources import customer_layouts as layouts
+from ecom_assets_tests.ingestion.sources.customer_layouts import LayoutService, twelve
 from ecom_assets_tests.services import people
-from ecom_assets_tests.sources import customer_layouts as layouts
-from ecom_assets_tests.sources.customer_layouts import LayoutService, twelve
-from ecom_assets_tests.warehouse.engines.shop_input import ORDER_HEADER
 from ecom_sandbox.services.pages import CustomerService
 from ecom_sandbox.services.service import ServiceRequest, ServiceResponse
 

@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from ecom_assets.core.settings.settings import Settings
 from ecom_assets.definitions import checks, without_source
-from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, CommandResult, ecom, page_views, real_file, small_shop
 

@@ -11,12 +11,13 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from ecom_assets.attribution.contracts import CHANNELS
-from ecom_assets.customers.contracts import SEGMENTS
+from ecom_assets.behaviour.identity.rule import IdentityRule
+from ecom_assets.commerce.attribution.contracts import CHANNELS
+from ecom_assets.commerce.customers.contracts import SEGMENTS
+from ecom_assets.core.settings.home import written
+from ecom_assets.core.settings.settings import Settings
 from ecom_assets.definitions import build_definitions, without_source
-from ecom_assets.identity.rule import IdentityRule
-from ecom_assets.settings.home import written
-from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.behaviour.identity.reference import Seen, owners
 from ecom_assets_tests.cli.summary_shapes import (
     SENT,
     SUMMARY,
@@ -24,7 +25,6 @@ from ecom_assets_tests.cli.summary_shapes import (
     UNCUT,
 )
 from ecom_assets_tests.command import CommandResult, ecom, shape, small_shop
-from ecom_assets_tests.identity.reference import Seen, owners
 from ecom_assets_tests.sandbox.shop_recount import CHECKED
 from ecom_sandbox.running import customers_of
 from ecom_sandbox.shop.traffic import QUERIES

@@ -9,9 +9,9 @@ import pytest
 
 from ecom_assets_tests.cli.test_run_orders import queried
 from ecom_assets_tests.command import FEW_SALES, ecom
-from ecom_assets_tests.sources import test_shop_order_documents as documents
-from ecom_assets_tests.sources import test_shopify_graphql as graphql
-from ecom_assets_tests.sources.test_shop_orders import (
+from ecom_assets_tests.ingestion.sources import test_shop_order_documents as documents
+from ecom_assets_tests.ingestion.sources import test_shopify_graphql as graphql
+from ecom_assets_tests.ingestion.sources.test_shop_orders import (
     ANN,
     ANN_2,
     BOB,

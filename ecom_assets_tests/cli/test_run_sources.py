@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.products.contracts import ProductPerformance
-from ecom_assets.reconciliation.contracts import Restatements
-from ecom_assets.registry import ALL
-from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.commerce.products.contracts import ProductPerformance
+from ecom_assets.commerce.reconciliation.contracts import Restatements
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.command import HEADER, CommandResult, ecom
+from ecom_assets_tests.core.warehouse.engines.shop_input import ORDER_HEADER
 from ecom_assets_tests.services import people
-from ecom_assets_tests.warehouse.engines.shop_input import ORDER_HEADER
 from ecom_sandbox.services.pages import CustomerService
 
 TODAY = datetime.now(UTC).date()

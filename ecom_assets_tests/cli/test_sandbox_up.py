@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.customer_api.api import fetch_customers
+from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.ingestion.sources.customer_api.api import fetch_customers
 from ecom_assets_tests.command import ECOM, ecom, environment, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_processes")

@@ -7,8 +7,8 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from ecom_assets.questions.answer import QuestionAnswer
-from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.behaviour.questions.answer import QuestionAnswer
+from ecom_assets.behaviour.sessions.contracts import Sessions
 from ecom_assets_tests.command import HEADER, ecom, real_file, shape
 
 # Ann views at 10:00 and 10:30 (exactly the timeout, so one session), Bob at 10:00 and 10:31 (two sessions).

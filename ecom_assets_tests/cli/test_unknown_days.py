@@ -9,7 +9,7 @@ import pytest
 
 from ecom_assets_tests.cli.test_run_orders import queried
 from ecom_assets_tests.command import HEADER, ecom
-from ecom_assets_tests.warehouse.engines.shop_input import ORDER_HEADER
+from ecom_assets_tests.core.warehouse.engines.shop_input import ORDER_HEADER
 
 DAYS = [f"2026-03-0{day}" for day in range(1, 5)]
 TABLES = (

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.customers.contracts import SEGMENTS, CustomerSegments, LifetimeValue
+from ecom_assets.commerce.customers.contracts import SEGMENTS, CustomerSegments, LifetimeValue
 from ecom_assets_tests.command import HEADER as EVENTS_HEADER
 from ecom_assets_tests.command import ecom, real_file
-from ecom_assets_tests.customers import cdnow
+from ecom_assets_tests.commerce.customers import cdnow
 
 HEADER = (
     "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file
-from ecom_assets_tests.warehouse.engines.shop_input import ORDER_HEADER
+from ecom_assets_tests.core.warehouse.engines.shop_input import ORDER_HEADER
 
 STORY = """\
 a1,ann,page_view,2026-03-02T10:00:00Z,,,s1,https://shop.example/,,

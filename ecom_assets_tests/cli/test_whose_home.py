@@ -6,9 +6,9 @@ import dagster as dg
 import duckdb
 import pytest
 
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
 from ecom_assets.definitions import build_definitions
-from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import RANGE_END, RANGE_START
 from ecom_assets_tests.command import CommandResult, ecom, page_views, small_shop
 
 RAW = ("--select", 'key:"raw/events"')

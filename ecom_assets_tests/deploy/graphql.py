@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.automation.jobs import EVERYTHING
-from ecom_assets.tables.asset import RANGE_END, RANGE_START
+from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
+from ecom_assets.orchestration.automation.jobs import EVERYTHING
 
 FEW = ("raw/events", "staging/duplicate_events", "staging/quarantined_events", "staging/events", "mart/session_events")
 """Assets for runs whose tables do not matter."""

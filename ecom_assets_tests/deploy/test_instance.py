@@ -15,8 +15,8 @@ from dagster._grpc.types import GetCurrentRunsResult
 from dagster._serdes import serialize_value
 from dagster_postgres.event_log import PostgresEventLogStorage
 
-from ecom_assets.automation.instance.launcher import WatchedRunLauncher
-from ecom_assets.automation.instance.postgres import BatchingPostgresEventLogStorage
+from ecom_assets.orchestration.automation.instance.launcher import WatchedRunLauncher
+from ecom_assets.orchestration.automation.instance.postgres import BatchingPostgresEventLogStorage
 from ecom_assets_tests.deploy.shipped import DEPLOY
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01")

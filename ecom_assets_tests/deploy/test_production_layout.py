@@ -10,10 +10,10 @@ import psycopg
 import pytest
 import requests
 
-from ecom_assets.visitor_segments.contracts import VisitorSegments
+from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegments
+from ecom_assets_tests.core.warehouse.test_io_manager import BY_KEY
 from ecom_assets_tests.deploy.graphql import FEW
 from ecom_assets_tests.deploy.layout import API_KEY, SERVICES, Layout, install
-from ecom_assets_tests.warehouse.test_io_manager import BY_KEY
 
 pytestmark = pytest.mark.xdist_group("production_layout")
 

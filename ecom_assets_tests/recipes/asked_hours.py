@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from ecom_assets.all_questions import QUESTIONS, QuestionEntry
-from ecom_assets.settings.settings import Settings
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.all_questions import QUESTIONS, QuestionEntry
 from ecom_assets_tests.recipes.week_hours import answer
 
 LINE = {
@@ -38,9 +38,9 @@ def by_command(events: str) -> dict[str, str]:
 
 def by_http(home: str) -> dict[str, Any]:
     """Return what the route and the page answer about published tables."""
-    app = import_module("ecom_assets.dashboard.app").build_dashboard_app(Settings(home=Path(home)))
+    app = import_module("ecom_assets.interfaces.dashboard.app").build_dashboard_app(Settings(home=Path(home)))
     path = "/v1/analytics/week-hours"
-    with import_module("ecom_assets_tests.api.conftest").served(app) as api:
+    with import_module("ecom_assets_tests.interfaces.api.conftest").served(app) as api:
         return {
             "route": api.post(path, {"event_type": "purchase"}).json(),
             "csv": api.post(path, {}, format="csv").text,

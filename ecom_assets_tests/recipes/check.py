@@ -2,8 +2,8 @@
 
 import ibis.expr.types as ir
 
-from ecom_assets.tables.check import BrokenRows, check
-from ecom_assets.tables.days import Days
+from ecom_assets.core.tables.check import BrokenRows, check
+from ecom_assets.core.tables.days import Days
 from ecom_assets_tests.recipes.mart import OrderHours
 
 LAST_HOUR = 23

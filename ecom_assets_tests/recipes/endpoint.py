@@ -4,9 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from ecom_assets.api.parameters import Context
-from ecom_assets.sales.contracts import RevenueDaily
-from ecom_assets.tables.queries import Reading
+from ecom_assets.commerce.sales.contracts import RevenueDaily
+from ecom_assets.core.tables.queries import Reading
+from ecom_assets.interfaces.api.parameters import Context
 
 router = APIRouter(tags=["sales"])
 

@@ -2,10 +2,10 @@
 
 import ibis.expr.types as ir
 
-from ecom_assets.orders.contracts import UserOrderLog
-from ecom_assets.tables.asset import Reads, table_asset
-from ecom_assets.tables.contract import Table, count
-from ecom_assets.tables.days import ANY_DAYS, clock_hour
+from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.core.tables.asset import Reads, table_asset
+from ecom_assets.core.tables.contract import Table, count
+from ecom_assets.core.tables.days import ANY_DAYS, clock_hour
 
 
 class OrderHours(Table):

@@ -1,7 +1,7 @@
 """A measure: how many order lines were sold. It stands at the end of `SalesMeasures`."""
 
-from ecom_assets.sales.measures import SHIPPED
-from ecom_assets.tables.contract import Aggregate, Ratio, count, per_unit
+from ecom_assets.commerce.sales.measures import SHIPPED
+from ecom_assets.core.tables.contract import Aggregate, Ratio, count, per_unit
 
 
 class SalesMeasures:

@@ -1,8 +1,8 @@
 """The smallest page of the dashboard: what to order again, as the API answers it."""
 
-from ecom_assets.api.routes import products
-from ecom_assets.dashboard.blocks import Block, DataTable, TableColumn
-from ecom_assets.dashboard.page import DashboardPage, Section, View
+from ecom_assets.interfaces.api.routes import products
+from ecom_assets.interfaces.dashboard.blocks import Block, DataTable, TableColumn
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View
 
 COLUMNS = (TableColumn("product_id", "Product"), TableColumn("stock_count", "In stock", "count"))
 

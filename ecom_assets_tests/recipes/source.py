@@ -5,11 +5,11 @@ from datetime import date, datetime, time
 
 import pyarrow as pa
 
-from ecom_assets.orders.contracts import RawUserOrderLog
-from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import schema_of
-from ecom_assets.tables.received import FileRows, SliceOutput
-from ecom_assets.warehouse.local import connect
+from ecom_assets.commerce.orders.contracts import RawUserOrderLog
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import schema_of
+from ecom_assets.core.tables.received import FileRows, SliceOutput
+from ecom_assets.core.warehouse.local import connect
 
 
 @dataclass(frozen=True)

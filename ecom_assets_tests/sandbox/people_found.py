@@ -7,10 +7,10 @@ from datetime import timedelta
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.identity.links import alias_events, identity_aliases, merged_rows, merged_users
-from ecom_assets.identity.rule import IdentityRule
-from ecom_assets.identity.visitors import with_visitors_of_all
-from ecom_assets.warehouse.local import connect
+from ecom_assets.behaviour.identity.links import alias_events, identity_aliases, merged_rows, merged_users
+from ecom_assets.behaviour.identity.rule import IdentityRule
+from ecom_assets.behaviour.identity.visitors import with_visitors_of_all
+from ecom_assets.core.warehouse.local import connect
 from ecom_assets_tests.sandbox.people_in_files import people_of_events
 from ecom_assets_tests.sandbox.shop_recount import Recount
 

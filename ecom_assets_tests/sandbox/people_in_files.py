@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecom_assets.sources.sandbox_shop import Truth, first_day, is_living, last_day, truth_of
+from ecom_assets.ingestion.sources.sandbox_shop import Truth, first_day, is_living, last_day, truth_of
 from ecom_sandbox.shop.files import user_ids
 from ecom_sandbox.shop.living import LivingShop, months_between
 from ecom_sandbox.shop.people import known_customer_id

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.errors import UsageError
-from ecom_assets.sandbox import Today
-from ecom_assets.settings.settings import Settings
-from ecom_assets_tests.collector.served import collect_settings, collecting
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.orchestration.sandbox import Today
 from ecom_assets_tests.command import ECOM, ecom, environment
-from ecom_assets_tests.stream.streamed import TOPIC, MockCluster, StreamHome
+from ecom_assets_tests.ingestion.collector.served import collect_settings, collecting
+from ecom_assets_tests.ingestion.stream.streamed import TOPIC, MockCluster, StreamHome
 from ecom_sandbox.event_sinks import Event, counts_per_second, played, sink_to
 from ecom_sandbox.shop.living import LivingShop
 

@@ -10,11 +10,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecom_assets.errors import UsageError
-from ecom_assets.sandbox import ensure_sandbox
-from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.sandbox_shop import opening_day, sandbox_days
-from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.ingestion.sources.sandbox_shop import opening_day, sandbox_days
+from ecom_assets.orchestration.sandbox import ensure_sandbox
 from ecom_assets_tests.command import small_shop
 from ecom_assets_tests.sandbox.shop_recount import CHECKED
 from ecom_sandbox.running import customers_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.behaviour.identity.rule import IdentityRule
 from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.sandbox.people_found import VARIANTS, Found, found_by
 from ecom_assets_tests.sandbox.shop_recount import Recount

@@ -19,9 +19,9 @@ import duckdb
 import pytest
 import requests
 
-from ecom_assets.errors import UsageError
-from ecom_assets.sources.customer_api.api import fetch_customers
-from ecom_assets.sources.order_reports.api import fetch_increments
+from ecom_assets.core.errors import UsageError
+from ecom_assets.ingestion.sources.customer_api.api import fetch_customers
+from ecom_assets.ingestion.sources.order_reports.api import fetch_increments
 from ecom_assets_tests.services import people, settings_for
 from ecom_sandbox.running import SandboxServices, running_services
 from ecom_sandbox.services.orders import COHORT, NICKNAME

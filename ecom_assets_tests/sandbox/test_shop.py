@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import ecom_sandbox
-from ecom_assets.errors import UsageError
+from ecom_assets.core.errors import UsageError
 from ecom_assets_tests.sandbox.shop_recount import TYPES, Recount
 from ecom_sandbox.shop import faults as f
 from ecom_sandbox.shop import shop

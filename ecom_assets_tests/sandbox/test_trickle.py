@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ecom_assets.sandbox import Today
-from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.sandbox_shop import grows, sandbox_days
-from ecom_assets.tables.days import Days
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import Days
+from ecom_assets.ingestion.sources.sandbox_shop import grows, sandbox_days
+from ecom_assets.orchestration.sandbox import Today
 from ecom_assets_tests.command import small_shop
-from ecom_assets_tests.serving.conftest import real_time
+from ecom_assets_tests.outputs.serving.conftest import real_time
 from ecom_sandbox.shop.living import DayInProgress, LivingShop
 
 pytestmark = pytest.mark.xdist_group("living_shop")

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 from urllib.parse import parse_qsl, urlsplit
 
-from ecom_assets.errors import UsageError, system_reason
+from ecom_assets.core.errors import UsageError, system_reason
 
 HOST = "127.0.0.1"
 CONTROL = "/control/"

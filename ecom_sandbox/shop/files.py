@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ecom_assets.errors import UsageError
+from ecom_assets.core.errors import UsageError
 from ecom_sandbox.shop import faults as f
 from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop import traffic as t

@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecom_assets.atomic_files import replace_bytes, replacing
-from ecom_assets.sources.sandbox_shop import DAYS_BEFORE, first_day, last_day, opening_day, truth_of
+from ecom_assets.core.atomic_files import replace_bytes, replacing
+from ecom_assets.ingestion.sources.sandbox_shop import DAYS_BEFORE, first_day, last_day, opening_day, truth_of
 from ecom_sandbox.shop.customers import ShopCustomers, joined_customers, make_customers
 from ecom_sandbox.shop.files import write_parquet
 from ecom_sandbox.shop.orders import OrderLineBuilder

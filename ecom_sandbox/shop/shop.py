@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from ecom_assets.errors import UsageError
+from ecom_assets.core.errors import UsageError
 from ecom_sandbox.shop import faults as f
 from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop.catalogue import make_catalogue, make_stock

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
-from ecom_assets.errors import EcomError
-from ecom_assets.settings.home import keep_private
+from ecom_assets.core.errors import EcomError
+from ecom_assets.core.settings.home import keep_private
 from ecom_sandbox.vendors.faults import NO_FAULTS
 from ecom_sandbox.vendors.running import running_receivers, some_faults
 

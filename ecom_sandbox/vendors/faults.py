@@ -6,7 +6,7 @@ from random import Random
 from threading import Lock
 from typing import Any
 
-from ecom_assets.errors import UsageError
+from ecom_assets.core.errors import UsageError
 from ecom_sandbox.services.service import read_fields
 
 AS_DOCUMENTED = 200

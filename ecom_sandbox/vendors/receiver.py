@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import ClassVar, Self, cast
 
-from ecom_assets.errors import UsageError
+from ecom_assets.core.errors import UsageError
 from ecom_sandbox.services.service import CONTROL, Connection, Service, ServiceRequest, ServiceResponse
 from ecom_sandbox.vendors.entries import Decision, Entry, Incoming
 from ecom_sandbox.vendors.faults import (
@@ -197,7 +197,7 @@ class Receiver(Service):
 
     connection_class = ReceiverConnection
     tool: ClassVar[str]
-    """The name of its package in `ecom_assets/delivery/tools/`, and of its file here."""
+    """The name of its package in `ecom_assets/outputs/delivery/tools/`, and of its file here."""
     title: ClassVar[str]
     """The tool's name in messages."""
     default_port: ClassVar[int]

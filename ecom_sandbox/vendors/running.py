@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 
-from ecom_assets.settings.subjects import TOOLS, packages_in
+from ecom_assets.core.settings.subjects import TOOLS, packages_in
 from ecom_sandbox.vendors.faults import NO_FAULTS, RandomFaults, ReceiverFaults
 from ecom_sandbox.vendors.receiver import Receiver, Setup
 

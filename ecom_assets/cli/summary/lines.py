@@ -4,22 +4,22 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from ecom_assets.automation.alerts import held_line
+from ecom_assets.behaviour.events.queries import event_text
+from ecom_assets.behaviour.funnels.daily import DEFAULT_NAME
+from ecom_assets.behaviour.funnels.text import funnel_chart
+from ecom_assets.behaviour.journeys.text import path_line
+from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.cli.summary.unknown import unknown_lines
-from ecom_assets.customers.measures import ValueMeasures
-from ecom_assets.customers.text import expected_orders, orders_column
-from ecom_assets.events.queries import event_text
-from ecom_assets.funnels.daily import DEFAULT_NAME
-from ecom_assets.funnels.text import funnel_chart
-from ecom_assets.journeys.text import path_line
-from ecom_assets.orders.waiting_days import waiting_sentence
-from ecom_assets.sales.measures import SalesMeasures
-from ecom_assets.sessions.measures import SessionMeasures
-from ecom_assets.tables import formats
-from ecom_assets.tables.contract import Column
-from ecom_assets.tables.formats import aligned_percent, counted, quantity
-from ecom_assets.tables.queries import provisional_lines
-from ecom_assets.tables.values import batches_of
+from ecom_assets.commerce.customers.measures import ValueMeasures
+from ecom_assets.commerce.customers.text import expected_orders, orders_column
+from ecom_assets.commerce.orders.waiting_days import waiting_sentence
+from ecom_assets.commerce.sales.measures import SalesMeasures
+from ecom_assets.core.tables import formats
+from ecom_assets.core.tables.contract import Column
+from ecom_assets.core.tables.formats import aligned_percent, counted, quantity
+from ecom_assets.core.tables.queries import provisional_lines
+from ecom_assets.core.tables.values import batches_of
+from ecom_assets.orchestration.automation.alerts import held_line
 
 LOSSES: Final = ("very_few_were_refused", "reasons_are_usual")
 """The checks whose warnings come before all numbers, since rows are missing from those."""

@@ -9,53 +9,53 @@ from typing import Any, Final
 
 import typer
 
-from ecom_assets.attribution.queries import Unit, channels_by_model
+from ecom_assets.behaviour.events.queries import conflict_counts, conflicts, rejected_events
+from ecom_assets.behaviour.funnels.daily import DEFAULT_NAME
+from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
+from ecom_assets.behaviour.funnels.queries import UNITS, daily_funnels, final_carts
+from ecom_assets.behaviour.journeys.queries import journey_totals, search_totals, searches
+from ecom_assets.behaviour.retention.queries import retention_totals
+from ecom_assets.behaviour.sessions.queries import TOTALS_OF_VIEWS, has_paid_events, sessions_of
 from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.summary.lines import summary_lines
 from ecom_assets.cli.summary.unknown import NOT_COMPUTED, is_accounted_for, unknown_sources
-from ecom_assets.clock import now_utc
-from ecom_assets.customers.contracts import CustomerSegments
-from ecom_assets.customers.queries import customer_records, expected_value, segment_totals
-from ecom_assets.errors import nearest
-from ecom_assets.events.queries import conflict_counts, conflicts, rejected_events
-from ecom_assets.funnels.daily import DEFAULT_NAME
-from ecom_assets.funnels.definition import FIVE_STEPS
-from ecom_assets.funnels.queries import UNITS, daily_funnels, final_carts
-from ecom_assets.journeys.queries import journey_totals, search_totals, searches
-from ecom_assets.json_text import json_text
-from ecom_assets.orders.held_days import held_day_entry
-from ecom_assets.orders.queries import days_of_run, held_days, held_order_dates, rejected_orders, waiting_days
-from ecom_assets.products.queries import stock_totals
-from ecom_assets.reconciliation.queries import difference_totals, restatements
-from ecom_assets.registry import ALL
-from ecom_assets.retention.queries import retention_totals
-from ecom_assets.rules import chosen_steps, order_rule, segments_of
-from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource
-from ecom_assets.sales.measures import SalesMeasures
-from ecom_assets.sales.queries import (
+from ecom_assets.commerce.attribution.queries import Unit, channels_by_model
+from ecom_assets.commerce.customers.contracts import CustomerSegments
+from ecom_assets.commerce.customers.queries import customer_records, expected_value, segment_totals
+from ecom_assets.commerce.orders.held_days import held_day_entry
+from ecom_assets.commerce.orders.queries import days_of_run, held_days, held_order_dates, rejected_orders, waiting_days
+from ecom_assets.commerce.products.queries import stock_totals
+from ecom_assets.commerce.reconciliation.queries import difference_totals, restatements
+from ecom_assets.commerce.sales.coverage import ORDERS, PURCHASES, SalesSource
+from ecom_assets.commerce.sales.measures import SalesMeasures
+from ecom_assets.commerce.sales.queries import (
     has_purchases,
     lines_by_category,
     newest_customer_week,
     sales_of_days,
     sales_totals,
 )
-from ecom_assets.serving.reading import WarehouseReading
-from ecom_assets.sessions.queries import TOTALS_OF_VIEWS, has_paid_events, sessions_of
-from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.activities import has_views
-from ecom_assets.sources.customer_api.records import mapping_of
-from ecom_assets.sources.order_reports.report_files import activity_types, has_report
-from ecom_assets.sources.order_reports.source import has_events, has_orders
-from ecom_assets.sources.presence import given_sources, stored_sources
-from ecom_assets.sources.proposal.fields import STANDARD_TYPES, likely_event_type
-from ecom_assets.tables.check import EXAMPLES
-from ecom_assets.tables.contract import Table
-from ecom_assets.tables.currencies import rounded
-from ecom_assets.tables.days import Days
-from ecom_assets.tables.measures import summable
-from ecom_assets.tables.queries import Page, Period, Reading, Row, unfinished_day_of_sources
-from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.core.clock import now_utc
+from ecom_assets.core.errors import nearest
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.check import EXAMPLES
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.currencies import rounded
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.measures import summable
+from ecom_assets.core.tables.queries import Page, Period, Reading, Row, unfinished_day_of_sources
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.ingestion.sources.activities import has_views
+from ecom_assets.ingestion.sources.customer_api.records import mapping_of
+from ecom_assets.ingestion.sources.order_reports.report_files import activity_types, has_report
+from ecom_assets.ingestion.sources.order_reports.source import has_events, has_orders
+from ecom_assets.ingestion.sources.presence import given_sources, stored_sources
+from ecom_assets.ingestion.sources.proposal.fields import STANDARD_TYPES, likely_event_type
+from ecom_assets.orchestration.registry import ALL
+from ecom_assets.orchestration.rules import chosen_steps, order_rule, segments_of
+from ecom_assets.outputs.serving.reading import WarehouseReading
 
 EVENTS_SETTING: Final = "ECOM_EVENTS"
 ORDERS_SETTING: Final = "ECOM_ORDERS"

@@ -3,9 +3,9 @@
 from collections.abc import Container, Mapping
 from typing import Any, Final
 
-from ecom_assets.sales.source_days import DAYS_OF, RAW, RECEIVED, days_with_rows
-from ecom_assets.tables.queries import NOTHING, Period
-from ecom_assets.warehouse.engine import Engine
+from ecom_assets.commerce.sales.source_days import DAYS_OF, RAW, RECEIVED, days_with_rows
+from ecom_assets.core.tables.queries import NOTHING, Period
+from ecom_assets.core.warehouse.engine import Engine
 
 NOT_COMPUTED: Final = "not_computed"
 NOT_KNOWN: Final = "not_known"

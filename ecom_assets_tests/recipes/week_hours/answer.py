@@ -4,12 +4,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from ecom_assets.questions.answer import Kind, QuestionAnswer, number
-from ecom_assets.questions.source import QuestionData
-from ecom_assets.tables.columns import holds
-from ecom_assets.tables.days import days_definition
-from ecom_assets.tables.portable import rows_of
-from ecom_assets.tables.values import WEEKDAYS
+from ecom_assets.behaviour.questions.answer import Kind, QuestionAnswer, number
+from ecom_assets.behaviour.questions.source import QuestionData
+from ecom_assets.core.tables.columns import holds
+from ecom_assets.core.tables.days import days_definition
+from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.tables.values import WEEKDAYS
 from ecom_assets_tests.recipes.week_hours.question import WeekHoursQuestion
 
 

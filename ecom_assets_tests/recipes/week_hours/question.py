@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
-from ecom_assets.questions.fields import Conditions, EventType, field, where_field
-from ecom_assets.questions.model import Question
-from ecom_assets.tables.conditions import columns_of
+from ecom_assets.behaviour.questions.fields import Conditions, EventType, field, where_field
+from ecom_assets.behaviour.questions.model import Question
+from ecom_assets.core.tables.conditions import columns_of
 
 
 class WeekHoursQuestion(Question):

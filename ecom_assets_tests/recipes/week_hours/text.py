@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ecom_assets.tables.formats import bar
+from ecom_assets.core.tables.formats import bar
 
 
 def lines(answer: dict[str, Any]) -> list[str]:

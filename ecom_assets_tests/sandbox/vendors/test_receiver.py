@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import requests
 
-from ecom_assets.delivery.tools.all import TOOLS
-from ecom_assets.errors import UsageError
+from ecom_assets.core.errors import UsageError
+from ecom_assets.outputs.delivery.tools.all import TOOLS
 from ecom_assets_tests.sandbox.vendors.audit import who_has_what
 from ecom_assets_tests.sandbox.vendors.vendor_requests import NOW_S, amplitude_event, basic, mixpanel_event, still
 from ecom_sandbox.vendors.amplitude import BATCH, AmplitudeReceiver

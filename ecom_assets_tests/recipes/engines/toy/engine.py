@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 
 
 class ToyEngine(DuckDBEngine):

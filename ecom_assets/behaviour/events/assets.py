@@ -1,0 +1,84 @@
+"""Assets of events: received and clean rows, and every row that is not clean."""
+
+from typing import Protocol
+
+import dagster as dg
+import ibis.expr.types as ir
+
+from ecom_assets.behaviour.events import clean
+from ecom_assets.behaviour.events.clean import CleaningRule
+from ecom_assets.behaviour.events.contracts import (
+    CleanEvents,
+    DuplicateEvents,
+    EventAccountingDaily,
+    KeptEventIds,
+    QuarantinedEvents,
+    QuarantinedEventSamples,
+    RawEvents,
+)
+from ecom_assets.core.tables.asset import Reads, TableAsset, Tables, table_asset
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.received import FileRows, sampled_rows
+from ecom_assets.core.warehouse.raw_slices import DayByDay
+
+EVENT_TABLE = dg.AssetKey(["source", "ecommerce_events"])
+"""The table that events are read from, if they are read from a table; see `event_table.py`."""
+
+
+class RawEventSource(Protocol):
+    """Events by arrival day."""
+
+    def received(self, days: Days) -> ir.Table | DayByDay:
+        """Return the rows of `RawEvents` that arrived on `days`."""
+
+    def file_rows(self, days: Days | None) -> list[FileRows] | None:
+        """Return the row counts of the files with events of `days`; None if events do not come from files."""
+
+
+@table_asset(RawEvents)
+def raw_events(event_source: RawEventSource, days: Days) -> ir.Table | DayByDay:
+    """Read the events that arrived on `days` from the source."""
+    return event_source.received(days)
+
+
+def accepted_arrivals(late_days: int) -> Reads:
+    """Return the days of arrival around a day on which its events can come."""
+    return Reads(RawEvents, days_before=1, days_after=late_days)
+
+
+def staging_assets(late_days: int) -> list[TableAsset]:
+    """Return the assets of rows that are left out; `late_days` sets how many days around a day they read."""
+
+    @table_asset(DuplicateEvents, raw_events=Reads(RawEvents, days_before=late_days + 2, days_after=late_days))
+    def duplicate_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days, warehouse: Tables) -> ir.Table:
+        return clean.duplicate_events(raw_events, cleaning_rule, days, warehouse.table(KeptEventIds))
+
+    @table_asset(QuarantinedEvents, raw_events=accepted_arrivals(late_days))
+    def quarantined_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
+        return clean.quarantined_events(raw_events, cleaning_rule, days)
+
+    return [duplicate_events, quarantined_events]
+
+
+def accounting_assets(late_days: int) -> list[TableAsset]:
+    """Return the assets that account for every received row; `late_days` as in `staging_assets`."""
+
+    @table_asset(
+        EventAccountingDaily,
+        follows="groups",
+        raw_events=accepted_arrivals(late_days),
+        events=CleanEvents,
+        quarantined_events=QuarantinedEvents,
+        duplicate_events=DuplicateEvents,
+    )
+    def event_accounting_daily(
+        raw_events: ir.Table, events: ir.Table, quarantined_events: ir.Table, duplicate_events: ir.Table, days: Days
+    ) -> ir.Table:
+        per_day = clean.accounting(days, late_days, raw_events, events, quarantined_events, duplicate_events)
+        return per_day.rename(accounted_date="day").select(*EventAccountingDaily.columns)
+
+    @table_asset(QuarantinedEventSamples, quarantined_events=QuarantinedEvents)
+    def quarantined_event_samples(quarantined_events: ir.Table, days: Days) -> ir.Table:
+        return sampled_rows(clean.with_money(quarantined_events), QuarantinedEventSamples, days)
+
+    return [event_accounting_daily, quarantined_event_samples]

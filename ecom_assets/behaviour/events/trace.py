@@ -1,0 +1,156 @@
+"""How events are traced: a clean event to the received row from which it was read."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import ibis.expr.types as ir
+
+from ecom_assets.behaviour.events import clean
+from ecom_assets.behaviour.events.clean import CleaningRule
+from ecom_assets.behaviour.events.contracts import (
+    CleanEvents,
+    DuplicateEvents,
+    EventAccountingDaily,
+    QuarantinedEventSamples,
+    RawEvents,
+)
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.days import ANY_DAYS, ONE_DAY, Days
+from ecom_assets.core.tables.portable import union_all
+from ecom_assets.core.tables.trace import (
+    Computed,
+    Count,
+    TableTrace,
+    TraceContext,
+    UpstreamRows,
+    keeping,
+    of_refused_money,
+)
+
+EVENT: Final = ("event_id", "event_date", "received_date")
+"""What identifies the received row of a clean event."""
+EVENT_OF_DAY: Final = ["event_date", "event_id"]
+
+
+def received_events(rows: ir.Table, context: TraceContext) -> ir.Table:
+    """Return the received row of each clean event: of its copies the first that arrived."""
+    return keeping(_first_copies(rows, context), rows, list(EVENT))
+
+
+def _first_copies(rows: ir.Table, context: TraceContext) -> ir.Table:
+    """Return the clean received rows of the days of some events, of copies the first that arrived."""
+    raw, duplicates, days = _near_events(rows, context)
+    rule = _rule(context)
+    return clean.unique_copies(clean.clean_copies(raw, rule, days), duplicates)
+
+
+def _all_copies(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Table]:
+    """Return the clean received rows of the days of some events, and those that `_first_copies` leaves out.
+
+    Both have the ids of their events.
+    """
+    raw, duplicates, days = _near_events(rows, context)
+    rule = _rule(context)
+    repeated = context.keep(raw.semi_join(clean.received_ids(duplicates), EVENT_OF_DAY))
+    of_ids = clean.clean_copies(repeated, rule, days)
+    copies = clean.clean_copies(raw, rule, days)
+    if context.ask(duplicates.filter(duplicates.source_event_id.notnull()).limit(1)):
+        others = copies.anti_join(clean.received_ids(duplicates), EVENT_OF_DAY)
+        named = clean.with_event_ids(of_ids, duplicates)
+        copies = union_all(others, named.mutate(event_id=named.clean_event_id).select(*copies.columns))
+    return copies, clean.surplus_rows(of_ids, duplicates)
+
+
+def _near_events(rows: ir.Table, context: TraceContext) -> tuple[ir.Table, ir.Table, Days]:
+    """Return the received rows and the `DuplicateEvents` of the days of some events, and their event days.
+
+    The days are `ANY_DAYS` if there are no events: what clocks show is looked for in the days of the rows.
+    """
+    raw, duplicates = context.table(RawEvents), context.table(DuplicateEvents)
+    days = context.span(rows, "event_date", "event_date")
+    raw = raw.filter(context.span(rows, "received_date", "received_date").contain(raw.received_date))
+    return raw, duplicates.filter(days.contain(duplicates.event_date)), days if days.dates else ANY_DAYS
+
+
+def _with_received_ids(rows: ir.Table, context: TraceContext) -> ir.Table:
+    """Return what identifies some events, and again under the ids as received, where these are others."""
+    named = context.table(DuplicateEvents)
+    named = named.filter(named.source_event_id.notnull())
+    named = rows.join(named.select(*EVENT_OF_DAY, "source_event_id"), EVENT_OF_DAY)
+    own = rows.select(*EVENT)
+    return union_all(own, named.select("event_date", "received_date", event_id="source_event_id").select(*EVENT))
+
+
+UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+    CleanEvents: UpstreamRows(
+        RawEvents,
+        received_events,
+        EVENT,
+        is_one_to_one=True,
+        candidates=_first_copies,
+        copies=_all_copies,
+        found_by=_with_received_ids,
+    )
+}
+
+
+def _rule(context: TraceContext) -> CleaningRule:
+    rule: CleaningRule = context.rules["cleaning_rule"]
+    return rule
+
+
+def _arrived_near(context: TraceContext) -> ir.Table:
+    """Return the rows that arrived so near to a row's day that they can count for it."""
+    day = context.row["accounted_date"]
+    return context.within(RawEvents, day - ONE_DAY, day + _rule(context).late_days * ONE_DAY)
+
+
+def _days(context: TraceContext) -> Days:
+    return Days((context.row["accounted_date"],))
+
+
+def _received(context: TraceContext) -> ir.Table:
+    rows = _arrived_near(context)
+    return rows.filter(clean.accounted_date(rows, _rule(context).late_days) == context.row["accounted_date"])
+
+
+def _quarantined(context: TraceContext) -> ir.Table:
+    """Return the rows that count for a row's day and are quarantined, for its reason if it names one."""
+    result = clean.quarantined_events(_arrived_near(context), _rule(context), _days(context))
+    reason = context.row.get("reject_reason")
+    return result.filter(result.reject_reason == reason) if reason else result
+
+
+def _clean(context: TraceContext) -> ir.Table:
+    return context.where(CleanEvents, event_date=context.row["accounted_date"])
+
+
+def _surplus(context: TraceContext) -> ir.Table:
+    """Return the clean copies of a row's day but the one of each event that stays, if one of this day does."""
+    repeated = context.where(DuplicateEvents, event_date=context.row["accounted_date"])
+    rule = _rule(context)
+    return clean.surplus_rows(clean.clean_copies(_arrived_near(context), rule, _days(context)), repeated)
+
+
+OF_SAMPLE: Final = Computed("read from the received row that this row shows", ("cart_value",))
+TRACES: Final = (
+    TableTrace(
+        EventAccountingDaily,
+        "duplicates-and-the-accounting",
+        {
+            "received_count": Count(RawEvents, _received),
+            "clean_count": Count(CleanEvents, _clean),
+            "quarantined_count": Count(RawEvents, _quarantined),
+            "surplus_count": Count(RawEvents, _surplus),
+        },
+    ),
+    TableTrace(
+        QuarantinedEventSamples,
+        "clean-events-and-reject-reasons",
+        {
+            "cart_amount": OF_SAMPLE,
+            "row_count": Count(RawEvents, _quarantined),
+            **of_refused_money(Count(RawEvents, _quarantined)),
+        },
+    ),
+)

@@ -1,0 +1,311 @@
+"""The NumPy half of the fast kernel: from arrays of packed events to the attempts of units and their times.
+
+How events are packed and sorted is in `tables/packed.py`. The arrays come from `funnels/kernel/counts.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ecom_assets.core.tables.packed import Ints, Packing, Sorted, sorted_parts
+
+StepAttempts = list[tuple[Ints, Ints]]
+"""Per step, the numbers of the attempts that took it (from 0, rising), and when."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepTimes:
+    """How long units took, in microseconds, in no particular order.
+
+    Attributes:
+        from_previous: Per step, the time from the step before for each unit that took it; zeros at step 1.
+        from_start: Per step, the time from step 1.
+    """
+
+    from_previous: tuple[Ints, ...]
+    from_start: tuple[Ints, ...]
+
+    @property
+    def counts(self) -> list[int]:
+        """Return the number of units that took each step."""
+        return [len(times) for times in self.from_start]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """A set of overlapping conditions that has a step's: the place of its count, and its steps up to this one.
+
+    The steps are in descending order. `funnels/matching.py` explains these sets.
+    """
+
+    count: int
+    overlapping_steps: tuple[int, ...]
+
+
+Flags = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelPlan(Packing):
+    """The definition of a funnel as the passes need it.
+
+    Attributes:
+        steps: Number of steps.
+        is_descending: Whether code 1 is the last step instead of the first, so that at one instant an event
+            comes before those it could follow: times must increase.
+        weights: Per set of overlapping conditions, 1 for each code that matches one of them and 0 for the others
+            (code 0 included); empty if each event matches one step only and its code is that step.
+        owns: Per step, the number of the set that has only its own condition.
+        overlaps_of: Per step, the sets that have its condition.
+    """
+
+    steps: int
+    is_descending: bool = False
+    weights: tuple[Flags, ...] = ()
+    owns: tuple[int, ...] = ()
+    overlaps_of: tuple[tuple[Overlap, ...], ...] = ()
+
+
+Part = Sorted[FunnelPlan]
+
+
+def step_times(packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan) -> StepTimes:
+    """Return the times of each unit's longest attempt.
+
+    Args:
+        packed: The packed events in any order. Overwritten.
+        units: The unit of each event, a number from 0.
+        unit_count: The number of units.
+        plan: The funnel.
+
+    Raises:
+        WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.
+    """
+    return concatenated([_times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
+
+
+def times_by_period(
+    packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan, bounds: Sequence[int]
+) -> list[StepTimes]:
+    """Return the times of attempts that begin in a range, then in each period of it, if events match one step only.
+
+    All attempts are followed once; then the longest ones of each period are selected.
+
+    Other arguments and errors are those of `step_times`. `bounds` has the times at which the periods begin, rising, and
+    at which the last one ends, in microseconds.
+    """
+    parts = [_times_by_period(part, bounds) for part in sorted_parts(packed, units, unit_count, plan)]
+    return [concatenated(times, plan.steps) for times in zip(*parts, strict=True)]
+
+
+def entries_of(packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan) -> tuple[int, Ints, Ints, Ints]:
+    """Return the number of units, those that took step 1, and when the longest attempt of each began and ended.
+
+    It ends with the last step; times are in microseconds, -1 if that was not taken. Arguments and errors are those of
+    `step_times`.
+    """
+    rows = [_entries_of_part(part) for part in sorted_parts(packed, units, unit_count, plan) if len(part.keys)]
+    entered, began, ended = (np.concatenate([np.zeros(0, np.int64), *arrays]) for arrays in zip(*rows, strict=True))
+    return unit_count, entered, began, ended
+
+
+def _entries_of_part(part: Part) -> tuple[Ints, Ints, Ints]:
+    step_attempts = attempts_of(part)
+    (attempts, began), (converted, ended) = step_attempts[0], step_attempts[-1]
+    last = np.full(int(attempts.max(initial=-1)) + 1, -1, np.int64)
+    last[converted] = part.times_us(ended)
+    return (began >> part.time_bits) + part.first_unit, part.times_us(began), last[attempts]
+
+
+def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
+    codes, times = codes_of(part.keys, part.plan), part.keys >> part.plan.scale_bits
+    starts = times[codes == order_of(part.plan)[0]]
+    periods = np.searchsorted(np.array(bounds), part.times_us(starts), side="right") - 1
+    is_inside = (periods >= 0) & (periods < len(bounds) - 1)
+    starts, periods = starts[is_inside], periods[is_inside]
+    step_attempts, units = _followed(starts, codes, times, part.plan), starts >> part.time_bits
+    longest = _of_longest(step_attempts, units * len(bounds) + periods)
+    each = _step_times(longest, part.resolution)
+    whole = _step_times(_of_longest(step_attempts, units), part.resolution)
+    return [whole, *_by_period(each, [periods[attempts] for attempts, _ in longest], len(bounds) - 1)]
+
+
+def _by_period(times: StepTimes, periods: Sequence[Ints], period_count: int) -> list[StepTimes]:
+    """Return the times of each period; `periods` has, per step, the periods in which its attempts began."""
+    orders = [np.argsort(step_periods, kind="stable") for step_periods in periods]
+    ends = [np.bincount(step_periods, minlength=period_count).cumsum()[:-1] for step_periods in periods]
+
+    def cut(values: Sequence[Ints]) -> Iterator[tuple[Ints, ...]]:
+        by_step = [
+            np.split(step_values[order], end) for step_values, order, end in zip(values, orders, ends, strict=True)
+        ]
+        return zip(*by_step, strict=True)
+
+    return [
+        StepTimes(*period_times) for period_times in zip(cut(times.from_previous), cut(times.from_start), strict=True)
+    ]
+
+
+def _times_of_part(part: Part) -> StepTimes:
+    """Return the times of the longest attempt of each unit in a part."""
+    if not len(part.keys):
+        return concatenated([], part.plan.steps)
+    return _step_times(attempts_of(part), part.resolution)
+
+
+def concatenated(parts: Sequence[StepTimes], steps: int) -> StepTimes:
+    """Concatenate the times of several sets of units."""
+    none = np.zeros(0, np.int64)
+    return StepTimes(
+        tuple(np.concatenate([none, *(part.from_previous[step] for part in parts)]) for step in range(steps)),
+        tuple(np.concatenate([none, *(part.from_start[step] for part in parts)]) for step in range(steps)),
+    )
+
+
+def attempts_of(part: Part) -> StepAttempts:
+    """Return the longest attempt of each unit."""
+    return _attempts_by_moment(part) if part.plan.weights else _attempts_by_event(part)
+
+
+def _attempts_by_event(part: Part) -> StepAttempts:
+    """Follow only the attempts that are counted: their starts are known from where the longest chains end first."""
+    codes, times = codes_of(part.keys, part.plan), part.keys >> part.plan.scale_bits
+    return _followed(_counted_starts(codes, times, part), codes, times, part.plan)
+
+
+def _followed(starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan) -> StepAttempts:
+    """Return which attempts take each step, and when: at the first event of the step after the previous one."""
+    _, *later_codes = order_of(plan)
+    attempts, at = np.arange(len(starts)), starts
+    step_attempts = [(attempts, at)]
+    for code in later_codes:
+        candidates = times[codes == code]
+        result = np.searchsorted(candidates, at, side="right" if plan.is_descending else "left")
+        attempts, at = _in_time(attempts, _at_or_never(candidates, result), starts, plan)
+        step_attempts.append((attempts, at))
+    return step_attempts
+
+
+def _counted_starts(codes: npt.NDArray[np.int8], times: Ints, part: Part) -> Ints:
+    """Return the start of the earliest of each unit's longest attempts.
+
+    No equally long attempt of a unit can end before the first event that ends a longest chain. An attempt that starts
+    in the window before that event ends at it or earlier, because a later attempt never overtakes an earlier one. So
+    the first start in that window is the one.
+    """
+    first_ends = np.full(part.unit_count, -1, np.int64)
+    for ends in chain_ends(codes, times, part.plan):
+        backwards = ends[::-1]
+        first_ends[backwards >> part.time_bits] = backwards  # of several, the last one written stays
+    starts = times[codes == order_of(part.plan)[0]]
+    starts_counted: Ints = starts[np.searchsorted(starts, first_ends[first_ends >= 0] - part.plan.window)]
+    return starts_counted
+
+
+def _attempts_by_moment(part: Part) -> StepAttempts:
+    """Follow attempts where events match several steps: simultaneous events serve several steps if they suffice.
+
+    `funnels/chains.py` has the definition.
+    """
+    plan = part.plan
+    moments, counts = moments_of(part.keys, plan)
+    starts = at = moments[counts[plan.owns[0]] > 0]
+    attempts = np.arange(len(starts))
+    served = np.zeros(len(starts), np.int64)
+    step_attempts = [(attempts, at)]
+    for step in range(2, plan.steps + 1):
+        positions = np.searchsorted(moments, at)
+        can_stay = np.ones(len(at), bool)
+        for overlap in plan.overlaps_of[step - 1]:
+            can_stay &= _needed(counts[overlap.count][positions], overlap) <= served
+        candidates = moments[counts[plan.owns[step - 1]] > 0]
+        later = _at_or_never(candidates, np.searchsorted(candidates, at, side="right"))
+        served = np.where(can_stay, served, step - 1)
+        kept, now = _in_time(np.arange(len(at)), np.where(can_stay, at, later), starts[attempts], plan)
+        attempts, at, served = attempts[kept], now, served[kept]
+        step_attempts.append((attempts, at))
+    return _of_longest(step_attempts, starts >> part.time_bits)
+
+
+def _needed(counts: Ints, overlap: Overlap) -> Ints:
+    """Return the step that must be served already: n events serve the n latest of the overlapping steps."""
+    latest_first = np.array([*overlap.overlapping_steps, 0], np.int64)
+    return latest_first[np.minimum(counts, len(overlap.overlapping_steps))]
+
+
+def _of_longest(step_attempts: StepAttempts, units: Ints) -> StepAttempts:
+    """Return the first of each unit's longest attempts; attempts are sorted by their `units` and starts."""
+    level = np.zeros(len(units), np.int64)
+    for attempts, _ in step_attempts:
+        level[attempts] += 1
+    firsts = np.flatnonzero(np.diff(units, prepend=-1))
+    sizes = np.diff(firsts, append=len(units))
+    is_longest = level == np.repeat(np.maximum.reduceat(level, firsts), sizes)
+    before = np.concatenate((np.zeros(1, np.int64), np.cumsum(is_longest)))[firsts]
+    is_counted = is_longest & (np.cumsum(is_longest) - np.repeat(before, sizes) == 1)
+    return [(attempts[is_counted[attempts]], times[is_counted[attempts]]) for attempts, times in step_attempts]
+
+
+def _step_times(step_attempts: StepAttempts, resolution: int) -> StepTimes:
+    """Return the times of attempts, all of which are counted."""
+    attempts, starts = step_attempts[0]
+    at = np.zeros(int(attempts.max(initial=-1)) + 1, np.int64)
+    at[attempts] = starts
+    began, from_previous, from_start = at.copy(), [], []
+    for every, now in step_attempts:
+        from_previous.append((now - at[every]) * resolution)
+        from_start.append((now - began[every]) * resolution)
+        at[every] = now
+    return StepTimes(tuple(from_previous), tuple(from_start))
+
+
+def _in_time(attempts: Ints, at: Ints, starts: Ints, plan: FunnelPlan) -> tuple[Ints, Ints]:
+    is_in_time = at - starts[attempts] <= plan.window
+    return attempts[is_in_time], at[is_in_time]
+
+
+def _at_or_never(candidates: Ints, positions: Ints) -> Ints:
+    return np.append(candidates, np.iinfo(np.int64).max)[positions]
+
+
+def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan) -> Iterator[Ints]:
+    """Yield, per step, the times of the events that can end a chain of so many steps; each event matches one step.
+
+    In each pass a candidate continues the last chain before it. Starts never decrease along the events, so that chain
+    has the latest start and is the best one; counting the chains before a candidate finds it.
+    """
+    never = np.array([-plan.window - 1], dtype=np.int64)
+    first, *later_codes = order_of(plan)
+    is_chain = codes == first
+    ends = starts = times[is_chain]
+    yield ends
+    for code in later_codes:
+        candidates = np.flatnonzero(codes == code)
+        chains_before = np.cumsum(is_chain, dtype=np.int32)[candidates]
+        latest = np.concatenate((never, starts))[chains_before]
+        ends = times[candidates]
+        kept = np.flatnonzero(ends - latest <= plan.window)
+        is_chain = np.zeros(len(codes), bool)
+        is_chain[candidates[kept]] = True
+        ends, starts = ends[kept], latest[kept]
+        yield ends
+
+
+def codes_of(keys: Ints, plan: FunnelPlan) -> npt.NDArray[np.int8]:
+    """Return the code of each event."""
+    return (keys & ((1 << plan.scale_bits) - 1)).astype(np.int8)
+
+
+def order_of(plan: FunnelPlan) -> range:
+    """Return the codes of the steps, in order of the steps."""
+    return range(plan.steps, 0, -1) if plan.is_descending else range(1, plan.steps + 1)
+
+
+def moments_of(keys: Ints, plan: FunnelPlan) -> tuple[Ints, list[Ints]]:
+    """Return the distinct times, and per set of overlapping conditions the number of events that match one of them."""
+    codes = keys & ((1 << plan.scale_bits) - 1)
+    times = keys >> plan.scale_bits
+    firsts = np.flatnonzero(np.diff(times, prepend=-1))
+    return times[firsts], [np.add.reduceat(weight[codes].astype(np.int64), firsts) for weight in plan.weights]

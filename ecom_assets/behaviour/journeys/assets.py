@@ -1,0 +1,84 @@
+"""Assets of journeys: the steps of sessions, their transitions, and what searches and categories lead to.
+
+Each table recomputes the days, by session start, that a change can affect, as `sessions` does: see docs/adr/0003.
+"""
+
+from functools import partial
+
+import ibis.expr.types as ir
+
+from ecom_assets.behaviour.journeys import journeys as compute
+from ecom_assets.behaviour.journeys import performance
+from ecom_assets.behaviour.journeys.contracts import (
+    CategoryPerformance,
+    Journeys,
+    JourneyTransitions,
+    SearchPerformance,
+)
+from ecom_assets.behaviour.journeys.journeys import JourneyRule
+from ecom_assets.behaviour.sessions.assets import ALL_FRAGMENTS, days_of_changed_sessions
+from ecom_assets.behaviour.sessions.contracts import SessionEvents, Sessions
+from ecom_assets.behaviour.sessions.rule import SessionRule
+from ecom_assets.behaviour.sessions.sessions import events_of_sessions
+from ecom_assets.core.tables.asset import Reads, asset_key, table_asset
+from ecom_assets.core.tables.days import Days
+
+ALL_SESSIONS = Reads(Sessions, whole=True)
+of_sessions = partial(
+    table_asset,
+    session_events=Reads(SessionEvents, whole=True),
+    session_days=ALL_FRAGMENTS,
+    invalidated_by=days_of_changed_sessions,
+)
+"""Declare a table that is computed from the events of sessions."""
+
+
+@of_sessions(Journeys, follows="visitors", sessions=ALL_SESSIONS)
+def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    session_events: ir.Table,
+    session_days: ir.Table,
+    sessions: ir.Table,
+    days: Days,
+    session_rule: SessionRule,
+    journey_rule: JourneyRule,
+) -> ir.Table:
+    """Put the steps of each session in order."""
+    starts = compute.session_starts(sessions, days)
+    members = events_of_sessions(session_events, session_days, days, session_rule)
+    return compute.journeys(members, starts, journey_rule)
+
+
+@of_sessions(JourneyTransitions, follows="groups", deps=(journeys.key,), sessions=ALL_SESSIONS)
+def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    session_events: ir.Table,
+    session_days: ir.Table,
+    sessions: ir.Table,
+    days: Days,
+    session_rule: SessionRule,
+    journey_rule: JourneyRule,
+) -> ir.Table:
+    """Count the transitions between steps."""
+    starts = compute.session_starts(sessions, days)
+    members = events_of_sessions(session_events, session_days, days, session_rule)
+    return compute.journey_transitions(compute.journey_steps(members, starts, journey_rule), starts, journey_rule)
+
+
+@of_sessions(SearchPerformance, follows="groups", deps=(asset_key(Sessions),))
+def search_performance(
+    session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
+) -> ir.Table:
+    """Count search outcomes by term."""
+    searches = session_events.filter(session_events.event_type.isin(performance.SEARCH_TYPES))
+    return performance.search_performance(events_of_sessions(searches, session_days, days, session_rule))
+
+
+@of_sessions(CategoryPerformance, follows="groups", deps=(asset_key(Sessions),))
+def category_performance(
+    session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
+) -> ir.Table:
+    """Count the outcomes of views by category."""
+    category_events = session_events.filter(session_events.event_type.isin(performance.CATEGORY_TYPES))
+    return performance.category_performance(events_of_sessions(category_events, session_days, days, session_rule))
+
+
+JOURNEY_ASSETS = (journeys, journey_transitions, search_performance, category_performance)

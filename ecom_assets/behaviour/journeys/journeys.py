@@ -1,0 +1,189 @@
+"""Journeys: the steps of each session by a query's choices, and the transitions between them. METRICS "Journeys"."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.behaviour.journeys.contracts import DIMENSIONS, Journeys, JourneyTransitions
+from ecom_assets.behaviour.sessions.sessions import SESSION, UNIT
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import union_all
+
+NODES = {"page_type": "event_type", "category": "product_category", "page": "page"}
+"""The column of events that each dimension takes its steps from."""
+JOURNEY = ("dimension", *SESSION)
+FIRST_ID = ""
+EVENT_ORDER = ["is_event", "event_at", "event_id"]
+"""The order of a session's steps: its start comes before events at the same time."""
+
+
+def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
+    """Return the rows of `Sessions` that started on `days`, with the columns that journeys need."""
+    sessions_of_days = sessions.filter(days.contain(sessions.started_date))
+    added = {"session_started_at": sessions_of_days.started_at, "is_converted": sessions_of_days.purchase_count > 0}
+    return sessions_of_days.select(*UNIT, "session_id", "started_date", "is_bot", **added)
+
+
+@dataclass(frozen=True)
+class JourneyRule:
+    """What the steps of a journey are, and how many of them are kept.
+
+    `dimensions`: `page_type` takes the type of each event, with the same names as in funnels; `category` takes the
+    product category of the events that have one, and skips the others; `page` takes the column `page`, which queries
+    add. `most_steps` (steps, 20): a longer path keeps this many steps and ends in an ellipsis; its length, and the
+    counts of transitions, include all steps.
+    `most_places` (steps, 10): transitions are counted by their place in the session up to this one, which includes all
+    later ones.
+    """
+
+    dimensions: tuple[str, ...] = DIMENSIONS
+    most_steps: int = 20
+    most_places: int = 10
+
+
+def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return every step of every session, with `place` from 0, `step`, and `next_step` or `(exit)`.
+
+    The events have the `session_started_at` of their session; its unit and that identify `sessions`. `event_steps`
+    returns the same with the event of each step.
+    """
+    return event_steps(events, sessions, rule).drop("event_id")
+
+
+def event_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return the steps of sessions as `journey_steps` does, with the `event_id` of the first event of each."""
+    steps = _changes_of_step(events, sessions, rule)
+    in_order = ibis.window(group_by=list(JOURNEY), order_by="nth")
+    return steps.mutate(
+        place=ibis.row_number().over(in_order).cast("int64"), next_step=steps.step.lead().over(in_order).fill_null(EXIT)
+    ).drop("is_event", "nth")
+
+
+def journeys(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return one row per session and dimension from the events of sessions and the result of `session_starts`."""
+    steps = _changes_of_step(events, sessions, rule, "session_id", "started_date", "is_converted", "is_bot")
+    rows = paths_of(steps, rule, ("nth",))
+    return rows.rename(started_at="session_started_at").select(*Journeys.columns)
+
+
+def paths_of(steps: ir.Table, rule: JourneyRule, order: Sequence[str] = ("place",)) -> ir.Table:
+    """Return the start of each session and dimension with `path`, `step_count` and `is_cut`.
+
+    Engines share no way to concatenate the texts of rows in order, so each place of a path becomes a column first. A
+    window makes them, not an aggregate per place: DuckDB does not move texts that are aggregated to disk.
+    """
+    in_order = ibis.window(group_by=list(JOURNEY), order_by=list(order))
+    later = {f"step_{n}": steps.step.lead(n).over(in_order) for n in range(1, rule.most_steps + 1)}
+    step_count = (steps.count().over(ibis.window(group_by=list(JOURNEY))) - 1).cast("int64")
+    rows = steps.mutate(step_count=step_count, **later)
+    rows = rows.filter(rows.step == START)
+    first, *later_steps = (rows[name].fill_null("") for name in later)
+    later_texts = [(step != "").ifelse(ibis.literal(ARROW).concat(step), "") for step in later_steps]
+    is_cut = rows.step_count > rule.most_steps
+    ending = is_cut.ifelse(f"{ARROW}{CUT}", "")
+    path = reduce(lambda left, right: left.concat(right), [first, *later_texts, ending]).nullif("")
+    return rows.mutate(path=path, is_cut=is_cut).drop(*later)
+
+
+def journey_transitions(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Count the transitions of `journey_steps` by day and place, for the result of `session_starts`."""
+    rows = counted_transitions(steps.join(sessions, list(SESSION)), rule, "started_date")
+    return rows.select(*JourneyTransitions.columns)
+
+
+def counted_transitions(steps: ir.Table, rule: JourneyRule, *unit: str) -> ir.Table:
+    """Count the transitions of `journey_steps` by place, per dimension and the columns of `unit`.
+
+    The steps have the `is_converted` of their sessions.
+    """
+    position = ibis.least(steps.place, ibis.literal(rule.most_places, "int64"))
+    return steps.group_by(*unit, "dimension", place=position, from_step=steps.step, to_step=steps.next_step).agg(
+        transition_count=steps.count(), converted_transition_count=steps.is_converted.ifelse(1, 0).sum()
+    )
+
+
+def _changes_of_step(events: ir.Table, sessions: ir.Table, rule: JourneyRule, *session_columns: str) -> ir.Table:
+    """Return the start of each session, with some of its columns, and its events without repeats in a row.
+
+    `nth` is their order, since an order by texts takes twice as long as one by numbers.
+    """
+    rows = [part for dimension in rule.dimensions for part in _rows(events, sessions, dimension, session_columns)]
+    steps = union_all(*rows)
+    in_order = ibis.window(group_by=list(JOURNEY), order_by=EVENT_ORDER)
+    steps = steps.mutate(previous=steps.step.lag().over(in_order), nth=ibis.row_number().over(in_order))
+    return steps.filter(steps.previous.isnull() | (steps.step != steps.previous)).drop("previous")
+
+
+def _rows(
+    events: ir.Table, sessions: ir.Table, dimension: str, session_columns: Sequence[str]
+) -> tuple[ir.Table, ir.Table]:
+    """Return the starts of all sessions, with some of their columns, and the events that can be steps."""
+    column = events[NODES[dimension]]
+    starts = sessions.select(
+        *SESSION,
+        dimension=ibis.literal(dimension),
+        is_event=ibis.literal(0, "int64"),
+        event_at="session_started_at",
+        event_id=ibis.literal(FIRST_ID),
+        step=ibis.literal(START),
+        **{name: sessions[name] for name in session_columns},
+    )
+    seen = events.filter(column.notnull()).select(
+        *SESSION,
+        dimension=ibis.literal(dimension),
+        is_event=ibis.literal(1, "int64"),
+        event_at="event_at",
+        event_id="event_id",
+        step=step_name(column),
+        **{name: ibis.null(sessions[name].type().copy(nullable=True)) for name in session_columns},
+    )
+    return starts, seen
+
+
+def step_name(column: ir.StringValue) -> ir.StringValue:
+    """Return the name of a step; a category that contains an arrow or is called `(start)` must not look like others."""
+    name = column.replace(ARROW, " > ").replace(CUT, "...")
+    return name.isin((START, EXIT)).ifelse(ibis.literal("'").concat(name).concat("'"), name)
+
+
+def sessions_of(events: ir.Table) -> ir.Table:
+    """Return the sessions with `is_converted`, computed from all of their events."""
+    return events.group_by(*SESSION).agg(is_converted=(events.event_type == "purchase").ifelse(1, 0).max() == 1)
+
+
+def top_paths(journeys_table: ir.Table, most: int) -> ir.Table:
+    """Return the most frequent paths: `path`, `is_cut`, `session_count`, `converted_session_count`.
+
+    The table has rows of `Journeys` of one dimension. Equally frequent paths are sorted by text, cut ones last.
+    """
+    rows = journeys_table.group_by("path", "is_cut").agg(
+        session_count=journeys_table.count(), converted_session_count=journeys_table.is_converted.ifelse(1, 0).sum()
+    )
+    return rows.order_by(rows.session_count.desc(), rows.path.fill_null(""), rows.is_cut).limit(most)
+
+
+START, EXIT = "(start)", "(exit)"
+ARROW = " → "
+"""Separates the steps of a path in text form."""
+CUT = "…"
+"""Ends a path that has more steps than are kept."""
+
+
+def steps_of(path: str | None) -> list[str]:
+    """Return the steps of a path in text form, without the ellipsis at the end."""
+    return [step for step in (path or "").split(ARROW) if step not in {"", CUT}]
+
+
+def page_of(url: ir.StringValue, patterns: Sequence[str] = ()) -> ir.StringValue:
+    """Return the path of a page without host, query, fragment and last slash, or the first pattern that matches it."""
+    path = url.re_replace("^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "").re_replace("[?#].*$", "").re_replace("/+$", "")
+    path = (path == "").ifelse("/", path)
+    if not patterns:
+        return path
+    regexes = {pattern: ".*".join(re.escape(part) for part in pattern.strip().split("*")) for pattern in patterns}
+    matches = ((path.re_search(f"^{regex}$"), ibis.literal(pattern)) for pattern, regex in regexes.items())
+    return path.isnull().ifelse(ibis.null("string"), ibis.cases(*matches, else_=path))

@@ -1,0 +1,94 @@
+"""Search and category performance: what searches and categories lead to within a session."""
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.behaviour.journeys.contracts import CategoryPerformance, SearchPerformance
+from ecom_assets.behaviour.journeys.measures import CategoryMeasures, SearchMeasures
+from ecom_assets.behaviour.sessions.sessions import SESSION, plain_term
+from ecom_assets.core.tables.measures import with_ratios
+
+NO_TERM = "(none)"
+SEARCH_TYPES = ("search", "product_view", "add_to_cart")
+"""The event types that search performance is computed from."""
+COUNTED_TYPES = ("category_view", "product_view", "add_to_cart")
+CATEGORY_TYPES = ("category_view", "product_view", "add_to_cart", "purchase")
+"""The event types that category performance is computed from."""
+
+
+def search_performance(events: ir.Table) -> ir.Table:
+    """Return one row per day and term.
+
+    The events are at least those of `SEARCH_TYPES`, with their `search_term`, and the `session_started_at` and
+    `started_date` of their session.
+    """
+    searches = searches_of(events)
+    per_session = searches.group_by("started_date", "search_term", *SESSION).agg(
+        search_count=searches.count(),
+        clicked_search_count=searches.is_clicked.sum(),
+        cart_search_count=searches.is_in_cart.sum(),
+    )
+    rows = per_session.group_by("started_date", "search_term").agg(
+        session_count=per_session.count(),
+        **{name: per_session[name].sum() for name in ("search_count", "clicked_search_count", "cart_search_count")},
+    )
+    rows = rows.mutate(unclicked_search_count=rows.search_count - rows.clicked_search_count)
+    return with_ratios(rows, SearchMeasures).select(*SearchPerformance.columns)
+
+
+def searches_of(events: ir.Table) -> ir.Table:
+    """Return one row per search, with its number in its session, and whether a product was viewed or put into the cart.
+
+    The events are those of `search_performance`.
+    """
+    events = events.filter(events.event_type.isin(SEARCH_TYPES))
+    so_far = ibis.cumulative_window(group_by=list(SESSION), order_by=["event_at", "event_id"])
+    numbered = events.mutate(search_number=(events.event_type == "search").ifelse(1, 0).sum().over(so_far))
+    after = numbered.filter(numbered.search_number > 0)
+    searches = after.group_by("started_date", *SESSION, "search_number").agg(
+        search_term=after.search_term.max(where=after.event_type == "search"),
+        is_clicked=(after.event_type == "product_view").ifelse(1, 0).max(),
+        is_in_cart=(after.event_type == "add_to_cart").ifelse(1, 0).max(),
+    )
+    return searches.mutate(search_term=plain_term(searches.search_term).fill_null(NO_TERM))
+
+
+def category_performance(events: ir.Table) -> ir.Table:
+    """Return one row per day and category.
+
+    The events are at least those of `CATEGORY_TYPES`, with the `session_started_at` and `started_date` of their
+    session.
+    """
+    each = category_sessions(events)
+    rows = each.group_by("started_date", "product_category").agg(
+        viewing_session_count=each.first_view.count(),
+        cart_session_count=(each.last_own_cart > each.first_view).ifelse(1, 0).sum(),
+        any_cart_session_count=(each.last_cart > each.first_view).ifelse(1, 0).sum(),
+        purchase_session_count=(each.last_purchase > each.first_view).ifelse(1, 0).sum(),
+        **{f"{kind}_count": each[f"{kind}_count"].sum() for kind in COUNTED_TYPES},
+    )
+    return with_ratios(rows, CategoryMeasures).select(*CategoryPerformance.columns)
+
+
+def category_sessions(events: ir.Table) -> ir.Table:
+    """Return one row per session and category: the place of its first view, and of the last cart and purchase.
+
+    The events are those of `category_performance`.
+    """
+    events = events.filter(events.event_type.isin(CATEGORY_TYPES))
+    in_order = ibis.window(group_by=list(SESSION), order_by=["event_at", "event_id"])
+    events = events.mutate(place=ibis.row_number().over(in_order))
+    whole = ibis.window(group_by=list(SESSION))
+    events = events.mutate(
+        last_cart=events.place.max(where=events.event_type == "add_to_cart").over(whole),
+        last_purchase=events.place.max(where=events.event_type == "purchase").over(whole),
+    )
+    events = events.filter(events.product_category.notnull(), events.event_type != "purchase")
+    is_view = events.event_type.isin(("category_view", "product_view"))
+    return events.group_by("started_date", *SESSION, "product_category").agg(
+        first_view=events.place.min(where=is_view),
+        last_own_cart=events.place.max(where=events.event_type == "add_to_cart"),
+        last_cart=events.last_cart.max(),
+        last_purchase=events.last_purchase.max(),
+        **{f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in COUNTED_TYPES},
+    )

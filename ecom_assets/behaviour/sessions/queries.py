@@ -1,0 +1,80 @@
+"""Queries about sessions: engagement by day, bounces, visitors and stickiness."""
+
+from functools import partial
+from typing import Any, Final
+
+import ibis.expr.types as ir
+
+from ecom_assets.behaviour.sessions.contracts import EngagementDaily, Sessions
+from ecom_assets.behaviour.sessions.measures import SessionMeasures
+from ecom_assets.core.tables.measures import aggregates, completed, sums
+from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.tables.queries import (
+    Fetch,
+    Page,
+    Period,
+    Reading,
+    Row,
+    compared,
+    if_known,
+    of_period,
+    page_of,
+    with_previous,
+)
+
+COLUMNS: Final = tuple(EngagementDaily.columns)
+
+
+def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
+    """Return the engagement of a period and of the period before, and of each day."""
+    table = reading.table(EngagementDaily)
+    both_periods = with_previous(table, "event_date")
+    rows = reading.rows(both_periods.group_by("is_current").agg(**sums(both_periods, SessionMeasures)), period)
+    result = {row["is_current"]: row for row in rows}
+    now, before = (completed(result.get(which), SessionMeasures) for which in (1, 0))
+    period_rows = of_period(reading, EngagementDaily).select(*COLUMNS)
+    days, total = page_of(reading, period_rows, ["event_date"], page, period)
+    numbers = if_known(now, period)
+    return {"engagement": numbers, **compared(now, before, now, period), "total_count": total, "days": days}
+
+
+def sessions_of(reading: Reading, period: Period) -> dict[str, Any]:
+    """Return the totals of the sessions that started in a period."""
+    return session_totals(of_period(reading, Sessions), partial(reading.rows, period=period))
+
+
+def session_totals(sessions: ir.Table, fetch: Fetch = rows_of) -> dict[str, Any]:
+    """Return the totals of rows of `Sessions`; shares are null if there are no sessions."""
+    counts = aggregates(sessions, SessionMeasures)
+    rows = sessions.agg(
+        events=sessions.event_count.sum().fill_null(0),
+        visitors=sessions.visitor_id.nunique(),
+        sessions=counts["session_count"],
+        engaged_sessions=counts["engaged_session_count"],
+        views=sessions.view_count.sum().fill_null(0),
+        median_duration_s=sessions.duration_s.median(),
+    )
+    (row,) = fetch(rows)
+    return totals_of(row)
+
+
+TOTALS_OF_VIEWS: Final = ("engaged_sessions", "bounce_rate", "pages_per_session")
+"""The totals of sessions that need views."""
+
+
+def totals_of(row: Row) -> dict[str, Any]:
+    """Return the totals of sessions from sums over them; shares are null if there are none."""
+    views, count = int(row["views"]), int(row["sessions"])
+    totals = {name: int(row[name]) for name in ("events", "visitors", "sessions", "engaged_sessions")}
+    return {
+        **totals,
+        "bounce_rate": 1 - totals["engaged_sessions"] / count if count else None,
+        "pages_per_session": views / count if count else None,
+        "median_duration_s": row["median_duration_s"],
+    }
+
+
+def has_paid_events(events: ir.Table, fetch: Fetch) -> bool:
+    """Return whether at least one purchase event has an amount; without, what purchases come to is unknown, not 0."""
+    paid = events.filter(events.event_type == "purchase", events.cart_amount.notnull())
+    return bool(fetch(paid.select("event_id").limit(1)))

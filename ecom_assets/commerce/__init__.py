@@ -1,0 +1,1 @@
+"""What is ordered and earned: orders, attribution, sales, products, customers, and whether the numbers agree."""

@@ -1,0 +1,224 @@
+"""Custom attribution: which channels the purchases are credited to. METRICS "Attribution"."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+from pydantic import BaseModel, Field
+
+from ecom_assets.behaviour.questions.answer import Kind, QuestionAnswer, number
+from ecom_assets.behaviour.questions.source import EventSource, QuestionData, StoredTables
+from ecom_assets.behaviour.sessions.contracts import Sessions
+from ecom_assets.behaviour.sessions.question import known_session_rule
+from ecom_assets.behaviour.sessions.rule import SessionRule
+from ecom_assets.behaviour.sessions.sessions import UNIT, is_inside, session_events, session_id_of
+from ecom_assets.commerce.attribution import credit
+from ecom_assets.commerce.attribution.contracts import Touches
+from ecom_assets.commerce.attribution.credit import AttributionRule
+from ecom_assets.commerce.attribution.markov import removal_effect_rows, removal_effects, step_spans, steps_on
+from ecom_assets.commerce.attribution.question import AttributionQuestion
+from ecom_assets.commerce.attribution.session_columns import NO_ADDRESSES, NO_CHANNELS
+from ecom_assets.commerce.attribution.touches import (
+    DIRECT,
+    NO_MEDIUM,
+    ChannelRule,
+    purchases,
+    sources_of_sessions,
+    touches,
+)
+from ecom_assets.core.tables import portable
+from ecom_assets.core.tables.columns import meeting
+from ecom_assets.core.tables.conditions import EVERYTHING
+from ecom_assets.core.tables.days import Days, Ends, days_definition, rows_between
+from ecom_assets.core.tables.portable import count_of, rows_of
+
+LEAST_DAYS: Final = 1_000
+NO_PURCHASES = "There is no purchase to give credit for."
+
+
+class CreditedChannel(BaseModel):
+    """A channel, and what it is credited with."""
+
+    channel: str = Field(description="Its name; (none) of purchases without a visit", examples=["Email"])
+    credit: float = number("Purchases", "decimal", "Purchases that it is credited with")
+    revenue: float | None = number(
+        "Revenue", "decimal", "What they brought, less refunds; null where no purchase of the data has an amount"
+    )
+    removal_effect: float | None = Field(None, description="With markov: share of conversions lost without it")
+
+
+class AttributionAnswer(QuestionAnswer):
+    """The result of custom attribution."""
+
+    model: str = Field(description="The model", examples=["time_decay"])
+    conversions: int | None = Field(description="Purchases")
+    channels: list[CreditedChannel] = Field(description="Most credit first")
+    notes: list[str] = Field(description="What there is no credit for, a sentence each")
+
+
+ChannelsOf = Callable[[EventSource], ChannelRule]
+"""Returns what the channels of a shop are, by the settings of the source of its events."""
+
+
+def attribution_by(channels_of: ChannelsOf) -> Kind[AttributionQuestion, AttributionAnswer]:
+    """Return the question of attribution to the channels that a rule makes for the source of a shop's events."""
+    return Kind(
+        "attribution",
+        AttributionQuestion,
+        AttributionAnswer,
+        partial(compute, channels_of=channels_of),
+        "Which channels purchase events are credited to, by a model and with choices of your own",
+        lists=("channels",),
+    )
+
+
+def compute(question: AttributionQuestion, data: QuestionData, *, channels_of: ChannelsOf) -> dict[str, Any]:
+    """Return each channel with the purchases and the revenue that it is credited with, most credit first.
+
+    Raises:
+        DefinitionError: The session rule needs session ids that the events do not have.
+    """
+    question = question.changed(session_rule=known_session_rule(question.session_rule, data.source))
+    con, channels = data.con, channels_of(data.source)
+    stored = _stored(question, data, channels)
+    if stored:
+        result = _prepare_stored(con, data.events, stored, data.days)
+    else:
+        result = _prepare(con, meeting(data.events, question.where), channels, question.cut_by, data.days)
+    bought = rows_between(result.bought, "converted_date", data.days)
+    conversions = count_of(bought.filter(~bought.is_refund))
+    has_money = count_of(result.bought.filter(result.bought.revenue_amount.notnull())) > 0
+    of_channels = {"source_lists": channels.lists.version, "ai_assistants": channels.ai_assistants}
+    why_none = [] if result.has_addresses else [NO_ADDRESSES]
+    return {
+        "model": question.model,
+        "definition": {**question.to_mapping(), **of_channels, **days_definition(data.days)},
+        "conversions": conversions,
+        "channels": [
+            row if has_money else row | {"revenue": None}
+            for row in (_credit(con, result, question.model, question.rule) if conversions else [])
+        ],
+        "notes": ([] if conversions else [NO_PURCHASES]) + (why_none if channels.has_addresses else [NO_CHANNELS]),
+    }
+
+
+def _stored(question: AttributionQuestion, data: QuestionData, channels: ChannelRule) -> StoredTables | None:
+    """Return the stored sessions and touches of the same events; None if their channels are by other lists of sites."""
+    if data.segment or question.where != EVERYTHING:
+        return None
+    stored = data.opened.stored(str(question.session_rule))
+    return stored if stored and _has_lists(stored.table(Touches), channels) else None
+
+
+RUN = (*UNIT, "fragment_started_at")
+"""What identifies a whole session among numbered events."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Purchases, touches, the last day and the days before it, whether any session has a known source, and the ends.
+
+    `ends` are the days to give credit on.
+    """
+
+    bought: ir.Table
+    touched: ir.Table
+    last: Days
+    days_before: int
+    has_addresses: bool
+    ends: Ends
+
+
+def _prepare(con: SQLBackend, clean: ir.Table, rule: ChannelRule, cut_by: SessionRule, ends: Ends) -> _Prepared:
+    """Return what credit is computed from; sessions that started after the last day are ignored."""
+    placed = session_events(clean, cut_by, by_day=False)
+    started = placed.event_date.min().over(ibis.window(group_by=RUN))
+    names = ("event_id", *RUN, "event_at", "event_number", "event_type", "cart_amount")
+    placed = placed.select(*names, "page_url", "referrer_url", "is_bot", event_date=started)
+    placed = portable.stored(con, "placed", rows_between(placed, "event_date", (None, ends[1])))
+    arrived = portable.stored(con, "arrived", sources_of_sessions(placed, rule))
+    touched = portable.stored(con, "touched", touches(_sessions(placed), arrived, rule))
+    bought = portable.stored(con, "bought", purchases(placed))
+    return _Prepared(bought, touched, *_last_day(placed.event_date), count_of(arrived) > 0, ends)
+
+
+def _last_day(column: ir.DateColumn) -> tuple[Days, int]:
+    """Return the last day of a column, and how many days before it have all others.
+
+    They are a power of two, so that statements in which they are stay the same from day to day.
+    """
+    (row,) = rows_of(column.as_table().agg(first=column.min(), last=column.max()))
+    if row["last"] is None:
+        return Days(()), 0
+    return Days((row["last"],)), 1 << max((row["last"] - row["first"]).days, LEAST_DAYS).bit_length()
+
+
+def _has_lists(touched: ir.Table, channels: ChannelRule) -> bool:
+    """Return whether the channels of all touches are by the lists of sites of a rule."""
+    return count_of(touched.filter(touched.source_lists_version != channels.lists.version)) == 0
+
+
+def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredTables, ends: Ends) -> _Prepared:
+    """Return the same from stored sessions; a purchase is of the day on which its session started."""
+    started = rows_between(stored.table(Sessions), "started_date", (None, ends[1]))
+    started = started.select(*UNIT, "started_date", "started_at", "ended_at")
+    paid = events.filter(events.event_type.isin(["purchase", "refund"])).drop("event_date")
+    paid = paid.join(started, is_inside(paid, started)).select(paid, event_date="started_date")
+    touched = rows_between(stored.table(Touches), "started_date", (None, ends[1]))
+    sourced = touched.filter((touched.source != DIRECT) | (touched.medium != NO_MEDIUM))
+    bought = portable.stored(con, "bought", purchases(paid))
+    return _Prepared(bought, touched, *_last_day(started.started_date), count_of(sourced) > 0, ends)
+
+
+def _sessions(placed: ir.Table) -> ir.Table:
+    whole = placed.group_by(*RUN).agg(
+        started_date=placed.event_date.min(),
+        ended_at=placed.event_at.max(),
+        event_count=placed.count(),
+        refund_count=(placed.event_type == "refund").ifelse(1, 0).sum(),
+        is_bot=placed.is_bot.ifelse(1, 0).max() == 1,
+    )
+    whole = whole.rename(started_at="fragment_started_at")
+    return whole.mutate(session_id=session_id_of(whole), ended_date=whole.started_date)
+
+
+def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRule) -> list[dict[str, Any]]:
+    everything = result.last.widened(before=result.days_before)
+    models = [] if model == "markov" else [model]
+    paths = credit.paths(result.bought, result.touched, rule, everything, models)
+    # A refund on these days may be of an earlier purchase, so the days are chosen from the result.
+    walked = portable.stored(con, "walked", rows_between(paths, "converted_date", result.ends))
+    if model == "markov":
+        return _by_markov(con, walked, result, rule)
+    rows = rows_of(credit.shared(walked, rule, models, ("channel",)))
+    return _channel_rows((row["channel"], int(row[f"credit_{model}"]), int(row[f"money_{model}"]), {}) for row in rows)
+
+
+def _by_markov(con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: AttributionRule) -> list[dict[str, Any]]:
+    last, rule = prepared.last, replace(rule, period_days=prepared.days_before)
+    keep = partial(portable.stored, con, "unconverted")
+    spans = portable.stored(con, "spans", step_spans(prepared.bought, prepared.touched, rule, last, keep))
+    counts = {(row["here"], row["there"]): int(row["step_count"]) for row in rows_of(steps_on(spans, last))}
+    result = removal_effects(counts, credit.UNITS_OF_ONE)
+    day = ibis.literal(last.first)
+    portable.stored(con, "effects", removal_effect_rows([(last.first, "purchase", result)]))
+    whole = walked.filter(walked.place == 1)
+    totals = whole.group_by("unit", "is_touched", converted_date=day, bought_date=day).agg(
+        conversion_count=whole.is_refund.ifelse(0, 1).sum().cast("int64"), total_money=whole.money.sum().cast("int64")
+    )
+    effects = {removal.channel: {"removal_effect": removal.effect} for removal in result}
+    rows = rows_of(credit.by_removal_effects(totals, con.table("effects")))
+    return _channel_rows((r["channel"], int(r["credit"]), int(r["money"]), effects.get(r["channel"], {})) for r in rows)
+
+
+def _channel_rows(rows: Iterable[tuple[str, int, int, dict[str, Any]]]) -> list[dict[str, Any]]:
+    shown = [
+        {"channel": channel, "credit": units / credit.UNITS_OF_ONE, "revenue": money / credit.MONEY_PARTS, **more}
+        for channel, units, money, more in rows
+        if units or money
+    ]
+    return sorted(shown, key=lambda row: (-row["credit"], row["channel"]))

@@ -1,0 +1,67 @@
+"""The questions of segments and of value: the customers of orders, or of purchase events, as of a day."""
+
+from typing import Annotated, Any, ClassVar, Final, Self
+
+from pydantic import model_validator
+
+from ecom_assets.behaviour.questions.fields import Choices, Day, field
+from ecom_assets.behaviour.questions.model import Question
+from ecom_assets.behaviour.sessions.question import SESSION_RULE
+from ecom_assets.commerce.customers.segments import SCORES
+from ecom_assets.commerce.customers.value import ValueRule
+
+SCORE: Final = Choices("method of scores", SCORES)
+
+
+class CustomerQuestion(Question):
+    """What customers are at the end of a day: all that they bought until then counts."""
+
+    BESIDE: ClassVar[frozenset[str]] = frozenset({"as_of"})
+    WITHOUT: ClassVar[frozenset[str]] = frozenset({"time_range", "start_date", "last", "compare"})
+    READS: ClassVar = ("page_url", "product_category", "cart_amount", "is_bot")
+    READS_ALL: ClassVar = True
+
+    session_rule: Annotated[str, SESSION_RULE] = field(
+        "ga4", "Session rule",
+        "How events are cut into sessions; a purchase counts on the day on which its session started", group="calendar",
+    )  # fmt: skip
+    end_date: Day | None = field(
+        None, "As of", "Look at customers at the end of this day, YYYY-MM-DD; the newest day in the data if not given",
+        alias="as_of", is_date=True,
+    )  # fmt: skip
+
+
+class SegmentsQuestion(CustomerQuestion):
+    """The definition of segments of customers; see docs/metrics/customers.md."""
+
+    CALLED: ClassVar[str] = "segments"
+
+    scores: Annotated[str, SCORE] = field("percent_rank", "Scores", "What customers who tie get")
+
+
+class ValueQuestion(CustomerQuestion):
+    """The definition of the value of customers; see docs/metrics/customers.md."""
+
+    CALLED: ClassVar[str] = "the value of customers"
+
+    horizon_days: int = field(ValueRule.horizon_days, "Horizon", "Days to expect orders in")
+    value_months: int | None = field(
+        None, "Months", "Months of 30 days that value looks ahead; that of ECOM_VALUE_MONTHS, or 12, if not given",
+        option="--months",
+    )  # fmt: skip
+    discount_rate: float | None = field(
+        None, "Discount rate", "Share by which money is worth less a year later; that of ECOM_VALUE_DISCOUNT_RATE, or "
+        "0.1, if not given",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse spans and rates that are out of range."""
+        _ = ValueRule(**self.given)
+        return self
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The values of its rule that it says itself; the others are those of the settings."""
+        named = {name: getattr(self, name) for name in ValueRule.__dataclass_fields__}
+        return {name: value for name, value in named.items() if value is not None}

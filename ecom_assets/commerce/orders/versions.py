@@ -1,0 +1,177 @@
+"""Which version of a record counts, whatever is in it: one decision for all that is made of received order lines.
+
+A record is an order where the source gives all of it at once, else a line. All of its rows that arrived together are a
+version, and the newest replaces every row of the older ones, also if it is shorter, left out or refused. Two orders
+that claim one number are a conflict instead: both count, the later one under its number with ` (2)`.
+"""
+
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.orders.contracts import RawUserOrderLog
+from ecom_assets.core.tables.portable import union_all
+
+LONG_AGO: Final = ibis.timestamp("1970-01-01 00:00:00")
+NO_DAY: Final = ibis.date("1970-01-01")
+NOBODY: Final = ""
+ARRIVED_BY: Final = ("uniq_id", "record_id", "source_file")
+"""Texts that copies which are compared have in common, or are compared by before."""
+CONTENT: Final = (
+    *(
+        name
+        for name, column in RawUserOrderLog.columns.items()
+        if column.type == "string" and name not in (*ARRIVED_BY, "id")
+    ),
+    "id",  # it says nothing about the order, so it decides last
+)
+"""What decides between copies that arrived together, in this order: every text of the contract. All
+other columns are read from these, or are compared before."""
+
+
+def with_record(raw: ir.Table) -> ir.Table:
+    """Add `record`: the record of each row; rows from before there were records are lines of their own."""
+    return raw.mutate(record=ibis.coalesce(raw.record_id, raw.uniq_id))
+
+
+def linked(rows: ir.Table, touched: ir.Table) -> ir.Table:
+    """Return the rows of each record that has a row in `touched`, or a line of one.
+
+    A line is in two records only if one of its rows was received before there were records.
+
+    Args:
+        rows: All rows, of `with_record`.
+        touched: Some of them.
+    """
+    records = union_all(rows.semi_join(touched, "uniq_id").select("record"), touched.select("record")).distinct()
+    return rows.semi_join(records, "record")
+
+
+def decided(classified: ir.Table) -> ir.Table:
+    """Return rows of whole records with what becomes of them.
+
+    Added are `is_counted`, `claim` (the number, from 1, of the order among those that claim the record's id) and
+    `claim_count`; `kept_received_date` and `kept_order_date` are the days of the row that stays in place of the line,
+    the former of its record where the line is in no version that stays.
+
+    Args:
+        classified: All rows of some records as of `with_record`, with `reject_reason`.
+    """
+    takes_part = classified.record_id.notnull() | classified.reject_reason.isnull()
+    rows = _with_claims(_with_units(classified.filter(takes_part)))
+    rows = _with_newest(rows)
+    rows = _numbered(rows)
+    return _with_kept(rows)
+
+
+def _with_units(rows: ir.Table) -> ir.Table:
+    """Add what the rows of a record that arrived together have in common: day, instant, position and customer."""
+    rows = rows.mutate(
+        position=rows.record_number.fill_null(-1),
+        is_clean=rows.reject_reason.isnull(),
+    )
+    unit = ibis.window(group_by=["record", "source_file", "position"])
+    record = ibis.window(group_by="record")
+    rows = rows.mutate(
+        unit_date=rows.received_date.max().over(unit),
+        unit_at=rows.received_at.max().over(unit).fill_null(LONG_AGO),
+        unit_customer=rows.customer_id.max().over(unit),
+        any_customer=rows.customer_id.min().over(record),
+        first_placed_at=rows.placed_at.min().over(record),
+        is_versioned=rows.changed_at.max().over(record).notnull(),
+        changed=rows.changed_at.fill_null(LONG_AGO),
+    )
+    return rows.mutate(is_order=rows.first_placed_at.notnull())
+
+
+def _with_claims(rows: ir.Table) -> ir.Table:
+    """Add who claims the record's id: an order by its time, and by its customer where no version says its time."""
+    who = ibis.coalesce(rows.customer_id, rows.unit_customer, rows.any_customer, ibis.literal(NOBODY))
+    has_customer = rows.is_order & ~rows.is_versioned
+    return rows.mutate(
+        placed=ibis.coalesce(rows.placed_at, rows.first_placed_at, LONG_AGO),
+        who=has_customer.ifelse(who, NOBODY),
+    )
+
+
+CLAIM = ("record", "placed", "who")
+
+
+def _with_newest(rows: ir.Table) -> ir.Table:
+    """Add `is_newest`: whether a row is of the newest version of its claim; and `file_key`, a claim of a file only."""
+    # Lines of an order in a plain file say by their time of change alone that they are one version.
+    is_loose = rows.is_order & (rows.position < 0) & rows.changed_at.notnull()
+    rows = rows.mutate(
+        is_loose=is_loose,
+        moment_date=is_loose.ifelse(NO_DAY, rows.unit_date),
+        moment_at=is_loose.ifelse(LONG_AGO, rows.unit_at),
+        line_number=rows.is_order.ifelse(ibis.literal(-1, "int64"), rows.id_number.fill_null(-1)),
+    )
+    latest = [ibis.desc(rows.changed), ibis.desc(rows.moment_date), ibis.desc(rows.moment_at)]
+    rows = rows.mutate(is_current=ibis.rank().over(ibis.window(group_by=CLAIM, order_by=latest)) == 0)
+    in_file = ibis.window(
+        group_by=[*CLAIM, "is_current", "source_file"],
+        order_by=[ibis.desc(rows.line_number), ibis.desc(rows.position)],
+    )
+    rows = rows.mutate(is_last=rows.is_current & (ibis.rank().over(in_file) == 0))
+    file = ibis.window(group_by=[*CLAIM, "is_last", "source_file"])
+    amount = rows.payment_amount.cast("decimal(38, 4)")
+    counts = rows.is_clean & rows.is_last
+    shipped = (counts & (rows.status != "refunded")).ifelse(amount, 0).sum().over(file)
+    refunded = (counts & (rows.status == "refunded")).ifelse(amount, 0).sum().over(file)
+    amounts = shipped.cast("string").concat(" ").concat(refunded.cast("string"))
+    says_amounts = rows.is_order & ~rows.is_versioned
+    rows = rows.mutate(amounts=says_amounts.ifelse(amounts, ""))
+    alike = ibis.window(group_by=[*CLAIM, "is_last", "amounts"])
+    is_last_file = rows.source_file == rows.source_file.max().over(alike)
+    rows = rows.mutate(
+        is_newest=rows.is_last & (rows.is_loose | is_last_file),
+        file_key=says_amounts.ifelse(rows.source_file, ""),
+    )
+    claim = ibis.window(group_by=[*CLAIM, "file_key", "is_newest"])
+    return rows.mutate(has_clean=(rows.is_newest & rows.is_clean).ifelse(1, 0).max().over(claim))
+
+
+def _numbered(rows: ir.Table) -> ir.Table:
+    """Add `claim` and `claim_count`, of which those that are not the first have another key; and `is_counted`."""
+    in_record = ibis.window(
+        group_by=["record", "is_newest"],
+        order_by=[ibis.desc(rows.has_clean), rows.placed, rows.who, rows.file_key],
+    )
+    rows = rows.mutate(claim=rows.is_newest.ifelse(ibis.dense_rank().over(in_record) + 1, 1).cast("int64"))
+    claims = (rows.is_newest & (rows.has_clean == 1)).ifelse(rows.claim, 1)
+    rows = rows.mutate(claim_count=claims.max().over(ibis.window(group_by="record")).cast("int64"))
+    latest = [ibis.desc(rows.is_newest.ifelse(1, 0)), *(key.desc() for key in _arrival_keys(rows))]
+    of_line = ibis.window(group_by=["uniq_id", "claim"], order_by=latest)
+    place = ibis.row_number().over(of_line)
+    return rows.mutate(is_counted=rows.is_newest & rows.is_clean & (place == 0))
+
+
+def _with_kept(rows: ir.Table) -> ir.Table:
+    line, record = ibis.window(group_by="uniq_id"), ibis.window(group_by="record")
+    no_day = ibis.null("date")
+    of_line = rows.is_counted.ifelse(rows.received_date, no_day).max().over(line)
+    of_record = rows.is_newest.ifelse(rows.received_date, no_day).max().over(record)
+    return rows.mutate(
+        kept_received_date=ibis.coalesce(of_line, of_record),
+        kept_order_date=rows.is_counted.ifelse(rows.order_date, no_day).max().over(line),
+    )
+
+
+def _arrival_keys(copies: ir.Table) -> list[ir.Value]:
+    # Engines sort nulls differently, so nulls are replaced. Copies that tie are equal in every column.
+    received_at = copies.received_at.fill_null(LONG_AGO)
+    file_place = [copies.source_file, copies.id_number.fill_null(-1), copies.position]
+    content = [copies[name].fill_null("") for name in CONTENT]
+    return [copies.received_date, received_at, *file_place, copies.ordered_at.fill_null(LONG_AGO), *content]
+
+
+def claimed_key(key: ir.StringValue, claim: ir.IntegerValue) -> ir.StringValue:
+    """Return an id as orders that claim it have it: the first as it is, the second with ` (2)`."""
+    return (claim > 1).ifelse(key.concat(" (").concat(claim.cast("string")).concat(")"), key)
+
+
+def received_key(key: ir.StringValue, shared_id: ir.StringValue) -> ir.StringValue:
+    """Return an id as it was received, from `claimed_key`; `shared_id` is null where the record is its order's own."""
+    return shared_id.notnull().ifelse(key.re_replace(r" \([0-9]+\)$", ""), key)

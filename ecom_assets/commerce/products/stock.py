@@ -1,0 +1,115 @@
+"""Stock that needs attention: METRICS "Inventory alerts"."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.products.contracts import InventoryAlerts
+from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.tables.days import ONE_DAY
+from ecom_assets.core.tables.portable import NO, first_of_each, ratio
+
+
+@dataclass(frozen=True)
+class InventoryRule:
+    """Thresholds of the alerts.
+
+    `sales_days` (days, 28): mean daily sales are over this many days up to the day of the stock; four weeks, so that
+    every weekday counts equally. `overstock_days` (days of cover, 180): more cover is overstock. `dead_days` (days,
+    90): a product without a sale for this long is dead stock. Only days count of which it is known what was sold: the
+    mean is over as many of the 28 as are known, and a product is dead after 90 known days without a sale.
+    """
+
+    sales_days: int = 28
+    overstock_days: int = 180
+    dead_days: int = 90
+
+    def __post_init__(self) -> None:
+        """Raise `DefinitionError` for a length below one day."""
+        for name in ("sales_days", "overstock_days", "dead_days"):
+            if getattr(self, name) < 1:
+                raise DefinitionError(f"{name} of {getattr(self, name)} says nothing about stock; give 1 or more.")
+
+
+def newest_stock(raw: ir.Table) -> ir.Table:
+    """Return the stock of the newest day in `RawStock`, one row per product: its last line.
+
+    If that line is not valid, the product's stock is unknown: what an earlier line says is out of date.
+    """
+    newest = raw.mutate(newest_date=raw.received_date.max().over(ibis.window()))
+    named = newest.filter(newest.received_date == newest.newest_date, newest.product_id.notnull())
+    last = first_of_each(named, "product_id", [named.record_number.desc()])
+    return last.filter(last.reject_reason.isnull())
+
+
+@dataclass(frozen=True)
+class SalesDays:
+    """The days up to that of the stock of which it is known what was sold."""
+
+    sales_days_count: int
+    """How many of the last `sales_days` of the rule."""
+    dead_from: date | None
+    """A product that was last sold on this day or before was not sold for `dead_days` of these days; None: there are
+    fewer of them."""
+
+    @classmethod
+    def from_dates(cls, dates: Iterable[date], as_of_date: date | None, rule: InventoryRule) -> "SalesDays":
+        """Return the days of a rule that end with `as_of_date`, the day of the stock; None without stock."""
+        if as_of_date is None:
+            return cls(0, None)
+        newest_first = sorted((day for day in dates if day <= as_of_date), reverse=True)
+        first = as_of_date - (rule.sales_days - 1) * ONE_DAY
+        is_long = len(newest_first) >= rule.dead_days
+        return cls(
+            sales_days_count=sum(day >= first for day in newest_first),
+            dead_from=newest_first[rule.dead_days - 1] - ONE_DAY if is_long else None,
+        )
+
+
+def inventory_alerts(raw: ir.Table, products: ir.Table, days: SalesDays, rule: InventoryRule) -> ir.Table:
+    """Return one row per product that needs attention, from all rows of `RawStock` and `ProductPerformance`."""
+    levels = stock_levels(raw, products, days, rule)
+    return levels.filter(levels.alert.notnull()).select(*InventoryAlerts.columns)
+
+
+def stock_levels(raw: ir.Table, products: ir.Table, days: SalesDays, rule: InventoryRule) -> ir.Table:
+    """Return one row per product in `RawStock`, with days of cover and `alert`, which is null without an alert."""
+    stock = newest_stock(raw)
+    stock = stock.mutate(as_of_date=stock.received_date)
+    sold = _sold(stock, products, rule)
+    rows = stock.left_join(sold, "product_id").select(stock, sold.sold_item_count, sold.last_sold_date)
+    rows = rows.mutate(
+        sold_item_count=rows.sold_item_count.fill_null(0),
+        sales_days_count=ibis.literal(days.sales_days_count, "int64"),
+    )
+    rows = rows.mutate(daily_sold_items=ratio(rows.sold_item_count, rows.sales_days_count))
+    cover = ratio(rows.stock_count * rows.sales_days_count, rows.sold_item_count)
+    rows = rows.mutate(days_of_cover=cover)
+    is_still = NO
+    if days.dead_from is not None:
+        is_still = rows.last_sold_date.isnull() | (rows.last_sold_date <= days.dead_from)
+    is_below, is_short = rows.stock_count < rows.reorder_point_count, rows.days_of_cover < rows.lead_time_days
+    is_low = is_below.fill_null(NO) | is_short.fill_null(NO)
+    alert = ibis.cases(
+        (rows.stock_count <= 0, "out_of_stock"),
+        (is_low, "low"),
+        ((rows.days_of_cover > rule.overstock_days).fill_null(NO), "overstock"),
+        (is_still, "dead"),
+        else_=ibis.null("string"),
+    )
+    return rows.mutate(alert=alert)
+
+
+def _sold(stock: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:
+    """Return the items sold within `sales_days` and the last day of a sale, by product."""
+    as_of = stock.agg(as_of_date=stock.as_of_date.max())
+    until = products.cross_join(as_of)
+    until = until.filter(until.event_date <= until.as_of_date, until.sold_item_count > 0)
+    first = (until.as_of_date - ibis.interval(days=rule.sales_days - 1)).cast("date")
+    return until.group_by("product_id").agg(
+        sold_item_count=until.sold_item_count.sum(where=until.event_date >= first).fill_null(0),
+        last_sold_date=until.event_date.max(),
+    )

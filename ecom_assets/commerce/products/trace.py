@@ -1,0 +1,112 @@
+"""How product performance and inventory alerts are traced: to events, order lines and the catalogue."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Final
+
+import ibis.expr.types as ir
+
+from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.commerce.products.measures import ProductMeasures
+from ecom_assets.commerce.products.performance import ORDERS, TYPES, source_of_sales
+from ecom_assets.commerce.products.stock import newest_stock
+from ecom_assets.commerce.sales.contracts import Sales
+from ecom_assets.commerce.sales.trace import sales_derivations, with_status
+from ecom_assets.core.tables.trace import (
+    ByRow,
+    Computed,
+    Count,
+    Derivation,
+    RowsOf,
+    Sum,
+    TableTrace,
+    TraceContext,
+    ratio,
+    ratios_of,
+)
+
+
+def _events(*kinds: str) -> RowsOf:
+    """Return the events of some types that name a row's product on its day."""
+
+    def rows(context: TraceContext) -> ir.Table:
+        events = context.on_day(CleanEvents, "event_date")
+        events = events.filter(events.event_type.isin(kinds), events.product_id == context.row["product_id"])
+        return events.mutate(sign=(events.event_type == "refund").ifelse(-1, 1))
+
+    return rows
+
+
+def _carts_of_viewers(context: TraceContext) -> ir.Table:
+    return _events("add_to_cart")(context).semi_join(_events("product_view")(context), "visitor_id")
+
+
+OF_ORDERS: Final = sales_derivations(
+    Sales, lambda context: context.where(Sales, order_date=context.row["event_date"], item_id=context.row["product_id"])
+)
+
+
+def _by_source(name: str, of_events: Derivation) -> ByRow:
+    """Return how a number of sales is traced: to order lines, or to events for a shop without orders."""
+    return ByRow(lambda context: OF_ORDERS[name] if context.row["sales_source"] == ORDERS else of_events)
+
+
+PERFORMANCE: Final[Mapping[str, Derivation]] = {
+    **{f"{kind}_count": Count(CleanEvents, _events(kind)) for kind in TYPES},
+    "viewing_visitor_count": Count(CleanEvents, _events("product_view"), unit="visitor_id"),
+    "cart_visitor_count": Count(CleanEvents, _carts_of_viewers, unit="visitor_id"),
+    "purchase_count": _by_source("order_count", Count(CleanEvents, _events("purchase"))),
+    "sold_item_count": _by_source("sold_item_count", Count(CleanEvents, _events("purchase"))),
+    "refunded_item_count": _by_source("refunded_item_count", Count(CleanEvents, _events("refund"))),
+    "shipped_amount": _by_source("shipped_amount", Sum(CleanEvents, _events("purchase"), "cart_amount")),
+    "refunded_amount": _by_source("refunded_amount", Sum(CleanEvents, _events("refund"), "cart_amount")),
+    "revenue_amount": _by_source("revenue_amount", Sum(CleanEvents, _events("purchase", "refund"), "cart_amount")),
+    **ratios_of(ProductMeasures),
+}
+
+
+def _stock_line(context: TraceContext) -> ir.Table:
+    """Return the line of the catalogue with a row's stock."""
+    newest = newest_stock(context.table(RawStock))
+    return newest.filter(newest.product_id == context.row["product_id"])
+
+
+def _sold_lately(context: TraceContext) -> ir.Table:
+    """Return the sales of a row's product in the days that count for its stock."""
+    sold = context.within(Sales, *_sales_days(context))
+    return sold.filter(sold.item_id == context.row["product_id"])
+
+
+def _bought_lately(context: TraceContext) -> ir.Table:
+    events = context.within(CleanEvents, *_sales_days(context))
+    return events.filter(events.event_type == "purchase", events.product_id == context.row["product_id"])
+
+
+def _sales_days(context: TraceContext) -> tuple[date, date]:
+    last: date = context.row["as_of_date"]
+    return last - timedelta(days=context.rules["inventory_rule"].sales_days - 1), last
+
+
+SOLD: Final = ByRow(
+    lambda context: (
+        Sum(Sales, with_status(_sold_lately, "shipped"), "quantity")
+        if context.ask(source_of_sales(context.table(Sales)))[0]["sales_source"] == ORDERS
+        else Count(CleanEvents, _bought_lately)
+    )
+)
+STOCK: Final[Mapping[str, Derivation]] = {
+    **{name: Sum(RawStock, _stock_line, name) for name in ("stock_count", "reorder_point_count", "lead_time_days")},
+    "sold_item_count": SOLD,
+    "sales_days_count": Computed(
+        "those of the last days up to as_of_date, as many as the rule of inventory alerts has, of which it is known "
+        "what was sold",
+        ("as_of_date",),
+    ),
+    "daily_sold_items": ratio("sold_item_count", "sales_days_count"),
+    "days_of_cover": ratio("stock_count", "daily_sold_items"),
+}
+TRACES: Final = (
+    TableTrace(ProductPerformance, "products", PERFORMANCE),
+    TableTrace(InventoryAlerts, "inventory-alerts", STOCK),
+)

@@ -1,0 +1,79 @@
+"""Numbers of reconciliation: orders against events, differences by cause, and restatements of a run."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.reconciliation.contracts import (
+    CAUSES,
+    RESTATEMENT_CAUSES,
+    OrderEventReconciliation,
+    OrderEventReconciliationDaily,
+    Restatements,
+)
+from ecom_assets.commerce.sales.coverage import require_orders
+from ecom_assets.core.tables.contract import MONEY
+from ecom_assets.core.tables.queries import ZERO, Page, Period, Reading, Row, if_known, of_period, page_of
+
+COLUMNS: Final = tuple(OrderEventReconciliationDaily.columns)
+NUMBERS: Final = OrderEventReconciliationDaily.numbers()
+
+
+def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
+    """Return the sums of a period, its days, and the number of days.
+
+    Raises:
+        NoOrdersError: There is not a single order line, so every purchase would count as missing from the orders.
+    """
+    require_orders(reading)
+    period_rows = of_period(reading, OrderEventReconciliationDaily).select(*COLUMNS)
+    kinds: dict[str, tuple[Any, Any]] = {
+        name: (MONEY, ZERO) if name.endswith("_amount") else ("int64", 0) for name in NUMBERS
+    }
+    (row,) = reading.rows(
+        period_rows.agg(**{name: period_rows[name].sum().cast(kind) for name, (kind, _) in kinds.items()}), period
+    )
+    days, total = page_of(reading, period_rows, ["reconciled_date"], page, period)
+    numbers = {name: row[name] or nothing for name, (_, nothing) in kinds.items()}
+    return {"reconciliation": if_known(numbers, period), "total_count": total, "days": days}
+
+
+SUMMED: Final = ("order_count", "event_count", "matched_count", "order_amount", "event_amount", "difference_amount")
+
+
+def difference_totals(reading: Reading, period: Period) -> dict[str, Any]:
+    """Return orders, events and their difference over a period, and the differences by cause.
+
+    A time zone shift has rows on two days and counts once, on the day of the order.
+    """
+    daily = of_period(reading, OrderEventReconciliationDaily)
+    (sums,) = reading.rows(daily.agg(**{name: daily[name].sum() for name in SUMMED}), period)
+    rows = of_period(reading, OrderEventReconciliation)
+    is_first = (rows.cause != "time_zone_shift") | (rows.side == "order")
+    causes = rows.group_by("cause").agg(count=is_first.ifelse(1, 0).sum(), amount=rows.difference_amount.sum())
+    by_cause = {row.pop("cause"): row for row in reading.rows(causes, period)}
+    return {**sums, "causes": {cause: by_cause[cause] for cause in CAUSES if cause in by_cause}}
+
+
+def restatements(reading: Reading, run_ids: Sequence[str]) -> dict[str, Any]:
+    """Return how many published numbers some runs changed, by cause, and the largest change."""
+    logged = reading.table(Restatements)
+    logged = logged.filter(logged.run_id.isin(run_ids))
+    counts = reading.rows(logged.group_by("cause").agg(n=logged.count()))
+    by_cause = {row["cause"]: int(row["n"]) for row in counts}
+    return {
+        "changed": sum(by_cause.values()),
+        "causes": {cause: by_cause[cause] for cause in RESTATEMENT_CAUSES if cause in by_cause},
+        "largest": _largest(reading, logged) if by_cause else None,
+    }
+
+
+def _largest(reading: Reading, logged: ir.Table) -> Row:
+    """Return the row of the largest change in the number's own unit; of equal changes, the first by day and name."""
+    size = logged["difference"].abs()  # `logged.difference` is a method of the table
+    size = size.fill_null(ibis.literal(-1.0))
+    keys = ["restated_date", "table_name", "row_key", "column_name", "restatement_number"]
+    (row,) = reading.rows(logged.order_by([size.desc(), *keys]).limit(1))
+    return row

@@ -1,0 +1,106 @@
+"""New, returning and refunded customers by week, category and city: METRICS "Customers by week"."""
+
+from itertools import product
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.orders.orders import ALL, NONE, order_key
+from ecom_assets.commerce.sales.contracts import CustomerRetention
+from ecom_assets.core.tables.contract import MONEY
+from ecom_assets.core.tables.days import Days, day_table, iso_week_number, iso_year_number, start_of_week
+from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
+from ecom_assets.core.tables.portable import union_all
+
+CELL = ["week_start_date", "item_category", "city_id"]
+DAYS_AFTER_MONDAY = 6
+
+
+def customer_retention(sold: ir.Table, customers: ir.Table, days: Days) -> ir.Table:
+    """Return one row per week, category and city, with totals over categories and cities.
+
+    The weeks are those whose Monday is among `days`; the tables are all rows of `Sales` and `Customer`.
+    """
+    sold = sold.filter(days.widened(after=DAYS_AFTER_MONDAY).contain(sold.order_date))
+    sold = by_category_or_item(sold).mutate(week_start_date=start_of_week(sold.order_date))
+    sold = sold.filter(days.contain(sold.week_start_date))
+    first = customers.select("customer_id", first_week_date=start_of_week(customers.first_order_date))
+    sold = sold.left_join(first, "customer_id")
+    sold = sold.mutate(is_new=(sold.first_week_date == sold.week_start_date).fill_null(ibis.literal(value=False)))
+    counted = _counted(_per_customer(sold.mutate(is_known=sold.customer_id != UNKNOWN_CUSTOMER)))
+    return counted.mutate(
+        iso_year_number=iso_year_number(counted.week_start_date),
+        iso_week_number=iso_week_number(counted.week_start_date),
+    ).select(*CustomerRetention.columns)
+
+
+def by_category_or_item(sold: ir.Table) -> ir.Table:
+    """Return sales with the item in place of a category where a line has none."""
+    return sold.mutate(item_category=(sold.item_category == NONE).ifelse(sold.item_id, sold.item_category))
+
+
+def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
+    """Return the Mondays of the weeks that can change if orders of `days` or `changed` change, in a column `day`.
+
+    If a first order is added, removed or moved, later orders become returning or new. So every later week in `sold`,
+    all rows of `Sales`, is included. `changed` are more order days, in a column `day`.
+    """
+    touched = union_all(day_table(days), changed)
+    touched = touched.select(day=start_of_week(touched.day)).distinct()
+    first = touched.agg(first_date=touched.day.min())
+    later = sold.cross_join(first).filter(lambda joined: joined.order_date >= joined.first_date)
+    return union_all(touched, later.select(day=start_of_week(later.order_date))).distinct()
+
+
+def _per_customer(sold: ir.Table) -> ir.Table:
+    """Return one row per cell and customer, for every cell with lines of the customer, including cells of totals."""
+    is_refund = sold.status == "refunded"
+    orders = sold.group_by(*CELL, "customer_id", "is_known", "is_new", order_key=order_key(sold)).agg(
+        shipped_lines_count=is_refund.ifelse(0, 1).sum(),
+        refunded_lines_count=is_refund.ifelse(1, 0).sum(),
+        shipped_amount=is_refund.ifelse(ibis.literal(0, MONEY), sold.revenue_amount).sum().cast(MONEY),
+        refunded_amount=is_refund.ifelse(sold.revenue_amount, ibis.literal(0, MONEY)).sum().cast(MONEY),
+    )
+    total = ibis.literal(ALL)
+    spread = union_all(
+        *(
+            orders.mutate(
+                item_category=orders.item_category if by_category else total,
+                city_id=orders.city_id if by_city else total,
+            )
+            for by_category, by_city in product((True, False), repeat=2)
+        )
+    )
+    return spread.group_by(*CELL, "customer_id", "is_known", "is_new").agg(
+        orders_count=spread.order_key.nunique(where=spread.shipped_lines_count > 0),
+        refunds_count=spread.order_key.nunique(where=spread.refunded_lines_count > 0),
+        shipped_amount=spread.shipped_amount.sum().cast(MONEY),
+        refunded_amount=spread.refunded_amount.sum().cast(MONEY),
+    )
+
+
+def _counted(customers: ir.Table) -> ir.Table:
+    is_known, is_new = customers.is_known, customers.is_known & customers.is_new
+    is_returning = is_known & ~customers.is_new
+    ordered = is_known & (customers.orders_count > 0)
+    zero = ibis.literal(0, MONEY)
+    return customers.group_by(*CELL).agg(
+        customers_count=_how_many(ordered),
+        new_customers_count=_how_many(ordered & is_new),
+        returning_customers_count=_how_many(ordered & is_returning),
+        refunded_customers_count=_how_many(is_known & (customers.refunds_count > 0)),
+        one_order_customers_count=_how_many(is_known & (customers.orders_count == 1)),
+        several_orders_customers_count=_how_many(is_known & (customers.orders_count > 1)),
+        new_orders_count=is_new.ifelse(customers.orders_count, 0).sum(),
+        returning_orders_count=is_returning.ifelse(customers.orders_count, 0).sum(),
+        unknown_customer_orders_count=is_known.ifelse(0, customers.orders_count).sum(),
+        refunded_orders_count=customers.refunds_count.sum(),
+        new_revenue_amount=is_new.ifelse(customers.shipped_amount, zero).sum().cast(MONEY),
+        returning_revenue_amount=is_returning.ifelse(customers.shipped_amount, zero).sum().cast(MONEY),
+        unknown_customer_revenue_amount=is_known.ifelse(zero, customers.shipped_amount).sum().cast(MONEY),
+        refunded_amount=customers.refunded_amount.sum().cast(MONEY),
+    )
+
+
+def _how_many(condition: ir.BooleanValue) -> ir.IntegerScalar:
+    return condition.ifelse(1, 0).sum()

@@ -1,0 +1,93 @@
+"""The dimensions of the star schema: days, and cities, items and customers with the attributes of their latest line.
+
+All but the calendar are computed from a few columns of all order lines.
+"""
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.orders.orders import order_key
+from ecom_assets.commerce.sales.contracts import Calendar, City, Customer, Item, ItemPrices
+from ecom_assets.core.tables.days import Days, day_table, iso_week_number, iso_year_number, month_start, start_of_week
+from ecom_assets.core.tables.measures import aggregates
+from ecom_assets.core.tables.places import UNKNOWN, Places
+from ecom_assets.core.tables.portable import first_of_each
+
+SATURDAY = 6
+
+
+def calendar(days: Days) -> ir.Table:
+    """Return one row per day."""
+    table = day_table(days)
+    monday = start_of_week(table.day)
+    weekday = table.day.day_of_week.index().cast("int64") + 1
+    return table.select(
+        calendar_date=table.day,
+        year_number=table.day.year().cast("int64"),
+        quarter_number=table.day.quarter().cast("int64"),
+        month_number=table.day.month().cast("int64"),
+        month_start_date=month_start(table.day),
+        iso_year_number=iso_year_number(monday),
+        iso_week_number=iso_week_number(monday),
+        week_start_date=monday,
+        weekday_number=weekday,
+        is_weekend=weekday >= SATURDAY,
+    ).select(*Calendar.columns)
+
+
+def city(lines: ir.Table, places: Places) -> ir.Table:
+    """Return one row per city of `UserOrderLog`, with its region and country."""
+    latest = _latest(lines, "city_id", ("city_name", "region", "country"))
+    named = places.name(latest, lines)
+    return named.mutate(lookup_version=ibis.literal(places.version)).select(*City.columns)
+
+
+def item(lines: ir.Table, prices: ir.Table) -> ir.Table:
+    """Return one row per item of `UserOrderLog`, with the newest price that `PriceLog` has of its name."""
+    latest = _latest(lines, "item_id", ("item_name", "item_category"))
+    newest = prices.group_by("item_name").agg(received_date=prices.received_date.max())
+    priced = prices.semi_join(newest, ["item_name", "received_date"])
+    priced = priced.select(priced_name="item_name", price_amount="price_amount", price_date="received_date")
+    named = latest.left_join(priced, latest.item_name == priced.priced_name)
+    return named.mutate(item_name=named.item_name.fill_null(UNKNOWN)).select(*Item.columns)
+
+
+def item_prices(items: ir.Table, prices: ir.Table) -> ir.Table:
+    """Return one row per price of each item: days of `PriceLog` in a row with the same price are one."""
+    in_order = ibis.window(group_by="item_name", order_by="received_date")
+    logged = prices.mutate(price_before=prices.price_amount.lag().over(in_order))
+    changes = logged.filter(logged.price_before.isnull() | (logged.price_before != logged.price_amount))
+    spans = changes.select(
+        "item_name",
+        "price_amount",
+        valid_from_date="received_date",
+        valid_to_date=changes.received_date.lead().over(in_order),
+    )
+    # An item without a name is called unknown too, and has no price.
+    priced = items.filter(items.price_date.notnull()).select("item_id", "item_name")
+    return priced.join(spans, "item_name").select(*ItemPrices.columns)
+
+
+def customer(lines: ir.Table) -> ir.Table:
+    """Return one row per customer of `UserOrderLog`."""
+    latest = _latest(lines, "customer_id", ("first_name", "last_name", "city_id"))
+    is_shipped = lines.status == "shipped"
+    paid = is_shipped.ifelse(lines.payment_amount, -lines.payment_amount)
+    sold = lines.mutate(order_key=order_key(lines), revenue_amount=paid)
+    sums = sold.group_by("customer_id").agg(
+        first_order_date=sold.order_date.min(where=is_shipped),
+        last_order_date=sold.order_date.max(where=is_shipped),
+        **aggregates(sold, Customer),
+    )
+    return latest.join(sums, "customer_id").select(*Customer.columns)
+
+
+def _latest(lines: ir.Table, key: str, attributes: Sequence[str]) -> ir.Table:
+    """Return one row per key with the attributes of its latest line; of simultaneous lines, the last alphabetically."""
+    # The latest line of each key is found first: to sort all lines takes ten times as long.
+    latest = lines.group_by(key).agg(ordered_at=lines.ordered_at.max())
+    seen = lines.semi_join(latest, [key, "ordered_at"]).select(key, *attributes).distinct()
+    order = [seen[name].fill_null("").desc() for name in attributes]
+    return first_of_each(seen, key, order)

@@ -1,0 +1,123 @@
+"""Sales: order lines as sales and daily revenue, and that of purchase events. METRICS "Sales"."""
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.orders.orders import ALL, CHARGES, NONE, order_key
+from ecom_assets.commerce.sales.contracts import ProductSalesDaily, PurchaseRevenueDaily, RevenueDaily, Sales
+from ecom_assets.commerce.sales.measures import SalesMeasures
+from ecom_assets.core.tables.contract import AMOUNT, MONEY
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.measures import aggregates, with_ratios
+from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
+from ecom_assets.core.tables.places import Places
+from ecom_assets.core.tables.portable import union_all
+
+DIMENSIONS = ("channel", "city_id", "item_category", "sales_channel")
+ORDER = ["order_date", "order_id", "customer_id", "status"]
+
+
+def sales(lines: ir.Table, channels: ir.Table, days: Days) -> ir.Table:
+    """Return one row per order line of `days`, from all rows of `UserOrderLog`.
+
+    `channels` have the `channel` of each order, see `attribution/credit.py`.
+    """
+    lines = lines.filter(days.contain(lines.order_date)).left_join(channels, ORDER).select(lines, channels.channel)
+    is_refund = lines.status == "refunded"
+    return lines.mutate(
+        channel=lines.channel.fill_null(NONE),
+        quantity=is_refund.ifelse(-lines.quantity, lines.quantity),
+        revenue_amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(AMOUNT),
+        **{name: is_refund.ifelse(-lines[name], lines[name]).cast(AMOUNT) for name in CHARGES},
+    ).select(*Sales.columns)
+
+
+def product_sales_daily(sold: ir.Table, days: Days) -> ir.Table:
+    """Return one row per day of `days` and item, from all rows of `Sales`."""
+    sold = sold.filter(days.contain(sold.order_date))
+    return added_up(sold, ["order_date", "item_id"]).select(*ProductSalesDaily.columns)
+
+
+def revenue_daily(sold: ir.Table, days: Days) -> ir.Table:
+    """Return the totals of each of `days` and the sums by each dimension, `(all)` in the others, from all `Sales`."""
+    sold = sold.filter(days.contain(sold.order_date))
+    parts = [
+        added_up(sold, ["order_date", *kept], RevenueDaily).mutate(
+            **{name: ibis.literal(ALL) for name in DIMENSIONS if name not in kept}
+        )
+        for kept in ((), *((name,) for name in DIMENSIONS))
+    ]
+    return union_all(*(part.select(*RevenueDaily.columns) for part in parts))
+
+
+def added_up(sold: ir.Table, unit: Sequence[str], measures: type = SalesMeasures) -> ir.Table:
+    """Return the measures of rows of `Sales` per unit; `order_key` defines which lines are one order."""
+    return _measured(sold.mutate(order_key=sold.order_id if "order_date" in unit else order_key(sold)), unit, measures)
+
+
+def _measured(rows: ir.Table, unit: Sequence[str], measures: type = SalesMeasures) -> ir.Table:
+    """Return the measures of rows per unit.
+
+    The rows have `order_key`, `customer_id`, `status`, and `quantity` and `revenue_amount`, both negative for refunds.
+    """
+    # Unknown customers are any number of people.
+    rows = rows.mutate(customer_id=rows.customer_id.nullif(UNKNOWN_CUSTOMER))
+    return with_ratios(rows.group_by(*unit).agg(**aggregates(rows, measures)), measures)
+
+
+PURCHASE, REFUND = "purchase", "refund"
+PLACE_NAMES = {
+    "country": ("country", "country_name", "geo_country", "geo_country_name"),
+    "region": ("region", "region_name", "geo_region", "geo_region_name", "state"),
+    "city_name": ("city", "city_name", "geo_city"),
+}
+"""Names of JSON values, at any depth of an event's properties, that give the place of the event."""
+PURCHASE_DIMENSIONS = ("product_category", *PLACE_NAMES)
+
+
+def purchase_revenue_daily(events: ir.Table, places: Places) -> ir.Table:
+    """Return the totals of each day in `CleanEvents` and the sums by category and by place, `(all)` in the others."""
+    bought = purchases_and_refunds(events, places)
+    parts = [
+        purchase_totals(bought, ["event_date", *kept]).mutate(
+            **{name: ibis.literal(ALL) for name in PURCHASE_DIMENSIONS if name not in kept}
+        )
+        for kept in ((), ("product_category",), tuple(PLACE_NAMES))
+    ]
+    return union_all(*(part.select(*PurchaseRevenueDaily.columns) for part in parts))
+
+
+def purchases_and_refunds(events: ir.Table, places: Places) -> ir.Table:
+    """Return the events of purchases and refunds with the category and the place that they count for."""
+    bought = events.filter(events.event_type.isin([PURCHASE, REFUND]))
+    bought = bought.mutate(
+        product_category=bought.product_category.fill_null(NONE),
+        **{level: _named(bought.properties, names) for level, names in PLACE_NAMES.items()},
+    )
+    return places.name(bought, bought, each_alone=True)
+
+
+def purchase_totals(events: ir.Table, unit: Sequence[str]) -> ir.Table:
+    """Return the measures of purchases and refunds per unit."""
+    return _measured(sales_of_events(events), unit)
+
+
+def sales_of_events(events: ir.Table) -> ir.Table:
+    """Return purchases and refunds as sales, each an order of one item; see `_measured`."""
+    events = events.filter(events.event_type.isin([PURCHASE, REFUND]))
+    is_refund = events.event_type == REFUND
+    money = events.cart_amount.cast(MONEY)
+    return events.mutate(
+        order_key=events.event_id,
+        customer_id=events.visitor_id,
+        status=is_refund.ifelse("refunded", "shipped"),
+        quantity=is_refund.ifelse(-1, 1),
+        revenue_amount=is_refund.ifelse(-money, money),
+    )
+
+
+def _named(properties: ir.StringColumn, names: Sequence[str]) -> ir.StringValue:
+    """Return a text from the properties, found by a pattern, because engines parse JSON differently."""
+    return properties.re_extract(f'"({"|".join(names)})" *: *"([^"]*)"', 2).nullif("")

@@ -1,0 +1,222 @@
+"""How sales go down: daily revenue, dimensions and weekly customers to order lines, or to purchase events."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.orders.orders import CHARGES, order_key
+from ecom_assets.commerce.sales.contracts import (
+    Calendar,
+    Customer,
+    CustomerRetention,
+    Item,
+    ItemPrices,
+    ProductSalesDaily,
+    PurchaseRevenueDaily,
+    RevenueDaily,
+    Sales,
+)
+from ecom_assets.commerce.sales.customer_retention import by_category_or_item
+from ecom_assets.commerce.sales.measures import SalesMeasures
+from ecom_assets.commerce.sales.sales import purchases_and_refunds
+from ecom_assets.core.tables.contract import Aggregate, Table
+from ecom_assets.core.tables.days import start_of_week
+from ecom_assets.core.tables.measures import measures_of
+from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
+from ecom_assets.core.tables.portable import NO
+from ecom_assets.core.tables.trace import (
+    Computed,
+    Count,
+    Derivation,
+    RowsOf,
+    Sum,
+    TableTrace,
+    TraceContext,
+    UpstreamRows,
+    keeping,
+    ratios_of,
+    traced_column,
+)
+
+
+def lines_of_sales(rows: ir.Table, context: TraceContext) -> ir.Table:
+    """Return the clean order line of each sale."""
+    return keeping(context.near(UserOrderLog, rows, "order_date"), rows, ["uniq_id"])
+
+
+UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+    Sales: UpstreamRows(UserOrderLog, lines_of_sales, ("uniq_id", "order_date"), is_one_to_one=True)
+}
+PARTS: Final = ("order_key", "customer_id", "quantity", "revenue_amount")
+"""The columns of sales that measures are counted from."""
+LINE_COLUMNS: Final = {
+    **dict(zip(PARTS, ("order_key", "customer_id", "quantity", "payment_amount"), strict=True)),
+    **{name: name for name in CHARGES},
+}
+"""Their names in order lines."""
+EVENT_COLUMNS: Final = dict(zip(PARTS, ("", "visitor_id", "", "cart_amount"), strict=True))
+"""Their names in purchase and refund events; each event is an order of one item, so it counts as one of both."""
+
+
+def with_status(rows: RowsOf, status: str) -> RowsOf:
+    """Return the rows of a status only, with their sign: refunds are subtracted."""
+    return lambda context: signed(rows)(context).filter(lambda lines: lines.status == status)
+
+
+def signed(rows: RowsOf) -> RowsOf:
+    """Return the same rows with their sign: refunds are subtracted."""
+    return lambda context: rows(context).mutate(sign=lambda lines: (lines.status == "refunded").ifelse(-1, 1))
+
+
+def sales_derivations(
+    to: type[Table], rows: RowsOf, columns: Mapping[str, str] = LINE_COLUMNS, declared: type = SalesMeasures
+) -> dict[str, Derivation]:
+    """Return how each measure of sales is derived from some rows with a `status`; see `LINE_COLUMNS`."""
+    counts = {name: measure.counted_as for name, measure in measures_of(declared).items()}
+    return ratios_of(SalesMeasures) | {
+        name: _derivation(to, rows, columns, of) for name, of in counts.items() if isinstance(of, Aggregate)
+    }
+
+
+def _derivation(to: type[Table], rows: RowsOf, columns: Mapping[str, str], of: Aggregate) -> Derivation:
+    status, column = of.where.get("status"), traced_column(of, columns)
+    counted = with_status(rows, str(status)) if status else signed(rows)
+    if of.is_sum and column:
+        return Sum(to, (lambda context: counted(context).drop("sign")) if of.sign == -1 else counted, column)
+    if column == "order_key":
+        return Count(to, of_orders(counted))
+    return Count(to, counted, unit=column)
+
+
+def of_orders(rows: RowsOf) -> RowsOf:
+    """Return order lines that count as the order that they are part of."""
+    return lambda context: rows(context).mutate(counted_as=order_key)
+
+
+def _of_key(*names: str) -> RowsOf:
+    return lambda context: context.where(Sales, **{name: context.row[name] for name in names})
+
+
+def _this_line(context: TraceContext) -> ir.Table:
+    return context.where(UserOrderLog, order_date=context.row["order_date"], uniq_id=context.row["uniq_id"])
+
+
+def _purchases(context: TraceContext) -> ir.Table:
+    """Return the purchase and refund events of a day and of the values in a row's other key columns."""
+    bought = purchases_and_refunds(context.on_day(CleanEvents, "event_date"), context.rules["places"]())
+    for name in PurchaseRevenueDaily.key[1:]:
+        if context.row[name] != "(all)":
+            bought = bought.filter(bought[name] == context.row[name])
+    return bought.mutate(status=(bought.event_type == "refund").ifelse("refunded", "shipped"))
+
+
+def _week(context: TraceContext, **conditions: Any) -> ir.Table:  # noqa: ANN401 (as below)
+    """Return the sales of a row's week, category and city of a `status`; with `is_new`, of new customers or others."""
+    row = context.row
+    monday = row["week_start_date"]
+    sold = by_category_or_item(context.within(Sales, monday, monday + timedelta(days=6)))
+    for name in ("item_category", "city_id"):
+        sold = sold if row[name] == "(all)" else sold.filter(sold[name] == row[name])
+    if "is_new" in conditions:
+        customers = context.table(Customer)
+        first = customers.filter((start_of_week(customers.first_order_date) == ibis.literal(monday)).fill_null(NO))
+        sold = sold.semi_join(first, "customer_id") if conditions["is_new"] else sold.anti_join(first, "customer_id")
+    if "is_known" in conditions:
+        is_known = sold.customer_id != UNKNOWN_CUSTOMER
+        sold = sold.filter(is_known if conditions["is_known"] else ~is_known)
+    if "status" in conditions:
+        sold = sold.filter(sold.status == conditions["status"])
+    return sold.mutate(sign=(sold.status == "refunded").ifelse(-1, 1))
+
+
+def _in_week(**conditions: Any) -> RowsOf:  # noqa: ANN401 (as above)
+    return lambda context: _week(context, **conditions)
+
+
+def _with_orders(*, several: bool) -> RowsOf:
+    """Return the shipped lines of customers with one order in the week, or with several."""
+
+    def rows(context: TraceContext) -> ir.Table:
+        sold = _week(context, status="shipped", is_known=True)
+        each = sold.group_by("customer_id").agg(orders=order_key(sold).nunique())
+        return sold.semi_join(each.filter(each.orders > 1 if several else each.orders == 1), "customer_id")
+
+    return rows
+
+
+def _customers(rows: RowsOf) -> Count:
+    return Count(Sales, rows, unit="customer_id")
+
+
+NEW = _in_week(status="shipped", is_known=True, is_new=True)
+RETURNING = _in_week(status="shipped", is_known=True, is_new=False)
+OF_UNKNOWN = _in_week(status="shipped", is_known=False)
+WEEKS: Final[Mapping[str, Derivation]] = {
+    "iso_year_number": Computed("the year of the ISO week", ("week_start_date",)),
+    "iso_week_number": Computed("the number of the ISO week in its year", ("week_start_date",)),
+    "customers_count": _customers(_in_week(status="shipped", is_known=True)),
+    "new_customers_count": _customers(NEW),
+    "returning_customers_count": _customers(RETURNING),
+    "refunded_customers_count": _customers(_in_week(status="refunded", is_known=True)),
+    "one_order_customers_count": _customers(_with_orders(several=False)),
+    "several_orders_customers_count": _customers(_with_orders(several=True)),
+    "new_orders_count": Count(Sales, of_orders(NEW)),
+    "returning_orders_count": Count(Sales, of_orders(RETURNING)),
+    "refunded_orders_count": Count(Sales, of_orders(_in_week(status="refunded"))),
+    "new_revenue_amount": Sum(Sales, NEW, "payment_amount"),
+    "returning_revenue_amount": Sum(Sales, RETURNING, "payment_amount"),
+    "refunded_amount": Sum(Sales, _in_week(status="refunded"), "payment_amount"),
+    "unknown_customer_orders_count": Count(Sales, of_orders(OF_UNKNOWN)),
+    "unknown_customer_revenue_amount": Sum(Sales, OF_UNKNOWN, "payment_amount"),
+}
+OF_CUSTOMER: Final = sales_derivations(
+    UserOrderLog, lambda context: context.where(UserOrderLog, customer_id=context.row["customer_id"])
+)
+TRACES: Final = (
+    TableTrace(
+        Customer,
+        "sales",
+        {name: OF_CUSTOMER[name] for name in ("order_count", "shipped_amount", "refunded_amount", "revenue_amount")},
+    ),
+    TableTrace(
+        Item,
+        "sales",
+        {
+            "price_amount": Computed(
+                "the newest price in staging.price_log of the item's name", ("item_name", "price_date")
+            )
+        },
+    ),
+    TableTrace(
+        ItemPrices,
+        "prices-of-items",
+        {"price_amount": Computed("the price in staging.price_log of the item's name", ("item_id", "valid_from_date"))},
+    ),
+    TableTrace(
+        Calendar,
+        "sales",
+        {name: Computed("read from the calendar", ("calendar_date",)) for name in Calendar.numbers()},
+    ),
+    TableTrace(
+        Sales,
+        "sales",
+        {
+            "quantity": Sum(UserOrderLog, signed(_this_line), "quantity"),
+            "revenue_amount": Sum(UserOrderLog, signed(_this_line), "payment_amount"),
+            **{name: Sum(UserOrderLog, signed(_this_line), name) for name in CHARGES},
+        },
+    ),
+    *(
+        TableTrace(contract, "sales", sales_derivations(Sales, _of_key(*contract.key), declared=contract))
+        for contract in (ProductSalesDaily, RevenueDaily)
+    ),
+    TableTrace(
+        PurchaseRevenueDaily, "sales-of-purchase-events", sales_derivations(CleanEvents, _purchases, EVENT_COLUMNS)
+    ),
+    TableTrace(CustomerRetention, "customers-by-week", WEEKS),
+)

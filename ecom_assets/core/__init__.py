@@ -1,0 +1,1 @@
+"""What every table and answer is made with."""

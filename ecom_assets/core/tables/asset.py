@@ -1,0 +1,499 @@
+"""The `@table_asset` decorator: turn a plain function on Ibis tables into the declaration of a Dagster asset.
+
+The decorator reads no settings. `definitions.py` builds the Dagster assets from its result.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Literal, Protocol, TypedDict
+
+import dagster as dg
+import ibis.expr.types as ir
+
+from ecom_assets.core.clock import now_utc
+from ecom_assets.core.errors import UnavailableError, UsageError
+from ecom_assets.core.tables.code_version import code_version
+from ecom_assets.core.tables.contract import Table, group_of, owner_of
+from ecom_assets.core.tables.days import Days, listed_days
+from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.tables.received import SliceOutput, VisitorRows
+from ecom_assets.core.tables.rule_of_data import value_of
+
+
+def asset_key(contract: type[Table]) -> dg.AssetKey:
+    """Return the asset key of a table: its layer and its name."""
+    return dg.AssetKey([contract.layer, contract.name])
+
+
+WHOLE_TABLE = "ecom/whole_table"
+DAYS_AROUND = "ecom/days_around"
+"""The metadata of an input: how many days before and after those of the run it reads, too."""
+PARTITION = "dagster/partition"
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+"""Dagster's tags of a run over one day, or over several."""
+MAX_RETRIES = "dagster/max_retries"
+"""Dagster's tag with how often a failed run is repeated: "0" in runs of `ecom run`, for which somebody waits."""
+STEP_RETRIES = 3
+STEP_RETRY_WAIT_S = 300
+"""How often, and after how many seconds, a step is repeated whose source does not answer."""
+
+
+def column_schema(contract: type[Table]) -> dg.TableSchema:
+    """Return the contract as Dagster's column schema."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=name,
+                type=column.type,
+                description=column.description + (f" [{column.unit}]" if column.unit else ""),
+                constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=contract.key == (name,)),
+                tags={"pii": ""} if column.pii else {},
+            )
+            for name, column in contract.columns.items()
+        ]
+    )
+
+
+Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
+SALES = dg.AssetKey(["mart", "sales"])
+RETENTION = dg.AssetKey(["mart", "customer_retention"])
+PUBLICATION = dg.AssetKey(["serving", "postgres_marts"])
+SNAPSHOT = dg.AssetKey(["serving", "marts"])
+AUTOMATED = frozenset((RETENTION, PUBLICATION, SNAPSHOT))
+"""Assets with an automation condition; the jobs of single sources leave them out."""
+
+
+def follows_sales() -> Condition:
+    """Return the condition that requests the days whose sales were computed by a run without this asset."""
+    return _settled(dg.AutomationCondition.any_deps_updated().allow(dg.AssetSelection.assets(SALES)))
+
+
+def follows_marts() -> Condition:
+    """Return the condition that requests an asset once all its upstream marts are up to date, so that they agree."""
+    on = dg.AutomationCondition
+    # `will_be_requested` holds only for assets that can be in the same run. An asset without partitions cannot.
+    weekly_mart_is_due = on.any_deps_match(follows_sales()).allow(dg.AssetSelection.assets(RETENTION))
+    return _settled(on.any_deps_updated()) & ~weekly_mart_is_due
+
+
+def _settled(updated: Condition) -> Condition:
+    on = dg.AutomationCondition
+    return updated.since_last_handled() & ~on.any_deps_in_progress() & ~on.in_progress()
+
+
+@dataclass(frozen=True)
+class Reads:
+    """How much of an upstream table an asset reads: its own days with some days around them, or the whole table."""
+
+    contract: type[Table]
+    days_before: int = 0
+    days_after: int = 0
+    whole: bool = False
+
+    def select(self, table: ir.Table, days: Days) -> ir.Table:
+        """Return what an asset that computes `days` reads of the whole table."""
+        if self.whole or self.contract.day_column is None or not days.dates:
+            return table
+        near = days.widened(before=self.days_before, after=self.days_after)
+        return table.filter(near.contain(table[self.contract.day_column]))
+
+    def asset_in(self, *, whole: bool = False) -> dg.AssetIn:
+        """Return the Dagster input: the upstream key, day to day, and which days it reads; with `whole`, all rows.
+
+        The days around its own are no partition mapping: a backfill would run them, too, each distance in
+        a run of its own.
+        """
+        mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+        return dg.AssetIn(
+            key=asset_key(self.contract),
+            partition_mapping=mapping,
+            metadata={
+                WHOLE_TABLE: self.whole or whole,
+                DAYS_AROUND: [self.days_before, self.days_after],
+            },
+        )
+
+
+class Tables(Protocol):
+    """What whole tables are read from: the warehouse."""
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily, in the engine."""
+
+    def readable(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+
+    def loaded_days(self, raw: type[Table], days: Days | None) -> Days:
+        """Return those of some days, or of all, that a run has loaded into a raw table."""
+
+    def late_days(self, raw: type[Table], days: Days) -> Days:
+        """Return the other days that rows of a raw table which arrived on `days` count for, if a run left them out."""
+
+    @property
+    def replaces_visitors(self) -> bool:
+        """Return whether a slice can replace rows of some visitors on other days, too."""
+
+
+@dataclass(frozen=True)
+class Invalidation:
+    """A function that returns the days whose rows a run changes, and the tables that the function reads.
+
+    The function returns the days in a column `day`. It reads the whole tables from the warehouse. The tables are not
+    inputs of the assets that recompute the days, because none of their rows is in the result.
+    """
+
+    function: Callable[..., ir.Table]
+    reads: Mapping[str, type[Table]] = field(default_factory=dict)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> ir.Table:  # noqa: ANN401 (as the function itself)
+        """Return the days, without Dagster."""
+        return self.function(*args, **kwargs)
+
+    def rows(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> ir.Table:
+        """Return what the function does for the run's days."""
+        tables = {name: warehouse.readable(contract) for name, contract in self.reads.items()}
+        return self.function(**_arguments(self.function, {**parameters, **tables, "days": run}))
+
+    def days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Days:
+        """Return the run's days and the days that the run invalidates."""
+        changed = self.rows(run, parameters, warehouse)
+        return Days.from_dates([*run.dates, *changed.day.to_pyarrow().to_pylist()])
+
+
+def invalidation(**reads: type[Table]) -> Callable[[Callable[..., ir.Table]], Invalidation]:
+    """Declare a function that returns which days of a table must be recomputed, from the tables of `reads`.
+
+    The function takes the names of `reads`, `days` (the days of the run), rules and resources as parameters. It returns
+    the days in a column `day`. Pass the result to `@table_asset(invalidated_by=…)`.
+    """
+    return lambda function: Invalidation(function, reads)
+
+
+Following = Literal["days", "visitors", "groups"]
+"""What a table computes again where events of other days have another visitor since.
+
+`days`: these days. `visitors`: the rows of the visitors concerned, as a row has data of one visitor only, whose id it
+has. `groups`: the days on which visitors have more than another id, as a row counts events, visits or visitors of one
+day, whatever the visitors are called."""
+
+
+@dataclass(frozen=True)
+class TableAsset:
+    """A function that computes a table, and the tables that it reads.
+
+    The function returns an Ibis table, or another type that the IO manager accepts.
+    """
+
+    function: Callable[..., Any]
+    contract: type[Table]
+    reads: Mapping[str, Reads] = field(default_factory=dict)
+    """The tables whose rows are in the result, by parameter name. They are the inputs in Dagster."""
+    invalidated_by: Invalidation | None = None
+    deps: tuple[dg.AssetKey, ...] = ()
+    """Assets that must be up to date first, although the function does not read them.
+
+    Most are tables that the checks compare the result with: without this order, the checks of a run over the table and
+    everything upstream would fail. Others decide which days are invalid, where no input is downstream of them."""
+    automation: Condition | None = None
+    """When Dagster requests the asset automatically, in addition to the jobs that it is part of."""
+    raw: type[Table] | None = None
+    """The raw table from which a day's rows come. Days that no run has loaded into it are not computed: those of their
+    rows that arrived on other days are only a part."""
+    late: type[Table] | None = None
+    """The raw table whose late rows change other days than those on which they arrived. These count as
+    days of the run."""
+    widened_by: Invalidation | None = None
+    """Returns the other days that the run changes in what this table is computed from, directly or through others. They
+    count as days of the run, so that `invalidated_by` is asked about them, too."""
+    follows: Following = "days"
+    """What is computed again where the run changed visitors of other days."""
+    only_visitors: Invalidation | None = None
+    """Returns, in `visitor_id`, whose rows change on the days of `widened_by`; None for whole days."""
+    outdated_by: Invalidation | None = None
+    """Returns which of these days have no rows by the definition of now: they are computed as a whole, since what is
+    counted from them would be too little with the rows of some visitors."""
+
+    @property
+    def key(self) -> dg.AssetKey:
+        """Return the asset key: the layer and the name of the table."""
+        return asset_key(self.contract)
+
+    @property
+    def is_widened(self) -> bool:
+        """Return whether it may compute more days than those of the run, by what is stored only then."""
+        return bool(self.late or self.widened_by) and self.contract.day_column is not None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as the function itself)
+        """Compute the table, without Dagster."""
+        return self.function(*args, **kwargs)
+
+    def build(
+        self,
+        daily: dg.PartitionsDefinition,
+        dependencies: Mapping[str, Any],
+        pool: str | None = None,
+        kinds: Set[str] = frozenset(("ibis", "table")),
+    ) -> dg.AssetsDefinition:
+        """Return the Dagster asset.
+
+        Functions can take the `dependencies` by parameter name, in addition to tables and `days`. Runs whose steps
+        share a `pool` take turns. Dagster's graph shows at most three `kinds`.
+        """
+        return dg.asset(
+            key=self.key,
+            description=self.contract.description(),
+            ins={
+                name: reads.asset_in(whole=self.is_widened or not self.contract.day_column)
+                for name, reads in self.reads.items()
+            },
+            deps=self.deps,
+            automation_condition=self.automation,
+            partitions_def=daily,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            code_version=self._code_version(dependencies),
+            group_name=self.contract.group,
+            owners=[self.contract.owner],
+            kinds=set(kinds),
+            metadata={
+                "dagster/column_schema": column_schema(self.contract),
+                "dagster/table_name": self.contract.qualified_name(),
+                **code_of(self.function),
+            },
+            io_manager_key="io_manager",
+            required_resource_keys=self._resources(dependencies),
+            pool=pool,
+            dagster_type=dg.Any,
+        )(self._compute(dependencies))
+
+    def output(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as the function)
+        """Return the table on the days of a run and on the days that the run invalidates.
+
+        A table that is not partitioned by day has no days. `parameters` are the tables of `reads`, rules and resources.
+        A function that takes `run_days` gets the days of the run, beside `days`.
+        """
+        parameters = {name: value_of(rule, warehouse.readable, rows_of) for name, rule in parameters.items()}
+        if self.late and self.contract.day_column:
+            run = Days.from_dates([*run.dates, *warehouse.late_days(self.late, run).dates])
+        parameters = {**parameters, "run_days": run, "only_visitors": None}
+        if self.widened_by is None or self.contract.day_column is None:
+            return self._of_days(run, parameters, warehouse)
+        wider = self.widened_by.days(run, parameters, warehouse)
+        if wider == run or self.only_visitors is None or not warehouse.replaces_visitors:
+            return self._of_days(wider, parameters, warehouse)
+        return self._with_visitors(run, wider, parameters, warehouse)
+
+    def _with_visitors(self, run: Days, wider: Days, parameters: Mapping[str, Any], warehouse: Tables) -> SliceOutput:
+        """Return the table on the days of a run, and the rows of the visitors concerned on the others."""
+        assert self.only_visitors is not None  # noqa: S101 (the caller looks)
+        days = self.invalidated_by.days(wider, parameters, warehouse) if self.invalidated_by else wider
+        days = warehouse.loaded_days(self.raw, days) if self.raw else days
+        if self.outdated_by and days.dates:
+            outdated = self.outdated_by.rows(days, parameters, warehouse).day.to_pyarrow().to_pylist()
+            run = Days.from_dates([*run.dates, *outdated])
+        own = self._of_days(run, parameters, warehouse)
+        output = own if isinstance(own, SliceOutput) else SliceOutput(own, run)
+        changed = Days.from_dates(set(days.dates) - set(output.days.dates))
+        if not changed.dates:
+            return output
+        # A range of days, of which those between come out as they were: one statement serves any set of days.
+        span = Days.from_dates(set(Days.between(changed.first, changed.end).dates) - set(output.days.dates))
+        visitors = self.only_visitors.rows(run, parameters, warehouse)
+        tables = {name: _of_visitors(parameters[name], visitors) for name in self.reads}
+        tables = {name: reads.select(tables[name], span) for name, reads in self.reads.items()}
+        inputs = {**parameters, **tables, "days": span, "only_visitors": visitors}
+        rows = _of_visitors(self.function(**_arguments(self.function, inputs)), visitors)
+        return replace(output, also=VisitorRows(rows, visitors, span, changed))
+
+    def _of_days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
+        if self.is_widened:
+            of_run = {name: reads.select(parameters[name], run) for name, reads in self.reads.items()}
+            parameters = {**parameters, **of_run}
+        days = self.invalidated_by.days(run, parameters, warehouse) if self.invalidated_by else run
+        whole = warehouse.loaded_days(self.raw, days) if self.raw and self.contract.day_column else days
+        if days.dates and not whole.dates:
+            return SliceOutput(warehouse.table(self.contract).limit(0), whole, warning=_not_loaded(self.raw, days))
+        rows = self.function(**_arguments(self.function, {**parameters, "days": whole}))
+        if isinstance(rows, SliceOutput):  # it says itself which days it has
+            return rows
+        if whole != days:
+            rows = rows.filter(whole.contain(rows[self.contract.day_column]))
+            missing = Days.from_dates(set(days.dates) - set(whole.dates))
+            return SliceOutput(rows, whole, warning=_not_loaded(self.raw, missing))
+        return SliceOutput(rows, days) if self.invalidated_by or self.is_widened else rows
+
+    def _compute(self, dependencies: Mapping[str, Any]) -> Callable[..., Any]:
+        def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)
+            days = days_of(context) if self.contract.day_column else Days(())
+            resources = {name: getattr(context.resources, name) for name in self._resources(dependencies)}
+            with tried_again_later(context):
+                return self.output(days, {**dependencies, **resources, **tables}, context.resources.warehouse)
+
+        parameters = [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("context", *self.reads)
+        ]
+        compute.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        compute.__name__ = self.contract.name
+        compute.__annotations__ = {"context": dg.AssetExecutionContext}
+        return compute
+
+    def _code_version(self, dependencies: Mapping[str, Any]) -> str:
+        """Return the version of the definition, with the rules that the functions take."""
+        taken = (self.invalidated_by, self.widened_by, self.only_visitors, self.outdated_by)
+        functions = [self.function, *(part.function for part in taken if part)]
+        names = {name for function in functions for name in inspect.signature(function).parameters}
+        rules = {name: value for name, value in dependencies.items() if name in names}
+        return code_version(functions, rules)
+
+    def _resources(self, dependencies: Mapping[str, Any]) -> set[str]:
+        names = set(inspect.signature(self.function).parameters)
+        if self.invalidated_by:
+            names |= set(inspect.signature(self.invalidated_by.function).parameters) - set(self.invalidated_by.reads)
+        return (names - set(dependencies) - set(self.reads) - {"days", "run_days", "only_visitors"}) | {"warehouse"}
+
+
+@contextmanager
+def tried_again_later(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Iterator[None]:
+    """Let Dagster repeat a step whose source does not answer now, after minutes, in runs that nobody waits for.
+
+    Only this is repeated: a wrong key, a wrong address or an answer of another form stays wrong. Requests themselves
+    were repeated before, for seconds.
+    """
+    try:
+        yield
+    except UnavailableError as error:
+        if context.run.tags.get(MAX_RETRIES) == "0":
+            raise
+        raise dg.RetryRequested(max_retries=STEP_RETRIES, seconds_to_wait=STEP_RETRY_WAIT_S) from error
+
+
+def code_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the metadata by which Dagster shows where an asset is computed.
+
+    Dagster's own `with_source_code_references` would point to this file, and parses each file that it points to.
+    """
+    code = function.__code__
+    reference = dg.LocalFileCodeReference(file_path=code.co_filename, line_number=code.co_firstlineno)
+    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
+
+
+class AssetSubject(TypedDict):
+    """Arguments of `dg.asset`: the group and the owner of its subject, and where its code is."""
+
+    group_name: str
+    owners: list[str]
+    metadata: dict[str, Any]
+    code_version: str
+
+
+def subject_of(function: Callable[..., Any]) -> AssetSubject:
+    """Return the subject of an asset that is no table, by the function that declares it."""
+    group = group_of(function.__module__)
+    return {
+        "group_name": group,
+        "owners": [owner_of(group)],
+        "metadata": code_of(function),
+        "code_version": code_version([function], {}),
+    }
+
+
+def _not_loaded(raw: type[Table] | None, days: Days) -> str:
+    assert raw is not None  # noqa: S101 (only days of such assets can be missing)
+    return (
+        f"{listed_days(days)} left as before, since {raw.qualified_name()} was never loaded of it; materialize "
+        f"{asset_key(raw).to_user_string()} of these days first, then what is computed from it."
+    )
+
+
+def table_asset(  # noqa: PLR0913 (each is declared by name)
+    contract: type[Table],
+    *,
+    invalidated_by: Invalidation | None = None,
+    automation: Condition | None = None,
+    deps: tuple[dg.AssetKey, ...] = (),
+    follows: Following = "days",
+    outdated_by: Invalidation | None = None,
+    **reads: Reads | type[Table],
+) -> Callable[[Callable[..., Any]], TableAsset]:
+    """Declare that the function computes the table of `contract` from the tables of `reads` only.
+
+    The function takes as parameters the names of `reads`, `days` (the days to compute), and any rule or resource that
+    `definitions.py` passes to all functions, by name. Where new input for one day changes other days of the table too,
+    `invalidated_by` returns those days: they are computed and replaced together with the days of the run. See
+    `TableAsset` for the others.
+    """
+    ins = {name: read if isinstance(read, Reads) else Reads(read) for name, read in reads.items()}
+    return lambda function: TableAsset(
+        function, contract, ins, invalidated_by, deps, automation, follows=follows, outdated_by=outdated_by
+    )
+
+
+def _of_visitors(rows: ir.Table, visitors: ir.Table) -> ir.Table:
+    """Return the rows of some visitors; all rows of a table without visitors."""
+    return rows.semi_join(visitors, "visitor_id") if "visitor_id" in rows.columns else rows
+
+
+def _arguments(function: Callable[..., ir.Table], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: parameters[name] for name in inspect.signature(function).parameters}
+
+
+def days_of(context: dg.AssetExecutionContext) -> Days:
+    """Return the days that a step computes, of an asset with partitions.
+
+    Raises:
+        UsageError: The run has no days.
+    """
+    is_over_days = context.has_partition_key or context.has_partition_key_range
+    window = context.partition_time_window if is_over_days else None
+    days = Days.between(window.start.date(), window.end.date()) if window else Days(())
+    return require_days(days)
+
+
+def require_days(days: Days) -> Days:
+    """Return the days of a run over tables that are cut by day.
+
+    Raises:
+        UsageError: There are none, so that what is written would replace whole tables.
+    """
+    if not days.dates:
+        raise UsageError(f"Nothing was written: {name_the_days(now_utc().date())}")
+    return days
+
+
+def name_the_days(today: date) -> str:
+    """Return the sentence that says how a run is started over days; `today` dates its examples."""
+    day, week = today - timedelta(days=1), today - timedelta(days=7)
+    return (
+        f"these tables are cut by day, so name the days: --partition {day}, or several with "
+        f"--partition-range {week}...{day}, or where a command has neither --tags "
+        f'\'{{"{PARTITION}": "{day}"}}\'; `ecom run --select` takes the days of the data by itself.'
+    )
+
+
+class ListedDays(dg.DailyPartitionsDefinition):
+    """Dagster's daily partitions, with keys that are listed once instead of in every step.
+
+    Dagster lists all keys whenever a step reads a whole partitioned table, as every check does. It iterates over a cron
+    schedule to list them: about 30 ms for fifteen years, twice as long as most checks take.
+    """
+
+    def get_partition_keys(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: Any = None,  # noqa: ANN401 (Dagster's own, which days have no use for)
+    ) -> Sequence[str]:
+        """Return every day's key, from the first to the newest."""
+        with dg.partition_loading_context(current_time, dynamic_partitions_store):
+            first, last = self.get_first_partition_key(), self.get_last_partition_key()
+        return list(_keys(first, last)) if first and last else []
+
+
+@lru_cache(maxsize=16)
+def _keys(first: str, last: str) -> tuple[str, ...]:
+    start = date.fromisoformat(first)
+    count = (date.fromisoformat(last) - start).days + 1
+    return tuple((start + timedelta(days=number)).isoformat() for number in range(count))

@@ -1,0 +1,387 @@
+"""The `@check` decorator: a named check of a table, evaluated on the days of a run, with examples of failing rows.
+
+A check that cannot read its tables raises. It never reports an outage as bad data, and never passes unread data. The
+checks of a table that can be evaluated at the same moment are one step of Dagster's and mostly one statement: a step
+costs about 15 ms, several times what most checks take, and a statement of a warehouse elsewhere more.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial, reduce
+from operator import itemgetter, or_
+from typing import Any
+
+import dagster as dg
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.core.tables.asset import PARTITION, RANGE_END, RANGE_START, TableAsset, asset_key
+from ecom_assets.core.tables.contract import HIDDEN, Column, Table
+from ecom_assets.core.tables.days import Days, days_of_spans
+from ecom_assets.core.tables.portable import count_of, has_kernels, rows_of, union_all
+from ecom_assets.core.tables.received import NO_DAYS
+
+PARTS = "ecom/parts"
+"""Tag of each of the runs that a run is split into where weeks have no rows: the days of all of them, as
+`2026-01-03/2026-01-05,2026-03-01/2026-03-01`."""
+EXAMPLES = 5
+HELD_DAYS = "held_days"
+"""The metadata key under which a check lists all held days, including those of other runs."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The result of a check: how many rows fail, out of how many it looked at, and a few examples.
+
+    A check of a single number sets `observed` and `limit`. By default these are the number of failing rows and zero.
+    If `metadata` has a `sentence`, it is shown in place of the check's description: what was seen, and what to do.
+    """
+
+    broken_count: int
+    looked_at_count: int
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    observed: int | None = None
+    limit: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """More metadata to report with the result, by name."""
+
+
+@dataclass(frozen=True)
+class BrokenRows:
+    """A check of rows that is not evaluated yet: the rows that fail, and those that it looks at."""
+
+    broken: ir.Table
+    looked_at: ir.Table
+
+    def counts(self, number: int) -> ir.Table:
+        """Return how many rows these are, in one row."""
+        # One query for both: `broken` is usually a subset of `looked_at`, so Ibis compiles the common part once.
+        broken = self.broken.agg(broken=self.broken.count())
+        counts = broken.cross_join(self.looked_at.agg(looked_at=self.looked_at.count()))
+        return counts.mutate(number=ibis.literal(number, "int64"))
+
+
+def counted(checks: Sequence[BrokenRows]) -> list[CheckResult]:
+    """Return the results of several checks, counted by one statement, with a few examples of each that fails."""
+    rows = rows_of(union_all(*(check.counts(number) for number, check in enumerate(checks))))
+    return [
+        CheckResult(row["broken"], row["looked_at"], rows_of(check.broken.limit(EXAMPLES)) if row["broken"] else [])
+        for check, row in zip(checks, sorted(rows, key=itemgetter("number")), strict=True)
+    ]
+
+
+Evaluate = Callable[..., CheckResult | BrokenRows]
+"""Takes the run's days (None for all), the whole tables, and the source of the rows if the check names one."""
+
+
+@dataclass(frozen=True)
+class TableCheck:
+    """A check of a contract's table.
+
+    `function` takes the run's days, the `tables`, and the resource `source` if there is one. A check that `warns` does
+    not fail the run. With `raw`, it looks only at days that a run has loaded into that table: the others were not
+    computed, see `TableAsset.raw`. If it `sees_parts`, the function also takes `parts`: the days of all parts of a run
+    that is split, else None.
+    """
+
+    contract: type[Table]
+    name: str
+    description: str
+    function: Evaluate
+    tables: tuple[type[Table], ...]
+    blocking: bool = False
+    warns: bool = False
+    source: str = ""
+    raw: type[Table] | None = None
+    sees_parts: bool = False
+
+    @property
+    def other_tables(self) -> frozenset[type[Table]]:
+        """Return the tables that it compares its own table with, as far as assets write them."""
+        return frozenset(table for table in self.tables if table.written_by == "asset" and table is not self.contract)
+
+    @property
+    def spec(self) -> dg.AssetCheckSpec:
+        """Return the Dagster check."""
+        return dg.AssetCheckSpec(
+            self.name,
+            asset=asset_key(self.contract),
+            description=self.description,
+            blocking=self.blocking,
+            # Without these, a run could read a table before the same run has updated it.
+            additional_deps=sorted(asset_key(table) for table in self.other_tables),
+        )
+
+    def evaluate(self, days: Days | None, *parameters: Any) -> CheckResult:  # noqa: ANN401 (tables, and the source)
+        """Return the result for some days (None for all) of the whole tables, and of the source if there is one."""
+        outcome = self.function(days, *parameters)
+        return counted([outcome])[0] if isinstance(outcome, BrokenRows) else outcome
+
+    def begin(self, tags: Mapping[str, str], resources: Any) -> CheckResult | BrokenRows:  # noqa: ANN401 (Dagster makes the type)
+        """Return the result with the tags of a run and resources of a step, or the rows whose number is the result."""
+        days = days_of_run(tags)
+        tables = [resources.warehouse.readable(table) for table in self.tables]
+        sources = [getattr(resources, self.source)] if self.source else []
+        if self.raw:
+            days = resources.warehouse.loaded_days(self.raw, days)
+        parts = {"parts": days_of_spans(tags[PARTS])} if self.sees_parts and PARTS in tags else {}
+        return CheckResult(0, 0) if days == NO_DAYS else self.function(days, *tables, *sources, **parts)
+
+    def reported(self, result: CheckResult, days: Days | None = None) -> dg.AssetCheckResult:
+        """Return a result as Dagster keeps it, with the days of the run that it is about; None for all."""
+        return dg.AssetCheckResult(
+            asset_key=asset_key(self.contract),
+            check_name=self.name,
+            passed=result.broken_count == 0,
+            severity=dg.AssetCheckSeverity.WARN if self.warns else dg.AssetCheckSeverity.ERROR,
+            description=self.description,
+            metadata={
+                "observed": result.broken_count if result.observed is None else result.observed,
+                "limit": result.limit,
+                "looked_at": result.looked_at_count,
+                "examples": dg.MetadataValue.json(
+                    [self._without_personal_data(example) for example in result.examples]
+                ),
+                **({"days": _span(days)} if days and days.dates else {}),
+                **result.metadata,
+            },
+        )
+
+    def _without_personal_data(self, example: dict[str, Any]) -> dict[str, Any]:
+        """Return an example without personal data: Dagster keeps it longer than the warehouse keeps the row."""
+        personal = {name for table in self.tables for name, column in table.columns.items() if column.pii}
+        return {name: HIDDEN if name in personal else value for name, value in _json_values(example).items()}
+
+
+def _span(days: Days) -> str:
+    first, last = days.dates[0], days.dates[-1]
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def check(
+    contract: type[Table], *, reads: tuple[type[Table], ...], blocking: bool = False, warns: bool = False
+) -> Callable[[Evaluate], TableCheck]:
+    """Declare that a function evaluates a check of the contract's table.
+
+    The check takes its name from the function and its description from the docstring. The function takes the run's
+    days, then the whole tables that it `reads`. If a `blocking` check fails, what is downstream in the run stops; one
+    that `warns` is only a warning.
+    """
+    return lambda evaluate: TableCheck(
+        contract, evaluate.__name__, inspect.getdoc(evaluate) or "", evaluate, reads, blocking, warns
+    )
+
+
+def of_days(rows: ir.Table, column: str | None, days: Days | None) -> ir.Table:
+    """Return the rows of some days; all rows if `days` is None or the table has no column of days."""
+    return rows if days is None or column is None else rows.filter(days.contain(rows[column]))
+
+
+def unread_values(
+    rows: ir.Table,
+    unread: Mapping[str, ir.BooleanValue],
+    shown: Sequence[str],
+    sentence: Callable[[int, Mapping[str, int], Mapping[str, Any]], str],
+) -> CheckResult:
+    """Return the result of a check that values can be read, whose rows count without them.
+
+    Args:
+        rows: The rows that it looks at.
+        unread: Whether a value of a row is not known, by the name of the value.
+        shown: The columns of the examples, which are the most frequent combinations.
+        sentence: Returns what to say of the number of rows, of the unread values of each name, and of the first
+            example.
+    """
+    sums = {name: is_unread.ifelse(1, 0).sum().fill_null(0) for name, is_unread in unread.items()}
+    ((looked_at, *numbers),) = (row.values() for row in rows_of(rows.agg(looked_at=rows.count(), **sums)))
+    counts = {name: int(number) for name, number in zip(unread, numbers, strict=True) if number}
+    if not counts:
+        return CheckResult(0, int(looked_at))
+    broken = rows.filter(reduce(or_, unread.values()))
+    grouped = broken.group_by(*shown).agg(row_count=broken.count())
+    examples = rows_of(grouped.order_by([grouped.row_count.desc(), *shown]).limit(EXAMPLES))
+    evidence = {"sentence": sentence(int(looked_at), counts, examples[0])}
+    return CheckResult(max(counts.values()), int(looked_at), examples, metadata=evidence)
+
+
+def days_of_run(tags: Mapping[str, str]) -> Days | None:
+    """Return the days that a run computes, from its tags; None if it computes whole tables."""
+    first = tags.get(RANGE_START) or tags.get(PARTITION)
+    last = tags.get(RANGE_END) or tags.get(PARTITION)
+    if not first or not last:
+        return None
+    last_day = date.fromisoformat(last)
+    return Days.from_dates([*Days.between(date.fromisoformat(first), last_day).dates, last_day])
+
+
+def _json_values(example: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value if isinstance(value, int | float | bool | None) else str(value) for name, value in example.items()
+    }
+
+
+KEYS_AT_ONCE = 5_000_000
+"""Keys that are compared in one query; they take about 500 MB of memory in DuckDB."""
+
+
+def contract_check(contract: type[Table]) -> TableCheck:
+    """Return the check that a table meets its contract; a failure blocks the downstream tables."""
+    return TableCheck(
+        contract=contract,
+        name="contract_holds",
+        description=f"Keys are unique, every column of {contract.qualified_name()} is within its contract.",
+        function=partial(_evaluate, contract),
+        tables=(contract,),
+        blocking=True,
+    )
+
+
+def _evaluate(contract: type[Table], days: Days | None, table: ir.Table) -> CheckResult:
+    rows = of_days(table, contract.day_column, days)
+    broken = {
+        f"{name}: {violation}": (condition.ifelse(1, 0)).sum().fill_null(0)
+        for name, column in contract.columns.items()
+        for violation, condition in _violations(rows[name], column).items()
+    }
+    counts = rows.agg(looked_at=rows.count(), **{f"measure_{n}": value for n, value in enumerate(broken.values())})
+    keys = [_repeated(contract, part) for part in _parts(contract, table, rows)]
+    (result,) = rows_of(reduce(ir.Table.cross_join, keys[:1], counts))
+    counted_rows = {violation: int(result[f"measure_{n}"]) for n, violation in enumerate(broken)}
+    if keys:
+        repeated = (int(row["repeated"]) for part in keys[1:] for row in rows_of(part))
+        counted_rows[f"{', '.join(contract.key)}: is not unique"] = int(result["repeated"]) + sum(repeated)
+    examples = [{"check": violation, "rows": count} for violation, count in counted_rows.items() if count][:EXAMPLES]
+    return CheckResult(sum(counted_rows.values()), int(result["looked_at"]), examples)
+
+
+def _violations(value: ir.Column, column: Column) -> dict[str, ir.BooleanValue]:
+    values: dict[str, ir.BooleanValue] = {}
+    if not column.nullable:
+        values["is missing"] = value.isnull()
+    if column.at_least is not None:
+        values[f"is below {column.at_least}"] = value < column.at_least
+    if column.at_most is not None:
+        values[f"is above {column.at_most}"] = value > column.at_most
+    if column.one_of:
+        values["is not among the known values"] = value.notin(column.one_of)
+    return values
+
+
+def _repeated(contract: type[Table], rows: ir.Table) -> ir.Table:
+    """Return in one row how many keys are there more than once."""
+    keys = rows.group_by(*contract.key).agg(copies=rows.count())
+    repeated = keys.filter(keys.copies > 1)
+    return repeated.agg(repeated=repeated.count())
+
+
+def _parts(contract: type[Table], table: ir.Table, rows: ir.Table) -> list[ir.Table]:
+    """Split rows by day if the day is part of the key, so that memory does not grow with the number of days.
+
+    Only in DuckDB, which has the memory of this process and knows the size of a table without reading it.
+    """
+    column = contract.day_column
+    if not contract.key:
+        return []
+    if column is None or column not in contract.key or not has_kernels(table.get_backend()):
+        return [rows]
+    if count_of(table) <= KEYS_AT_ONCE:
+        return [rows]
+    per_day = rows_of(rows.group_by(column).agg(row_count=rows.count()).order_by(column))
+    parts: list[list[date]] = []
+    counted = KEYS_AT_ONCE
+    for row in per_day:
+        counted += row["row_count"]
+        if counted > KEYS_AT_ONCE:
+            parts.append([])
+            counted = row["row_count"]
+        parts[-1].append(row[column])
+    return [rows.filter(rows[column].between(part[0], part[-1])) for part in parts]
+
+
+Tables = frozenset[type[Table]]
+
+
+def check_steps(
+    checks: Iterable[TableCheck], assets: Sequence[TableAsset] = (), pool: str | None = None
+) -> list[dg.AssetChecksDefinition]:
+    """Return the Dagster checks, with those of a table in as few steps as the order of the tables allows.
+
+    The assets are in the order in which they are computed. A check that compares its table with one that is computed
+    from it waits for that one, and the checks that block it must not. Runs whose steps share a `pool` take turns.
+    """
+    downstream = _downstream_tables(assets)
+    steps: dict[tuple[type[Table], Tables], list[TableCheck]] = {}
+    for check in checks:
+        later = check.other_tables & downstream.get(check.contract, frozenset())
+        steps.setdefault((check.contract, later), []).append(check)
+    numbered: dict[type[Table], int] = {}
+    built = []
+    for (contract, _later), together in steps.items():
+        numbered[contract] = numbered.get(contract, 0) + 1
+        built.append(_step(together, numbered[contract], pool))
+    return built
+
+
+def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.AssetChecksDefinition:
+    contract = checks[0].contract
+
+    @dg.multi_asset_check(
+        name=f"{contract.layer}__{contract.name}_checks{'' if number == 1 else f'_{number}'}",
+        specs=[check.spec for check in checks],
+        required_resource_keys={"warehouse", *(check.source for check in checks if check.source)},
+        can_subset=True,
+        pool=pool,
+    )
+    def evaluate(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        selected = {key.name for key in context.selected_asset_check_keys}
+        errors: list[Exception] = []
+        begun: dict[TableCheck, CheckResult | BrokenRows] = {}
+        for check in (check for check in checks if check.name in selected):
+            with _noting(errors):
+                begun[check] = check.begin(context.run.tags, context.resources)
+        for check, result in _finished(begun, errors).items():
+            yield check.reported(result, days_of_run(context.run.tags))
+        if errors:
+            raise errors[0]
+
+    return evaluate
+
+
+def _finished(
+    begun: Mapping[TableCheck, CheckResult | BrokenRows], errors: list[Exception]
+) -> dict[TableCheck, CheckResult]:
+    """Return the results of checks; one that cannot be evaluated keeps none of the others from it."""
+    results = {check: outcome for check, outcome in begun.items() if isinstance(outcome, CheckResult)}
+    rows = {check: outcome for check, outcome in begun.items() if isinstance(outcome, BrokenRows)}
+    try:
+        results |= zip(rows, counted([*rows.values()]) if rows else (), strict=True)
+    except Exception:  # noqa: BLE001 (which check it is comes out below)
+        for check, outcome in rows.items():
+            with _noting(errors):
+                (results[check],) = counted([outcome])
+    return results
+
+
+@contextmanager
+def _noting(errors: list[Exception]) -> Iterator[None]:
+    """Note an error in place of raising it, so that the checks after it are evaluated."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 (raised after the results of the others)
+        errors.append(error)
+
+
+def _downstream_tables(assets: Sequence[TableAsset]) -> Mapping[type[Table], Set[type[Table]]]:
+    """Return the tables that are computed from each table, directly or not."""
+    downstream: dict[type[Table], set[type[Table]]] = {asset.contract: set() for asset in assets}
+    by_key = {asset_key(contract): contract for contract in downstream}
+    for asset in reversed(assets):
+        upstream = {reads.contract for reads in asset.reads.values()} | {
+            by_key[dep] for dep in asset.deps if dep in by_key
+        }
+        for table in upstream:
+            downstream.setdefault(table, set()).update({asset.contract}, downstream[asset.contract])
+    return downstream

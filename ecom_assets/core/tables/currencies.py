@@ -1,0 +1,69 @@
+"""Currencies: the digits of their amounts by ISO 4217, and how large usual amounts are in them."""
+
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+from typing import Final
+
+from ecom_assets.core.tables.values import MAX_AMOUNT, WIDEST_AMOUNT
+
+USUAL_DIGITS: Final = 2
+"""The digits of amounts whose currency is not known, or is not in ISO 4217."""
+MAGNITUDES: Final[dict[int, tuple[str, ...]]] = {
+    1: (
+        "BWP", "CNY", "CZK", "DKK", "EGP", "GTQ", "HKD", "MAD", "MDL", "MKD", "MUR", "MVR", "MXN", "NIO", "NOK", "PHP",
+        "RUB", "SEK", "SZL", "THB", "TRY", "TWD", "UAH", "UYU", "ZAR", "ZMW",
+    ),
+    2: (
+        "AFN", "ALL", "AMD", "AOA", "BDT", "BTN", "CRC", "CVE", "DJF", "DOP", "DZD", "ETB", "GMD", "HTG", "HUF", "INR",
+        "ISK", "JMD", "JPY", "KES", "KGS", "KMF", "KZT", "LKR", "LRD", "MZN", "NPR", "PKR", "RSD", "SDG", "SOS", "VES",
+        "VUV", "XAF", "XOF", "XPF", "YER",
+    ),
+    3: (
+        "ARS", "BIF", "CDF", "CLP", "COP", "IQD", "KHR", "KRW", "MGA", "MMK", "MNT", "MWK", "NGN", "PYG", "RWF", "TZS",
+        "UGX",
+    ),
+    4: ("GNF", "IDR", "LAK", "SLL", "STD", "SYP", "UZS", "VND"),
+    5: ("IRR", "LBP"),
+}  # fmt: skip
+"""Currencies by the power of ten that is nearest to their units in a euro, where it is 1 or more: a euro is some 25,000
+to 30,000 dong. These are rough values that no publication lists; only the default of a bound against typing errors
+follows from them, see docs/adr/0045."""
+SMALL_CURRENCIES: Final = tuple(code for codes in MAGNITUDES.values() for code in codes)
+_POWERS: Final = {code: power for power, codes in MAGNITUDES.items() for code in codes}
+
+
+@cache
+def _digits() -> dict[str, int]:
+    from iso4217 import Currency  # noqa: PLC0415 (reads its list of all currencies)
+
+    return {member.code: int(member.exponent) for member in Currency if member.exponent is not None}
+
+
+def digits_of(currency: str) -> int:
+    """Return how many digits after the point the amounts of a currency have, by ISO 4217.
+
+    A currency that is not known, or that has none by the list, such as gold, has two.
+    """
+    return _digits().get(currency, USUAL_DIGITS) if currency else USUAL_DIGITS
+
+
+@cache
+def unusual_digits() -> dict[int, tuple[str, ...]]:
+    """Return the currencies whose amounts do not have two digits, by their number of digits."""
+    numbers = sorted({digits for digits in _digits().values() if digits != USUAL_DIGITS})
+    return {number: tuple(sorted(code for code, digits in _digits().items() if digits == number)) for number in numbers}
+
+
+def unit_of(currency: str) -> Decimal:
+    """Return the smallest amount that the digits of a currency can write: 0.01, of yen 1."""
+    return Decimal(1).scaleb(-digits_of(currency))
+
+
+def rounded(amount: Decimal, currency: str) -> Decimal:
+    """Return an amount in the digits of its currency, half of the last one away from zero."""
+    return amount.quantize(unit_of(currency), ROUND_HALF_UP)
+
+
+def largest_amount(currency: str) -> Decimal:
+    """Return the default for the highest amount of one row: 100 million, or as many euros in a smaller currency."""
+    return min(MAX_AMOUNT * Decimal(10 ** int(_POWERS.get(currency, 0))), WIDEST_AMOUNT)

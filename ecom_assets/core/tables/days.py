@@ -1,0 +1,444 @@
+"""Days: the unit by which tables are partitioned, replaced and read. All ranges are half-open.
+
+Nothing here reads the clock: the caller passes today's date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache, reduce
+from operator import or_
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.tables.portable import NO, union_all
+from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, WEEKDAYS, parse_days
+
+ONE_DAY = timedelta(days=1)
+FIRST_DATE: Final = date(1900, 1, 1)
+LAST_DATE: Final = date(2200, 12, 31)
+"""The first and the last day that can be asked for."""
+
+
+@dataclass(frozen=True)
+class Days:
+    """A set of days in the reporting time zone: sorted, without duplicates, possibly with gaps."""
+
+    dates: tuple[date, ...]
+
+    @classmethod
+    def from_dates(cls, dates: Iterable[date]) -> Days:
+        """Return the set of some days."""
+        return cls(tuple(sorted(set(dates))))
+
+    @classmethod
+    def between(cls, first: date, end: date) -> Days:
+        """Return every day in `[first, end)`."""
+        return cls(tuple(first + timedelta(days=n) for n in range((end - first).days)))
+
+    @property
+    def first(self) -> date:
+        """Return the earliest day."""
+        return self.dates[0]
+
+    @property
+    def end(self) -> date:
+        """Return the day after the latest day."""
+        return self.dates[-1] + ONE_DAY
+
+    def widened(self, *, before: int = 0, after: int = 0) -> Days:
+        """Return these days together with some days before and after each of them."""
+        wider = [Days.between(first - before * ONE_DAY, end + after * ONE_DAY) for first, end in self.runs()]
+        return Days.from_dates(day for run in wider for day in run.dates)
+
+    def runs(self) -> list[tuple[date, date]]:
+        """Return the half-open ranges of consecutive days."""
+        runs: list[tuple[date, date]] = []
+        for day in self.dates:
+            if runs and runs[-1][1] == day:
+                runs[-1] = (runs[-1][0], day + ONE_DAY)
+            else:
+                runs.append((day, day + ONE_DAY))
+        return runs
+
+    def contain(self, column: ir.Column) -> ir.BooleanValue:
+        """Return the condition that a date column holds one of these days."""
+        if not self.dates:
+            return ibis.literal(value=False)
+        return reduce(
+            or_, [(column >= ibis.literal(first)) & (column < ibis.literal(end)) for first, end in self.runs()]
+        )
+
+
+ANY_DAYS: Final = Days((date(2000, 1, 1), date(2037, 12, 31)))
+"""For tables that are not cut by days: changes of clocks are looked for between these two."""
+
+
+def listed_days(days: Days) -> str:
+    """Return days as text: each range of consecutive days by its first and last day."""
+    runs = [(first, end - ONE_DAY) for first, end in days.runs()]
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in runs)
+
+
+def spans_text(parts: Iterable[Days]) -> str:
+    """Return parts of a run, none of which has gaps, as a tag: `2026-01-03/2026-01-05,2026-03-01/2026-03-01`."""
+    return ",".join(f"{part.first}/{part.dates[-1]}" for part in parts)
+
+
+def days_of_spans(text: str) -> Days:
+    """Return the days of parts from such a tag."""
+    spans = [map(date.fromisoformat, span.split("/")) for span in text.split(",") if span]
+    return Days.from_dates(day for first, last in spans for day in Days.between(first, last + ONE_DAY).dates)
+
+
+CLOCK_CHANGE_S: Final = 3 * 3600
+"""The most by which clocks can go forward, which can move the end of a time to a later day."""
+
+
+def days_after(seconds: int) -> int:
+    """Return the number of days after a day that a time from a moment of it can reach, including clock changes."""
+    return -(-(seconds + CLOCK_CHANGE_S) // 86_400)
+
+
+def day_starts_at(day: date, timezone: str) -> datetime:
+    """Return the UTC time, as a naive datetime, at which a day starts in a time zone."""
+    return datetime.combine(day, time(), ZoneInfo(timezone)).astimezone(UTC).replace(tzinfo=None)
+
+
+def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampColumn:
+    """Return the UTC time at which each day of a date column starts.
+
+    Changes of the zone's offset, such as daylight saving, are looked for in `days`: no day is outside of their range.
+    A table that has no days of its own takes `ANY_DAYS`.
+
+    Raises:
+        DefinitionError: There are no days, so the offset is not known.
+    """
+    _require_days(days)
+    midnight = column.cast("timestamp(6)")
+    if timezone == "UTC":
+        return midnight
+    *changes, (_, last_offset_s) = _offset_changes(days.first, days.end, timezone)
+    offset_s = ibis.literal(last_offset_s, "int64")
+    if changes:
+        offset_s = ibis.cases(
+            *((column < ibis.literal(until), before_s) for until, before_s in changes), else_=offset_s
+        )
+    return midnight - offset_s.cast("int64").as_interval("s")
+
+
+def _require_days(days: Days) -> None:
+    if not days.dates:
+        raise DefinitionError(
+            "What clocks show depends on which days there are, and none were given; give those of the "
+            "rows, or ANY_DAYS for a table that is not cut by days."
+        )
+
+
+MINUTE_S: Final = 60
+QUARTER_S: Final = 900
+"""Clocks change at a full quarter of an hour."""
+LONGEST_DAY_S: Final = 25 * 3_600
+LONG_AFTER: Final = datetime(9999, 1, 1)  # noqa: DTZ001 (in UTC, as all instants in tables)
+HOUR_S: Final = 3_600
+CLOCK_S: Final = {"minute": MINUTE_S, "hour": HOUR_S}
+"""The lengths of the periods that are shorter than a day, in seconds."""
+
+
+def hour_start(
+    at: ir.TimestampValue, day: ir.DateColumn, days: Days, timezone: str, length_s: int = HOUR_S
+) -> ir.TimestampValue:
+    """Return the UTC time at which the hour of a moment starts; hours are counted from the start of the local day.
+
+    `at` is in UTC and `day` in the time zone; `days` is as for `day_start`. Another `length_s`, one of `CLOCK_S`, is
+    for periods of another length.
+    """
+    midnight = day_start(day, days, timezone)
+    since_s = at.epoch_seconds().cast("int64") - midnight.epoch_seconds().cast("int64")
+    return midnight + ((since_s // length_s).cast("int64") * length_s).as_interval("s")
+
+
+def clock_hour(at: ir.TimestampValue, days: Days, timezone: str) -> ir.IntegerValue:
+    """Return the hour, from 0 to 23, that clocks in a time zone show at each moment.
+
+    `at` is in UTC. `days` has the days of the moments in UTC, and one more on each side; a table that
+    is not cut by days takes `ANY_DAYS`. Where clocks go back, the hour that they show twice has the
+    moments of both.
+
+    Raises:
+        DefinitionError: There are no days, as of `day_start`.
+    """
+    _require_days(days)
+    *changes, (_, last_offset_s) = _offsets(days.first, days.end, timezone)
+    offset_s = ibis.literal(last_offset_s, "int64")
+    if changes:
+        branches = ((at < ibis.literal(until, "timestamp(6)"), before) for until, before in changes)
+        offset_s = ibis.cases(*branches, else_=offset_s)
+    return (at + offset_s.cast("int64").as_interval("s")).hour().cast("int64")
+
+
+@lru_cache
+def _offsets(first: date, end: date, timezone: str) -> list[tuple[datetime, int]]:
+    """Return the offsets of a time zone in seconds, in order, each with the time in UTC at which it ends."""
+    zone = ZoneInfo(timezone)
+    runs: list[tuple[datetime, int]] = []
+    for day in Days.between(first, end + ONE_DAY).dates:
+        start = day_starts_at(day, timezone)
+        quarters = range(0, LONGEST_DAY_S, QUARTER_S) if _changes(day, timezone) else (0,)
+        for second in quarters:
+            at = start + timedelta(seconds=second)
+            offset_s = int((at.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None) - at).total_seconds())
+            if not runs or runs[-1][1] != offset_s:
+                runs.append((at, offset_s))
+    ends = [*(begins_at for begins_at, _ in runs[1:]), LONG_AFTER]
+    return [(ends_at, offset_s) for ends_at, (_, offset_s) in zip(ends, runs, strict=True)]
+
+
+def day_of(at: ir.TimestampValue, days: Days, timezone: str) -> ir.DateValue:
+    """Return the day of each moment in a time zone; `days` has their days in UTC, and one more on each side."""
+    first = days.first
+    runs: list[tuple[datetime, ir.DateValue]] = []
+    for day in Days.between(first, days.end).dates:
+        start, end = day_starts_at(day, timezone), day_starts_at(day + ONE_DAY, timezone)
+        offset, is_changed = datetime.combine(day, time()) - start, _changes(day, timezone)
+        offset_s = ibis.literal(int(offset.total_seconds()), "int64")
+        # A day on which the clock changes has two offsets, but is one day.
+        result = ibis.literal(day) if is_changed else (at + offset_s.as_interval("s")).cast("date")
+        if runs and not is_changed and day > first and not _changes(day - ONE_DAY, timezone):
+            runs.pop()
+        runs.append((end, result))
+    *earlier, (_, last) = runs
+    branches = [(at < ibis.literal(until, "timestamp(6)"), result) for until, result in earlier]
+    return ibis.cases(*branches, else_=last) if branches else last
+
+
+def _changes(day: date, timezone: str) -> bool:
+    """Return whether the clock changes on a day."""
+    return day_starts_at(day + ONE_DAY, timezone) - day_starts_at(day, timezone) != ONE_DAY
+
+
+def hours_of(day: date, timezone: str, length_s: int = HOUR_S) -> list[datetime]:
+    """Return the times at which the hours of a day start, in the time zone; days of clock changes have 23 or 25."""
+    zone = ZoneInfo(timezone)
+    start, end = (day_starts_at(at, timezone).replace(tzinfo=UTC) for at in (day, day + ONE_DAY))
+    count = -(-int((end - start).total_seconds()) // length_s)
+    return [(start + timedelta(seconds=n * length_s)).astimezone(zone) for n in range(count)]
+
+
+def period_text(start: date, timezone: str) -> str:
+    """Return the start of a period as text: its day; of an hour, given as UTC, its time with the zone's offset."""
+    if isinstance(start, datetime):
+        return start.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).isoformat(timespec="minutes")
+    return str(start)
+
+
+def hour_number(at: ir.TimestampValue, length_s: int = HOUR_S) -> ir.IntegerValue:
+    """Return the number of the hour that starts at a UTC time; consecutive hours have consecutive numbers."""
+    return (at.epoch_seconds().cast("int64") // length_s).cast("int64")
+
+
+def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, int]]:
+    changes: list[tuple[date, int]] = []
+    for day in Days.between(first, end + ONE_DAY).dates:
+        offset_s = int((datetime.combine(day, time()) - day_starts_at(day, timezone)).total_seconds())
+        if changes and changes[-1][1] == offset_s:
+            changes.pop()
+        changes.append((day + ONE_DAY, offset_s))
+    return changes
+
+
+def day_table(days: Days) -> ir.Table:
+    """Return the days as a table with one column, `day`, built from literals; there must be at least one day."""
+    numbers = number_table((days.end - days.first).days)
+    dated = numbers.select(day=add_days(ibis.literal(days.first), numbers.number))
+    return dated.filter(days.contain(dated.day))
+
+
+def number_table(count: int) -> ir.Table:
+    """Return the numbers from 0 to `count - 1` as a table with one column, `number`, built from literals."""
+    digits = union_all(*(ibis.literal(n, "int64").name("digit").as_table() for n in range(10)))
+    numbers = digits.select(number="digit")
+    for power in range(1, len(str(count - 1))):
+        tens = digits.select(more=digits.digit * 10**power)
+        pairs = numbers.cross_join(tens)
+        numbers = pairs.select(number=pairs.number + pairs.more)
+    return numbers.filter(numbers.number < count)
+
+
+def start_of_week(day: ir.DateValue, weekday: int = 0) -> ir.DateValue:
+    """Return the first day of the week that a day is in; weeks start on `weekday`, where Monday is 0."""
+    since = day.day_of_week.index().cast("int64")
+    if weekday:
+        since = (since + 7 - weekday) % 7
+    return add_days(day, -since)
+
+
+def month_start(day: ir.DateValue) -> ir.DateValue:
+    """Return the first day of the month that a day is in."""
+    return add_days(day, 1 - day.day().cast("int64"))
+
+
+def quarter_start(day: ir.DateValue) -> ir.DateValue:
+    """Return the first day of the quarter that a day is in."""
+    # 28 and 56 days before the first of a month are in the month before it, and in the one before that.
+    months_before = (day.month().cast("int64") - 1) % 3
+    return month_start(add_days(month_start(day), -28 * months_before))
+
+
+def year_start(day: ir.DateValue) -> ir.DateValue:
+    """Return the first day of the year that a day is in."""
+    return add_days(day, 1 - day.day_of_year().cast("int64"))
+
+
+def iso_year_number(monday: ir.DateValue) -> ir.IntegerValue:
+    """Return the year that an ISO week belongs to: the year of its Thursday."""
+    return _thursday(monday).year().cast("int64")
+
+
+def iso_week_number(monday: ir.DateValue) -> ir.IntegerValue:
+    """Return the number of an ISO week in its year: the number of Thursdays in the year up to and including its own."""
+    return ((_thursday(monday).day_of_year().cast("int64") + 6) // 7).cast("int64")
+
+
+def _thursday(monday: ir.DateValue) -> ir.DateValue:
+    return add_days(monday, ibis.literal(3, "int64"))
+
+
+def add_days(day: ir.DateValue, by_days: ir.IntegerValue) -> ir.DateValue:
+    """Return the day that is some days after another; before it for a negative number."""
+    # Engines return a timestamp for a date plus an interval. Ibis expects a date there and would skip the cast to one.
+    return (day.cast("timestamp(6)") + by_days.as_interval("D")).cast("date")
+
+
+EPOCH_WEEKDAY = 3
+"""1 January 1970 was a Thursday."""
+AHEAD_WEEKS = 110_000
+"""Weeks that are added before a division, because engines divide the negative numbers before 1970 differently."""
+
+
+def period_number(day: ir.DateValue, period: str, week_start: str = "monday") -> ir.IntegerValue:
+    """Return the number of the period that a day is in; consecutive periods have consecutive numbers."""
+    year, month = day.year().cast("int64"), day.month().cast("int64")
+    if period in {"month", "quarter", "year"}:
+        return {"month": year * 12 + month, "quarter": year * 4 + (month + 2) // 3, "year": year}[period].cast("int64")
+    days = (day.cast("timestamp(6)").epoch_seconds().cast("int64") // 86_400).cast("int64")
+    if period == "day":
+        return days
+    return ((days + EPOCH_WEEKDAY - WEEKDAYS.index(week_start) + 7 * AHEAD_WEEKS) // 7).cast("int64")
+
+
+def period_start(day: ir.DateValue, period: str, week_start: str = "monday") -> ir.DateValue:
+    """Return the first day of the period that a day is in."""
+    if period == "day":
+        return day
+    if period == "week":
+        return start_of_week(day, WEEKDAYS.index(week_start))
+    return {"month": month_start, "quarter": quarter_start, "year": year_start}[period](day)
+
+
+MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
+"""The lengths of the periods that begin with a month, in months."""
+
+
+def first_day_of(day: date, period: str, week_start: str = "monday") -> date:
+    """Return what `period_start` does, of one day."""
+    if period == "day":
+        return day
+    if period == "week":
+        return day - (day.weekday() - WEEKDAYS.index(week_start)) % 7 * ONE_DAY
+    return date(day.year, (day.month - 1) // MONTHS[period] * MONTHS[period] + 1, 1)
+
+
+def next_start(start: date, period: str) -> date:
+    """Return the first day of the period after the one that begins on a day."""
+    if period in MONTHS:
+        months = start.year * 12 + start.month - 1 + MONTHS[period]
+        return date(months // 12, months % 12 + 1, 1)
+    return start + (7 if period == "week" else 1) * ONE_DAY
+
+
+def is_implausible(moment: ir.TimestampColumn, first_day: date = FIRST_PLAUSIBLE) -> ir.BooleanValue:
+    """Return whether a timestamp is more than a day outside the plausible days; false for a missing one."""
+    first = ibis.literal(datetime.combine(first_day - ONE_DAY, time()), type="timestamp")
+    end = ibis.literal(datetime(2100, 1, 2), type="timestamp")  # noqa: DTZ001 (UTC without saying so)
+    return ((moment < first) | (moment >= end)).fill_null(NO)
+
+
+def check_age(*days: date | None) -> None:
+    """Refuse days that no data are of, with which dates cannot be computed.
+
+    Raises:
+        DefinitionError: A day is of another age.
+    """
+    if strange := [day for day in days if day and not FIRST_DATE <= day <= LAST_DATE]:
+        raise DefinitionError(f"Days from {FIRST_DATE} to {LAST_DATE} can be asked for, not {strange[0]}.")
+
+
+Ends = tuple[date | None, date | None]
+"""The first and the last day; None where there is no such end."""
+
+
+@dataclass(frozen=True)
+class DayRange:
+    """The days that a question is about; None: taken from the data.
+
+    Attributes:
+        first: The first day.
+        last: The last day, included.
+        day_count: The number of days up to the last one, if given instead of the first.
+    """
+
+    first: date | None = None
+    last: date | None = None
+    day_count: int | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether any of the days is given."""
+        return (self.first, self.last, self.day_count) != (None, None, None)
+
+    @classmethod
+    def read(cls, first: date | None, last: date | None, length: str | None, names: tuple[str, str]) -> DayRange:
+        """Return the days from a first to a last one, or of a length such as 30d instead of the first.
+
+        `names` are what the first and the last day are called.
+
+        Raises:
+            DefinitionError: They cannot be combined, are of another age, or the length is not whole days.
+        """
+        check_age(first, last)
+        if first and last and last < first:
+            raise DefinitionError(f"{names[0]}={first} is after {names[1]}={last}; swap them.")
+        if length is None:
+            return cls(first, last)
+        if first:
+            raise DefinitionError(f"`last` and `{names[0]}` both say where the days begin; leave one of them out.")
+        return cls(None, last, parse_days(length))
+
+    def within(self, newest: date) -> Ends:
+        """Return the first and the last day, given the newest day of the data."""
+        if self.day_count is None:
+            return self.first, self.last
+        end = self.last or newest
+        return end - timedelta(days=self.day_count - 1), end
+
+
+def rows_between(rows: ir.Table, day: str, ends: Ends) -> ir.Table:
+    """Return the rows of the days between the ends."""
+    first, last = ends
+    rows = rows.filter(rows[day] >= ibis.literal(first)) if first else rows
+    return rows.filter(rows[day] <= ibis.literal(last)) if last else rows
+
+
+def days_definition(ends: Ends) -> dict[str, str | None]:
+    """Return the days for the definition of an answer; nothing if all days count."""
+    if ends == (None, None):
+        return {}
+    first, last = (str(day) if day else None for day in ends)
+    return {"first_date": first, "last_date": last}

@@ -1,0 +1,139 @@
+"""Measures: what is counted, added up and divided as the columns of a class declare it.
+
+A subject's `measures.py` has classes of columns with numbers for people. A contract that inherits from such a class has
+its columns; aggregates, sums over days, fields of answers, labels on pages and traces follow from the declaration.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import cache, reduce
+from operator import and_
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.core.tables import portable
+from ecom_assets.core.tables.contract import MONEY, Aggregate, Column, Ratio
+from ecom_assets.core.tables.formats import plain_quantity
+from ecom_assets.core.tables.queries import ZERO, Row, mean, share
+
+
+@cache
+def measures_of(declared: type) -> Mapping[str, Column]:
+    """Return the measures that a class declares or inherits, by name."""
+    parents = [vars(parent) for parent in reversed(declared.__mro__)]
+    return {name: value for names in parents for name, value in names.items() if isinstance(value, Column)}
+
+
+@cache
+def summable(declared: type) -> Mapping[str, Column]:
+    """Return the measures of several days that follow from those of each day: sums, and ratios of sums."""
+    added = _added(declared).keys()
+    return {name: measure for name, measure in measures_of(declared).items() if parts_of(name, measure) <= added}
+
+
+def parts_of(name: str, measure: Column) -> set[str]:
+    """Return the names of the measures that one is the ratio of, or its own."""
+    ratio = measure.counted_as
+    return {ratio.part, ratio.whole} if isinstance(ratio, Ratio) else {name}
+
+
+@cache
+def _added(declared: type) -> Mapping[str, Column]:
+    return {
+        name: measure
+        for name, measure in measures_of(declared).items()
+        if measure.is_additive and not isinstance(measure.counted_as, Ratio)
+    }
+
+
+def aggregates(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
+    """Return the measures that are aggregates of rows; a sum is null if its rows have no value, 0 without rows."""
+    return {
+        name: _aggregate(rows, measure, measure.counted_as)
+        for name, measure in measures_of(declared).items()
+        if isinstance(measure.counted_as, Aggregate)
+    }
+
+
+def _aggregate(rows: ir.Table, measure: Column, aggregate: Aggregate) -> ir.Value:
+    conditions = [rows[name] if value is True else rows[name] == value for name, value in aggregate.where.items()]
+    where = reduce(and_, conditions) if conditions else None
+    row_count = rows.count(where=where)
+    if not aggregate.is_sum:
+        return rows[aggregate.column].nunique(where=where) if aggregate.column else row_count
+    number = rows[aggregate.column] if aggregate.sign == 1 else -rows[aggregate.column]
+    nothing = ibis.literal(0, measure.type)
+    return (row_count == 0).ifelse(nothing, number.sum(where=where).cast(measure.type)).cast(measure.type)
+
+
+def with_ratios(rows: ir.Table, declared: type) -> ir.Table:
+    """Return rows with the measures that are ratios of their columns."""
+    ratios = {}
+    for name, measure in measures_of(declared).items():
+        if isinstance(ratio := measure.counted_as, Ratio):
+            value = portable.ratio(rows[ratio.part], rows[ratio.whole])
+            ratios[name] = 1 - value if ratio.is_rest else value
+    return rows.mutate(**ratios)
+
+
+def sums(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
+    """Return the sums of the measures that add up, as aggregates of daily rows; null if no row has a value.
+
+    Of a measure that needs all, if one row has none.
+    """
+    return {name: sum_of(rows, name, measure) for name, measure in _added(declared).items()}
+
+
+def sum_of(rows: ir.Table, name: str, measure: Column) -> ir.Value:
+    """Return the sum of a measure over daily rows, as `sums` does."""
+    total = rows[name].sum().cast(measure.type)
+    if not needs_all(measure):
+        return total
+    return (rows[name].count() == rows.count()).ifelse(total, ibis.null(measure.type))
+
+
+def needs_all(measure: Column) -> bool:
+    """Return whether a sum of the measure is null if one of its rows has none."""
+    return isinstance(measure.counted_as, Aggregate) and measure.counted_as.needs_all
+
+
+def summed(rows: Sequence[Row], declared: type) -> Row:
+    """Return the summable measures of several rows; a sum is None if there are rows, and none of them has a value.
+
+    Of a measure that needs all, if one of them has none.
+    """
+    result: Row = {}
+    for name, measure in _added(declared).items():
+        values = [row[name] for row in rows if row[name] is not None]
+        is_known = len(values) == len(rows) if needs_all(measure) else bool(values) or not rows
+        result[name] = sum(values, _zero(measure)) if is_known else None
+    return completed(result, declared)
+
+
+def completed(row: Row | None, declared: type) -> Row:
+    """Return sums with the ratios that follow from them; zeros without a row, as nothing was there to count."""
+    added = _added(declared).items()
+    result: Row = {name: _value(row[name], measure) if row else _zero(measure) for name, measure in added}
+    for name, measure in summable(declared).items():
+        if isinstance(ratio := measure.counted_as, Ratio):
+            part, whole = result[ratio.part], result[ratio.whole]
+            part = whole - part if ratio.is_rest and None not in {part, whole} else part
+            result[name] = mean(part, whole) if measure.shown_as == "money" else share(part, whole)
+    return {name: result[name] for name in summable(declared)}
+
+
+def _value(value: Any, measure: Column) -> Any:  # noqa: ANN401 (a count or an amount, as an engine returns it)
+    if value is None:
+        return value
+    return plain_quantity(value) if measure.shown_as == "quantity" else int(value) if measure.type == "int64" else value
+
+
+def _zero(measure: Column) -> Decimal | int:
+    return ZERO if measure.type == MONEY else 0
+
+
+def meanings(measures: Mapping[str, Column]) -> dict[str, str]:
+    """Return what measures or columns mean, by name."""
+    return {name: measure.description for name, measure in measures.items()}

@@ -1,0 +1,226 @@
+"""Ibis expressions alike on every engine: schemas of contracts, rows that conform to them, unions and ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from secrets import token_hex
+from typing import Any, ClassVar, Final, TypeGuard
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis.backends.duckdb import Backend as DuckDB
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.core.errors import ContractError, WarehouseError
+from ecom_assets.core.tables.contract import Table
+
+
+class Dialect:
+    """What a connection can do where the backends of Ibis differ; an engine that can do more registers its own."""
+
+    joins_in_columns: ClassVar[bool] = False
+    """Whether `IN (SELECT …)` is taken outside filters too."""
+    has_text_hash: ClassVar[bool] = False
+    """Whether there is `text_hash`."""
+    has_kernels: ClassVar[bool] = False
+    """Whether it is a DuckDB connection, whose SQL the fast kernels are written in."""
+
+    def text_hash(self, text: ir.Value) -> ir.IntegerColumn:
+        """Return a hash of a text: 64 bits without a sign."""
+        raise NotImplementedError
+
+    def batches(self, rows: ir.Table, row_count: int) -> pa.RecordBatchReader:
+        """Run an expression and return its rows in batches."""
+        return rows.to_pyarrow_batches(chunk_size=row_count)
+
+    def fetched(self, con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
+        """Return the rows of a small result."""
+        return [tuple(row.values()) for row in con.to_pyarrow(rows).to_pylist()]
+
+    def stored(self, con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
+        """Return a temporary table with the rows, for several queries to read; its name begins with `name`."""
+        return con.create_table(f"{name}_{token_hex(4)}", rows, temp=True)
+
+    def kept(self, _con: SQLBackend, _name: str, rows: ir.Table) -> ir.Table:
+        """Return the rows, from a temporary table if that costs less than to compute them again."""
+        return rows
+
+    def listed(self, _con: SQLBackend, _name: str, _values: Sequence[str]) -> ir.Table | None:
+        """Return texts as the column `value` of a table; None if a statement would have to contain them."""
+        return None
+
+
+DIALECTS: Final[dict[str, Dialect]] = {}
+"""The dialects that differ from `Dialect`, by the name of their Ibis backend."""
+
+
+def dialect_of(con: SQLBackend) -> Dialect:
+    """Return what a connection can do."""
+    return DIALECTS.get(con.name) or Dialect()
+
+
+def can_be_null(table: ir.Table, columns: Sequence[str]) -> ir.Table:
+    """Return the table with some columns made nullable, for expressions that mix them with null."""
+    never = [name for name in columns if not table[name].type().nullable]
+    return table.mutate(**{name: table[name].cast(table[name].type().copy(nullable=True)) for name in never})
+
+
+def union_all(*tables: ir.Table) -> ir.Table:
+    """Return the rows of all tables, duplicates included, in the column order of the first table.
+
+    Ibis refuses a union of columns that differ in width or nullability. This function casts them to the wider type.
+    """
+    kinds = {
+        name: dt.highest_precedence(table[name].type() for table in tables).copy(nullable=True)
+        for name in tables[0].columns
+    }
+    return ibis.union(
+        *(table.select(**{name: table[name].cast(kind) for name, kind in kinds.items()}) for table in tables)
+    )
+
+
+def first_of_each(rows: ir.Table, unit: str | Sequence[str], order: Sequence[Any]) -> ir.Table:
+    """Return the first row of each unit, by an order without ties."""
+    numbered = rows.mutate(row_place=ibis.row_number().over(ibis.window(group_by=unit, order_by=order)))
+    return numbered.filter(numbered.row_place == 0).drop("row_place")
+
+
+def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:
+    """Return `part / whole` as a double; null where `whole` is zero.
+
+    Both are cast to doubles first: Postgres truncates the quotient of integers, and divides their sums as decimals.
+    """
+    return part.cast("float64") / whole.cast("float64").nullif(0)
+
+
+def _md5(text: str) -> str:
+    raise NotImplementedError(text)  # the engine computes it
+
+
+_DIGEST: Final = ibis.udf.scalar.builtin(_md5, name="md5", signature=(("string",), "string"))
+
+
+def text_digest(text: ir.Value) -> ir.StringValue:
+    """Return the MD5 of a text as 32 hexadecimal digits in lower case, which is the same on every engine."""
+    result: ir.StringValue = _DIGEST(text)
+    return result
+
+
+def has_kernels(con: SQLBackend) -> TypeGuard[DuckDB]:
+    """Return whether a connection can run the fast kernels, which need DuckDB's SQL."""
+    return dialect_of(con).has_kernels
+
+
+NO = ibis.literal(value=False)
+
+
+def schema_of(contract: type[Table]) -> ibis.Schema:
+    """Return the contract's columns as an Ibis schema."""
+    return ibis.schema(
+        {name: dt.dtype(column.type).copy(nullable=column.nullable) for name, column in contract.columns.items()}
+    )
+
+
+def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
+    """Return `rows` in the contract's column order and types.
+
+    Raises:
+        ContractError: A column is missing or unknown.
+    """
+    missing = [name for name in contract.columns if name not in rows.columns]
+    unknown = [name for name in rows.columns if name not in contract.columns]
+    if missing or unknown:
+        raise ContractError(
+            f"{contract.qualified_name()} was computed without {missing} and with {unknown}; make the columns "
+            "equal to those of its contract."
+        )
+    kinds = {name: kind_of(dt.dtype(column.type)) for name, column in contract.columns.items()}
+    columns = {
+        name: rows[name] if kind_of(rows[name].type()) == kind else rows[name].cast(kind)
+        for name, kind in kinds.items()
+    }
+    return rows.select(**columns)
+
+
+@contextmanager
+def batches_of(rows: ir.Table, row_count: int) -> Iterator[pa.RecordBatchReader]:
+    """Yield rows in batches of `row_count` rows, in the types that their expression declares.
+
+    DuckDB computes a batch when it is read, so that all rows need not fit in memory. Its connection takes no other
+    statement until all are read, or the context ends.
+    """
+    result = dialect_of(rows.get_backend()).batches(rows, row_count)
+    try:
+        yield in_their_types(pa.RecordBatchReader.from_batches(rows.schema().to_pyarrow(), result))
+    finally:
+        result.close()
+
+
+def in_their_types(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Return batches in the types that the schema of their reader declares.
+
+    DuckDB returns 128-bit sums of integers, while Ibis declares 64 bits. Reading them as declared gives wrong numbers.
+    """
+    schema = batches.schema
+    return pa.RecordBatchReader.from_batches(
+        schema, (batch if batch.schema.equals(schema) else batch.cast(schema) for batch in batches)
+    )
+
+
+def columns_to_add(contract: type[Table], result: ibis.Schema) -> list[str]:
+    """Return the columns of the contract that a stored table lacks; all of them are nullable.
+
+    Raises:
+        WarehouseError: The table differs in a way that adding columns does not fix.
+    """
+    wanted = schema_of(contract)
+    for name in result:
+        if name not in wanted or kind_of(result[name]) != kind_of(wanted[name]):
+            in_contract = f"has as {kind_of(wanted[name])}" if name in wanted else "does not have"
+            raise WarehouseError(
+                f"{contract.qualified_name()} has column {name!r} as {kind_of(result[name])}, which its contract "
+                f"{in_contract}; only added columns are migrated automatically: run `ecom migrate` to see the changes."
+            )
+    missing = [name for name in wanted if name not in result]
+    for name in missing:
+        if not wanted[name].nullable:
+            raise WarehouseError(
+                f"{contract.qualified_name()} has no column {name!r}, which its contract requires without null; run "
+                "`ecom migrate` to see the changes."
+            )
+    return missing
+
+
+def columns_to_loosen(contract: type[Table], result: ibis.Schema) -> list[str]:
+    """Return the columns that may be null by the contract, and not in a stored table."""
+    wanted = schema_of(contract)
+    return [name for name in result if wanted[name].nullable and not result[name].nullable]
+
+
+def kind_of(dtype: dt.DataType) -> dt.DataType:
+    """Return a type in its nullable form, so that types compare regardless of nullability."""
+    return dtype.copy(nullable=True)
+
+
+def fetched(con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
+    """Return the rows of a small result."""
+    return dialect_of(con).fetched(con, rows)
+
+
+def rows_of(rows: ir.Table) -> list[dict[str, Any]]:
+    """Return the rows of a small result by column name, in the types that their expression declares."""
+    result: list[dict[str, Any]] = rows.to_pyarrow().to_pylist()
+    return result
+
+
+def count_of(rows: ir.Table) -> int:
+    """Return the number of rows."""
+    return int(rows.count().to_pyarrow().as_py())
+
+
+def stored(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
+    """Return a temporary table with the rows, for several queries to read."""
+    return dialect_of(con).stored(con, name, rows)

@@ -1,0 +1,233 @@
+"""How a number of a table goes down to the rows that it is counted from, until the received rows.
+
+Each subject's `trace.py` declares it for its tables: for each number which rows of a table below are behind it, and
+what of them is counted or added up; and for each table in between the rows of the next table below. `explain/` walks.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import reduce
+from operator import and_
+from typing import Any, Final
+
+import ibis.expr.types as ir
+
+from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.tables.contract import Aggregate, Ratio, Table
+from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.measures import measures_of
+
+ALL: Final = "(all)"
+"""In a key column of a total: rows of every value are in it."""
+COUNTED_AS, SIGN = "counted_as", "sign"
+"""Columns that rows carry down: what a row counts as, and whether it is added or subtracted."""
+Keep = Callable[[ir.Table], ir.Table]
+Query = Callable[[ir.Table], list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class TraceContext:
+    """A row of a table, and what the way down from it may read.
+
+    Attributes:
+        row: The row, by column.
+        table: Returns a whole table, lazily.
+        rules: The rules of the assets, by parameter name.
+        ask: Returns the rows of a small result.
+        keep: Stores rows, so that they are computed once, and returns them.
+        key: The columns that identify the row in its table.
+        several: The days of rows that are read at once and differ in their day only; None for one row.
+    """
+
+    row: Mapping[str, Any]
+    table: Callable[[type[Table]], ir.Table]
+    rules: Mapping[str, Any]
+    ask: Query
+    keep: Keep = lambda rows: rows
+    key: tuple[str, ...] = ()
+    several: Days | None = None
+
+    def days(self, column: str) -> Days:
+        """Return the day of the row, or the days of those that are read at once."""
+        return self.several or Days.between(self.row[column], self.row[column] + ONE_DAY)
+
+    def where(self, contract: type[Table], **equal: object) -> ir.Table:
+        """Return the rows of a table whose columns have these values; `(all)` stands for every value."""
+        rows = self.table(contract)
+        conditions = [rows[name] == value for name, value in equal.items() if value != ALL]
+        return rows.filter(reduce(and_, conditions)) if conditions else rows
+
+    def within(self, contract: type[Table], first: date, last: date, day: str = "") -> ir.Table:
+        """Return the rows of a table of some days, both included; by its own day column if none is named."""
+        rows = self.table(contract)
+        return rows.filter(Days.between(first, last + ONE_DAY).contain(rows[day or str(contract.day_column)]))
+
+    def on_day(self, contract: type[Table], column: str) -> ir.Table:
+        """Return the rows of a table on the day in a column of the row."""
+        return self.within(contract, self.row[column], self.row[column])
+
+    def near(self, contract: type[Table], rows: ir.Table, first: str, last: str = "") -> ir.Table:
+        """Return the rows of a table on the days from one column of some rows to another, or on those of one column."""
+        table = self.table(contract)
+        return table.filter(self.span(rows, first, last or first).contain(table[str(contract.day_column)]))
+
+    def span(self, rows: ir.Table, first: str, last: str) -> Days:
+        """Return the days between the least value of one column of some rows and the greatest of another."""
+        (result,) = self.ask(rows.agg(first=rows[first].min(), last=rows[last].max()))
+        return Days.between(result["first"], result["last"] + ONE_DAY) if result["first"] else Days(())
+
+
+RowsOf = Callable[[TraceContext], ir.Table]
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number that counts rows of a table below, or the different values of one of its columns.
+
+    Attributes:
+        to: The table below.
+        rows: Returns its rows behind a row of the table; a column `counted_as`, if there is one, says what is counted.
+        unit: The column whose different values are counted; each row counts if it is empty and there is no such column.
+        day: The day column of the table above, if its days can be read at once, as none of the rows counts on two days.
+    """
+
+    to: type[Table]
+    rows: RowsOf
+    unit: str = ""
+    day: str = ""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A number that adds up a column of the received rows.
+
+    Attributes:
+        to: The table below.
+        rows: Returns its rows behind a row of the table; a column `sign` says whether each is added (1) or
+            subtracted (-1).
+        of: The column that is added up, by its name in clean and received rows.
+    """
+
+    to: type[Table]
+    rows: RowsOf
+    of: str
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A number that does not add up from rows: a ratio of columns, a place, or the result of a model.
+
+    Attributes:
+        how: How it is computed, in a sentence without its full stop.
+        columns: The columns of the same row that it is computed from; each goes down by itself.
+        inputs: The rows that it is computed from.
+    """
+
+    how: str
+    columns: tuple[str, ...] = ()
+    inputs: Count | None = None
+
+
+def ratio(part: str, whole: str) -> Computed:
+    """Return that a number is one column divided by another."""
+    return Computed(f"{part} ÷ {whole}", (part, whole))
+
+
+def traced_column(of: Aggregate, columns: Mapping[str, str]) -> str:
+    """Return the column of the rows below that a measure is counted from; empty to count the rows.
+
+    Args:
+        of: What the measure is counted from.
+        columns: The names in the rows below of the columns that measures name; empty for one of which
+            each row has one.
+
+    Raises:
+        DefinitionError: The rows lack the column, so another number would be traced.
+    """
+    if of.column and of.column not in columns:
+        raise DefinitionError(
+            f"A measure is counted from the column {of.column!r}, which the rows that it is traced to "
+            f"lack; they have {', '.join(map(repr, columns)) or 'none'}: add it to these, or trace the "
+            "measure by itself."
+        )
+    return columns.get(of.column, "")
+
+
+def of_refused_money(quarantined: Count) -> dict[str, "Derivation"]:
+    """Return how the columns of `RefusedMoney` are computed, from the quarantined rows of the day and reason."""
+    return {
+        "refused_amount": Computed("Σ of the amounts of the quarantined rows, without their signs", inputs=quarantined),
+        "unread_amount_count": Computed(
+            "of the quarantined rows, those about money whose amount cannot be read", inputs=quarantined
+        ),
+    }
+
+
+def ratios_of(declared: type) -> dict[str, "Derivation"]:
+    """Return how the measures of a class that are ratios are computed."""
+    ratios = {name: measure.counted_as for name, measure in measures_of(declared).items()}
+    return {
+        name: Computed(f"{'1 less ' if of.is_rest else ''}{of.part} ÷ {of.whole}", (of.part, of.whole))
+        for name, of in ratios.items()
+        if isinstance(of, Ratio)
+    }
+
+
+@dataclass(frozen=True)
+class ByRow:
+    """A number that is counted from different tables in different rows or shops."""
+
+    choose: Callable[[TraceContext], "Derivation"]
+
+
+Derivation = Count | Sum | tuple[Count | Sum, ...] | Computed | ByRow
+"""How a number goes down; the parts of a tuple add up to it."""
+
+
+@dataclass(frozen=True)
+class TableTrace:
+    """The definition of a table's numbers in docs/metrics/, by its anchor, and how each goes down."""
+
+    contract: type[Table]
+    anchor: str
+    numbers: Mapping[str, Derivation] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UpstreamRows:
+    """The rows of the next table below that some rows of a table are made of.
+
+    Attributes:
+        to: The next table.
+        rows: Returns its rows, with the carried columns of the rows above.
+        reads: The columns of the rows above that it needs.
+        is_one_to_one: Whether each row has exactly one there.
+        candidates: For tables of many rows, found by days and one id: returns the rows of the next table on the days
+            of the rows above, of which `rows` keeps those with their ids.
+        copies: The same with all copies of each row, and those of them that `candidates` leaves out. The second can be
+            computed from few rows, so that comparing both with the rows above takes no join of all rows.
+        found_by: Returns some rows above with the values of `reads` that the rows of the next table have.
+        received_names: Returns the columns of the rows above that the next table has under another value, each with it.
+            Its rows then depend on others of theirs, so that all are read where a few are asked for.
+    """
+
+    to: type[Table]
+    rows: Callable[[ir.Table, TraceContext], ir.Table]
+    reads: tuple[str, ...]
+    is_one_to_one: bool = False
+    candidates: Callable[[ir.Table, TraceContext], ir.Table] | None = None
+    copies: Callable[[ir.Table, TraceContext], tuple[ir.Table, ir.Table]] | None = None
+    found_by: Callable[[ir.Table, TraceContext], ir.Table] | None = None
+    received_names: Callable[[ir.Table], Mapping[str, ir.Value]] | None = None
+
+
+def carried(rows: ir.Table) -> list[str]:
+    """Return which of the carried columns some rows have."""
+    return [name for name in (COUNTED_AS, SIGN) if name in rows.columns]
+
+
+def keeping(upstream: ir.Table, rows: ir.Table, on: list[Any]) -> ir.Table:
+    """Join rows of the table below to the rows above; keep the columns below, and what the rows above carry."""
+    joined = upstream.join(rows, on)
+    return joined.select(upstream, **{name: rows[name] for name in carried(rows)})

@@ -1,0 +1,522 @@
+"""The `Engine` interface: what the platform needs from an engine, and the behaviour common to all engines."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+from urllib.parse import urlsplit
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+import pyarrow as pa
+import sqlglot as sg
+from ibis.backends.duckdb import Backend
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.core.errors import ContractError, WarehouseError
+from ecom_assets.core.retrying import reconnecting
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import (
+    batches_of,
+    columns_to_add,
+    columns_to_loosen,
+    conform,
+    kind_of,
+    schema_of,
+)
+from ecom_assets.core.tables.received import VisitorRows
+from ecom_assets.core.warehouse.day_notes import LateRows, LoadedDays, WrittenSlices, forget_writes, note_write
+from ecom_assets.core.warehouse.local import connect, keep_within
+from ecom_assets.core.warehouse.sql_text import text, type_name
+
+BATCH_ROWS = 100_000
+"""The number of rows in one batch, and so in memory, when rows come from outside the engine."""
+
+
+class SliceHooks(Protocol):
+    """Hooks around the replacement of a slice; they may rewrite other tables in the same transaction."""
+
+    def before(self) -> None:
+        """Called before the old rows are deleted."""
+
+    def after(self) -> None:
+        """Called after the new rows are written."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """The result of replacing a slice."""
+
+    row_count: int
+    sql: str
+
+
+@dataclass(frozen=True)
+class DatasetNames:
+    """How OpenLineage names the tables of a warehouse: https://openlineage.io/docs/spec/naming."""
+
+    namespace: str
+    prefix: str = ""
+
+    def name_of(self, layer: str, table: str) -> str:
+        """Return the name of a table."""
+        return f"{self.prefix}{layer}.{table}"
+
+
+def broken_contract(reason: str) -> ContractError:
+    """Return the refusal of new rows that break the contract of their table."""
+    return ContractError(
+        f"The new rows break the table's contract ({reason}); the old rows were kept: correct the source."
+    )
+
+
+class Engine(ABC):
+    """One open warehouse. An empty table is created from its contract on first use.
+
+    A subclass must open and close the warehouse, run statements in a transaction, write the DDL of a table, and load
+    rows that come from outside the engine.
+    """
+
+    con: SQLBackend
+
+    def __init__(self, address: str) -> None:
+        """Set the address that is shown to users, without secrets."""
+        self.address = address
+        self.on_step: Callable[[str], None] = lambda _step: None
+        self._ready: set[str] = set()
+        self._handed_out: dict[str, ir.Table] = {}
+        self.notes_writes = False
+        self.run_id: str | None = None
+        self.loaded = LoadedDays(self)
+        self.late = LateRows(self)
+
+    def noting_writes(self) -> Self:
+        """Record from now on which days are written, if the engine can do so at little cost; return the engine."""
+        return self
+
+    def reading(self) -> Self:
+        """Refuse to write from now on, if the engine can do so; return the engine."""
+        return self
+
+    def connect_through(self, service: Any) -> Self:  # noqa: ANN401, ARG002 (a resource of Dagster, which this does not import)
+        """Connect through the Dagster resource that the engine's declaration names; return the engine."""
+        return self
+
+    def dataset_names(self) -> DatasetNames:
+        """Return how OpenLineage names the tables."""
+        parts = urlsplit(self.address)
+        return DatasetNames(f"{parts.scheme}://{parts.hostname or ''}{parts.path}")
+
+    def server(self) -> dict[str, Any] | None:
+        """Return the server of the tables as data contracts describe it; None for an engine that the standard lacks."""
+        return None
+
+    def is_same_database(self, _other: "Engine") -> bool:
+        """Return whether another open warehouse is this one, however its address is spelled."""
+        return False
+
+    def file_reader(self, settings: Settings) -> Backend:
+        """Return the DuckDB connection that reads files of events and orders."""
+        con = connect()
+        keep_within(con, settings.memory_limit, settings.home.absolute() / "reading.tmp")
+        return con
+
+    def attached(self, _path: Path) -> AbstractContextManager[str] | None:
+        """Return what opens a DuckDB file for the engine's SQL and yields its name; None if the engine cannot do so."""
+        return None
+
+    @abstractmethod
+    def open(self) -> Self:
+        """Connect.
+
+        Raises:
+            WarehouseError: The warehouse cannot be reached or used.
+        """
+
+    def close(self) -> None:
+        """Close the connection, so that others can use the warehouse."""
+        if "con" in vars(self):
+            self.con.disconnect()
+
+    has_one_writer: ClassVar[bool] = False
+    """Whether only one process can write at a time, so that runs take turns."""
+
+    def row_hash(self, _contract: type[Table]) -> str | None:
+        """Return the SQL that hashes a row without converting it to text; None if the engine has no such hash."""
+        return None
+
+    def exists(self) -> bool:
+        """Return whether the warehouse exists yet."""
+        return True
+
+    @property
+    def notice(self) -> str:
+        """Return a warning about how the warehouse was opened; empty if there is none."""
+        return ""
+
+    def mark_damaged(self, _failures: Iterable[str]) -> bool:
+        """Take the errors of failed steps; return whether opening the warehouse again fixes them."""
+        return False
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything done inside, or nothing."""
+        self.execute("BEGIN")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            with suppress(WarehouseError):  # an engine without space, or a lost connection, may have rolled back
+                self.execute("ROLLBACK")
+            raise
+
+    @abstractmethod
+    def execute(self, sql: str) -> None:
+        """Run a statement and discard its result."""
+
+    @abstractmethod
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Run a small query and return its rows by column name."""
+
+    def rows_of(self, rows: ir.Table) -> list[dict[str, Any]]:
+        """Return the rows of a small result; unlike Ibis by itself, the engine notices a lost connection or damage."""
+        # Until Ibis has a public method that loads tables of this process, without running an expression.
+        self.con._run_pre_execute_hooks(rows)  # noqa: SLF001 (as above)
+        return self.query(self.compile(rows))
+
+    @abstractmethod
+    def insert(self, sql: str) -> int:
+        """Run an INSERT and return how many rows it added."""
+
+    @abstractmethod
+    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+        """Insert rows from outside the engine, in the contract's columns and types; return how many."""
+
+    @abstractmethod
+    def create_statements(self, contract: type[Table]) -> list[str]:
+        """Return the statements that create the table, without the one that creates its schema."""
+
+    def quoted(self, name: str) -> str:
+        """Return the name of a schema, table or column, quoted for the engine's SQL."""
+        return str(sg.to_identifier(name, quoted=True).sql(dialect=self.con.dialect))
+
+    def text_of(self, value: str) -> str:
+        """Return a string literal of the engine's SQL."""
+        return str(sg.exp.Literal.string(value).sql(dialect=self.con.dialect))
+
+    def name_of(self, contract: type[Table]) -> str:
+        """Return the table's name for SQL."""
+        return f"{self.quoted(contract.layer)}.{self.quoted(contract.name)}"
+
+    def columns_of(self, contract: type[Table]) -> str:
+        """Return the names of the table's columns for SQL, in the contract's order."""
+        return ", ".join(self.quoted(name) for name in contract.columns)
+
+    replaces_visitors: bool = True
+    """Whether a slice can replace rows of some visitors on other days, too."""
+
+    def where(self, contract: type[Table], days: Days | None) -> str:
+        """Return the WHERE clause of the slice of `days`; empty for the whole table."""
+        if days is None:
+            return ""
+        column = self.quoted(str(contract.day_column))
+        runs = [f"{column} >= DATE '{first}' AND {column} < DATE '{end}'" for first, end in days.runs()]
+        return " WHERE " + (" OR ".join(runs) or "1 = 0")
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return the whole table, lazily."""
+        name = contract.qualified_name()
+        self.ensure(contract)
+        # Reading the columns takes longer than most checks, and a run uses each table about six times.
+        if name not in self._handed_out or not self.holds(self._handed_out[name]):
+            self._handed_out[name] = self.stored_table(contract)
+        return self._handed_out[name]
+
+    def loaded_days(self, raw: type[Table], days: Days | None) -> Days:
+        """Return those of some days, or of all, that a run has loaded into a raw table."""
+        return self.loaded.among(raw, days)
+
+    def late_days(self, raw: type[Table], days: Days) -> Days:
+        """Return the other days that rows of a raw table which arrived on `days` count for, if a run left them out."""
+        return self.late.beside(raw, days)
+
+    def readable(self, contract: type[Table]) -> ir.Table:
+        """Return the whole table, lazily, for those who read all of it: past the engine where its files allow that."""
+        return self.table(contract)
+
+    def stored_table(self, contract: type[Table]) -> ir.Table:
+        """Return the whole table with its stored columns, even if they differ from its contract."""
+        return self.con.table(contract.name, database=contract.layer)
+
+    def has(self, contract: type[Table]) -> bool:
+        """Return whether the table exists."""
+        tables = "information_schema.tables WHERE table_catalog = current_database()"
+        named = f"table_schema = {text(contract.layer)} AND table_name = {text(contract.name)}"
+        return bool(self.query(f"SELECT 1 FROM {tables} AND {named}"))  # noqa: S608 (names come from contracts)
+
+    def ensure(self, contract: type[Table]) -> None:
+        """Create the table from its contract, or add the new columns of the contract, and let be null what it lets be.
+
+        Raises:
+            WarehouseError: The table differs in a way that adding columns does not fix.
+        """
+        if contract.qualified_name() in self._ready:
+            return
+        self._handed_out.pop(contract.qualified_name(), None)
+        result = self.found_schema(contract)
+        if result is None:
+            self.create(contract)
+        else:
+            for name in columns_to_add(contract, result):
+                self.add_column(contract, name)
+            for name in columns_to_loosen(contract, result):
+                self.let_be_null(contract, name)
+        self._ready.add(contract.qualified_name())
+
+    def create(self, contract: type[Table]) -> None:
+        """Create the empty table, and its schema if needed."""
+        self.execute(f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}")
+        for statement in self.create_statements(contract):
+            self.execute(statement)
+
+    def add_column(self, contract: type[Table], name: str) -> None:
+        """Add a new column of the contract; it is null in existing rows."""
+        kind = self.type_of(kind_of(schema_of(contract)[name]))
+        self.execute(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN {self.quoted(name)} {kind}")
+
+    def let_be_null(self, contract: type[Table], name: str) -> None:
+        """Let a stored column be null, as its contract does now."""
+        self.execute(f"ALTER TABLE {self.name_of(contract)} ALTER COLUMN {self.quoted(name)} DROP NOT NULL")
+
+    def replace(
+        self,
+        contract: type[Table],
+        rows: ir.Table,
+        days: Days | None,
+        hooks: SliceHooks | None = None,
+        also: VisitorRows | None = None,
+    ) -> Written:
+        """Replace the slice of `days` (the whole table if None), and rows of visitors, with `rows` in one transaction.
+
+        Rows of another database are fetched in batches. If the connection is lost, the engine reconnects and writes the
+        slice again, which is safe because the operation is idempotent. `hooks` run within the transaction, and run
+        again when the transaction is retried.
+
+        Raises:
+            ContractError: `rows` lacks a column of the contract, or has an unknown column.
+            ConnectionLostError: The connection was lost, and every retry failed.
+        """
+        return reconnecting(self.reconnect)(self._replace, contract, rows, days, hooks, also)
+
+    def _replace(
+        self,
+        contract: type[Table],
+        rows: ir.Table,
+        days: Days | None,
+        hooks: SliceHooks | None,
+        also: VisitorRows | None,
+    ) -> Written:
+        self._ensure_noted(contract)
+        rows = conform(rows, contract)
+        is_own = self.holds(rows)
+        sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
+        visitor_statements = self._statements_of(contract, also) if also else ()
+        with self.transaction():
+            self.begin_slice(contract)
+            self.on_step("slice_begun")
+            if hooks:
+                hooks.before()
+            self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (names come from contracts)
+            if is_own:
+                count = self.insert(f"{self._into(contract)}\n{self.in_order(sql, contract, days)}")
+            else:
+                with batches_of(rows, BATCH_ROWS) as batches:
+                    count = self.take_in(contract, batches)
+            if visitor_statements:
+                self.execute(visitor_statements[0])
+                count += self.insert(visitor_statements[1])
+            self.note_write(contract, Days.from_dates([*days.dates, *also.changed.dates]) if days and also else days)
+            self.end_slice(contract)
+            if hooks:
+                hooks.after()
+            self.on_step("slice_written")
+        self.on_step("committed")
+        return Written(count, sql)
+
+    def _into(self, contract: type[Table]) -> str:
+        return f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})"
+
+    def _statements_of(self, contract: type[Table], also: VisitorRows) -> tuple[str, str]:
+        """Return the statements that delete the rows of visitors, and that insert the new ones."""
+        visitors = f"{self.quoted('visitor_id')} IN ({self.compile(also.visitors)})"
+        days = self.where(contract, also.days).removeprefix(" WHERE ")
+        sql = self.in_order(self.compile(conform(also.rows, contract)), contract, also.days)
+        delete = f"DELETE FROM {self.name_of(contract)} WHERE ({days}) AND {visitors}"  # noqa: S608 (names come from contracts)
+        return delete, f"{self._into(contract)}\n{sql}"
+
+    def in_order(self, sql: str, _contract: type[Table], _days: Days | None) -> str:
+        """Return the query whose rows are inserted, sorted where this makes reading few days faster."""
+        return sql
+
+    def note_write(self, contract: type[Table], days: Days | None) -> None:
+        """Record, within a transaction, that it writes some days of an asset's table, or the whole table if None."""
+        if self.notes_writes and contract.written_by == "asset":
+            note_write(self, contract, days)
+
+    def _forget_writes(self, contract: type[Table]) -> None:
+        if self.notes_writes and self.has(WrittenSlices):
+            forget_writes(self, contract)
+
+    def _ensure_noted(self, contract: type[Table]) -> None:
+        self.ensure(contract)
+        if self.notes_writes:
+            self.ensure(WrittenSlices)  # not in the transaction: if it is rolled back, so is the table
+
+    def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
+        """Return the rows of some days, including uncommitted changes of the open transaction."""
+        where = self.where(contract, days)
+        rows = self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where}")  # noqa: S608 (names come from contracts)
+        return pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
+
+    def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
+        """Return the row count of each of some days (all days if None) that has rows, including uncommitted changes."""
+        day = self.quoted(str(contract.day_column))
+        return {
+            row["counted_day"]: int(row["n"])
+            for row in self.query(
+                f"SELECT {day} AS counted_day, count(*) AS n FROM {self.name_of(contract)}"  # noqa: S608 (as above)
+                f"{self.where(contract, days)} GROUP BY 1"
+            )
+        }
+
+    def noted_rows(self, contract: type[Table]) -> list[dict[str, Any]]:
+        """Return all rows of a small table; none if there is no such table yet."""
+        if not self.has(contract):
+            return []
+        return self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
+
+    def rewrite(self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]) -> None:
+        """Replace the rows of some days with the result of `make` on them; call it within a transaction."""
+        self.begin_slice(contract)
+        made = make(self.slice_rows(contract, days))
+        self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (as above)
+        self.take_in(contract, made.to_reader())
+        self.note_write(contract, days)
+
+    def holds(self, rows: ir.Table) -> bool:
+        """Return whether all tables that `rows` are computed from are in this warehouse."""
+        sources = rows.op().find((ops.DatabaseTable, ops.SQLQueryResult, ops.InMemoryTable))
+        return all(getattr(source, "source", None) is self.con for source in sources)
+
+    def begin_slice(self, _contract: type[Table]) -> None:
+        """Lock out other writers of the table until the transaction ends, if the engine does not do so by itself."""
+        return
+
+    def end_slice(self, _contract: type[Table]) -> None:
+        """Called after the rows are written and before they are committed."""
+        return
+
+    def reconnect(self) -> None:
+        """Open a lost connection again; tables that were returned earlier use the new one."""
+        return
+
+    def compile(self, rows: ir.Table) -> str:
+        """Return the SQL that computes `rows`."""
+        return str(self.con.compile(rows, pretty=True))
+
+    def clear(self, contracts: Iterable[type[Table]]) -> None:
+        """Delete all rows of the tables, in one transaction."""
+        present = [contract for contract in contracts if self.has(contract)]
+        for contract in present:
+            self._ensure_noted(contract)
+        with self.transaction():
+            for contract in present:
+                self.begin_slice(contract)
+                self.execute(f"DELETE FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
+                self.note_write(contract, None)
+
+    def remove(self, contract: type[Table], conditions: Sequence[str], kept: ir.Table, days: Days | None) -> None:
+        """Delete rows of a table; `purge` then removes their bytes.
+
+        Args:
+            contract: The table.
+            conditions: The conditions of rows to delete, each as SQL; each is a statement of its own.
+            kept: All other rows of `days`, for engines that write slices instead of deleting rows.
+            days: The days that have such rows; None for the whole table.
+        """
+        del kept
+        self._ensure_noted(contract)
+        with self.transaction():
+            self.begin_slice(contract)
+            for condition in conditions:
+                self.execute(f"DELETE FROM {self.name_of(contract)} WHERE {condition}")  # noqa: S608 (made by `sql_text`)
+            self.note_write(contract, days)
+
+    def purge(self, _contracts: Iterable[type[Table]]) -> str:
+        """Remove the bytes of deleted rows from disk; return a sentence about what a person still has to do."""
+        return ""
+
+    def left_over_files(self) -> list[Path]:
+        """Return the files beside the tables in which rows can be left, such as damaged ones; `purge` removes them."""
+        return []
+
+    def drop(self, contract: type[Table]) -> None:
+        """Drop the table if it exists."""
+        self.execute(f"DROP TABLE IF EXISTS {self.name_of(contract)}")
+        self._ready.discard(contract.qualified_name())
+        self._forget_writes(contract)
+
+    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
+        """Replace a table with another one of its layer, which takes its name and foreign keys, in one transaction."""
+        self._ensure_noted(fresh)
+        with self.transaction():
+            self.drop(contract)
+            self.execute(f"ALTER TABLE {self.name_of(fresh)} RENAME TO {self.quoted(contract.name)}")
+            self.refer_to(contract)
+            self.restore_views()
+            self.note_write(contract, None)
+            self._forget_writes(fresh)
+        self._ready.discard(fresh.qualified_name())
+
+    def refer_to(self, contract: type[Table]) -> None:  # noqa: B027 (only some engines have foreign keys)
+        """Create the foreign keys that refer to a replaced table, where the engine has some."""
+
+    def restore_views(self) -> None:  # noqa: B027 (only some engines have views of others)
+        """Make the views of others again that were dropped with a replaced table, where the engine drops some."""
+
+    def row_count(self, contract: type[Table]) -> int:
+        """Return the number of rows of the whole table."""
+        (row,) = self.query(f"SELECT count(*) AS n FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
+        return int(row["n"])
+
+    def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[dict[str, Any]]:
+        """Return any few rows of the slice of `days`."""
+        where = self.where(contract, days)
+        return self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where} LIMIT {limit}")  # noqa: S608 (as above)
+
+    def stored_schema(self, contract: type[Table]) -> ibis.Schema:
+        """Return the stored columns of the table as an Ibis schema."""
+        return self.con.get_schema(contract.name, database=contract.layer)
+
+    def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
+        """Return the stored columns of the table; None if there is no such table yet."""
+        return self.stored_schema(contract) if self.has(contract) else None
+
+    def type_of(self, kind: dt.DataType) -> str:
+        """Return the name of an Ibis type in the engine's DDL."""
+        return type_name(self.con.compiler.type_mapper, kind)
+
+    def column_definitions(self, contract: type[Table]) -> str:
+        """Return the columns with types and NOT NULL, for a CREATE TABLE."""
+        lines = [
+            f"{self.quoted(name)} {self.type_of(kind_of(kind))}{'' if kind.nullable else ' NOT NULL'}"
+            for name, kind in schema_of(contract).items()
+        ]
+        return ",\n  ".join(lines)

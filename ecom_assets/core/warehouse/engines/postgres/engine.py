@@ -1,0 +1,373 @@
+"""Postgres as the warehouse: several runs side by side, keys and indexes from the contracts.
+
+Dagster's own storage on Postgres is in `automation/instance/postgres.py`.
+"""
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import sqlglot.expressions as sge
+from ibis.backends.postgres import Backend
+from ibis.backends.sql.compilers.postgres import PostgresCompiler
+
+from ecom_assets.core.errors import ConnectionLostError, WarehouseError, first_line
+from ecom_assets.core.redact_url import without_secrets
+from ecom_assets.core.settings.resource import SecretKeeper
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.portable import DIALECTS, Dialect
+from ecom_assets.core.warehouse.engine import DatasetNames, Engine, broken_contract
+from ecom_assets.core.warehouse.engines.postgres.views import SavedView, dependent_views
+from ecom_assets.core.warehouse.local import CopiedParts, WholeKeys
+from ecom_assets.core.warehouse.sql_text import POSTGRES_KEEPS, purging_postgres, text
+
+MOST_INT64 = 2**63 - 1
+WHOLE = r"^-?\d{1,19}$"
+PLAIN = r"^[-.\d]{1,255}$"
+"""A JSON number that is certainly within the limits of a double."""
+TINY, HUGE = r"[eE]-0*[1-9]\d{3}", r"[eE]\+?0*[1-9]\d{3}"
+"""Exponents of four digits and more, of which Postgres makes no decimal."""
+
+
+DEFAULT_PORT = 5432
+LEAST_DOUBLE = "2.4703282292062328e-324"
+"""What is less is 0 as a double."""
+
+
+class PortablePostgresCompiler(CopiedParts, WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
+    """Ibis' compiler. Ibis finds methods by their names."""
+
+    def json_extract_path_text(self, op: ops.Value, arg: Any, *rest: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
+        """Read a JSON value as text, in the order of its bytes: Ibis writes an empty path as no Postgres reads it."""
+        if rest:
+            return super().json_extract_path_text(op, arg, *rest)
+        text = sge.Paren(this=sge.JSONBExtractScalar(this=arg, expression=sge.convert("{}")))
+        return sge.Collate(this=text, expression=sge.to_identifier("C", quoted=True))
+
+    def visit_Cast(self, op: ops.Cast, *, arg: Any, to: dt.DataType) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Write a double from 10^15 to 10^16 without an exponent, as the other engines do."""
+        text = super().visit_Cast(op, arg=arg, to=to)
+        if not (op.arg.dtype.is_float64() and to.is_string()):
+            return text
+        plain = self.cast(self.cast(text, dt.Decimal()), dt.string)
+        return self.if_(text.like(sge.convert("%e+15")), plain, text)
+
+    def visit_UnwrapJSONInt64(self, op: ops.UnwrapJSONInt64, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Return a whole number of 64 bits, else null: Ibis fails at larger ones, and leaves out negative ones."""
+        text = self.json_extract_path_text(op, arg)
+        is_whole = self.json_typeof(op, arg).eq(sge.convert("number")).and_(text.rlike(sge.convert(WHOLE)))
+        fits = self.cast(text, dt.Decimal()).between(sge.convert(-MOST_INT64 - 1), sge.convert(MOST_INT64))
+        return self.if_(is_whole, self.if_(fits, self.cast(text, op.dtype), sge.Null()), sge.Null())
+
+    def visit_UnwrapJSONFloat64(self, op: ops.UnwrapJSONFloat64, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
+        """Return a number as a double, infinity beyond the greatest and 0 below the least, at which a cast fails."""
+        text = self.json_extract_path_text(op, arg)
+        size = self.f.abs(self.cast(text, dt.Decimal()))
+        infinity = self.if_(text.like(sge.convert("-%")), sge.convert("-Infinity"), sge.convert("Infinity"))
+        number = sge.Case(
+            ifs=[
+                self.if_(text.rlike(sge.convert(PLAIN)), text),
+                self.if_(text.rlike(sge.convert(TINY)), sge.convert("0")),
+                self.if_(text.rlike(sge.convert(HUGE)), infinity),
+                self.if_(size > self.cast(sge.convert(str(sys.float_info.max)), dt.Decimal()), infinity),
+                self.if_(size < self.cast(sge.convert(LEAST_DOUBLE), dt.Decimal()), sge.convert("0")),
+            ],
+            default=text,
+        )
+        is_number = self.json_typeof(op, arg).eq(sge.convert("number"))
+        return self.if_(is_number, self.cast(number, op.dtype), sge.Null())
+
+    def visit_Select(self, op: ops.Relation, **parts: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Return a SELECT; one with regular expressions computes each once.
+
+        Postgres merges nested SELECTs: a column is computed again wherever an outer one names it, and columns that
+        build on each other are computed hundreds of times for each row. It does not merge what has an OFFSET.
+        """
+        select = super().visit_Select(op, **parts)
+        return select.offset(0) if any(map(_has_pattern, parts["selections"].values())) else select
+
+    def visit_RegexExtract(self, _: ops.RegexExtract, *, arg: Any, pattern: Any, index: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Return a group of the first match, null without one: Ibis would ask whether there is a match beforehand."""
+        matches = self.f.regexp_match(arg, self.f.concat("(", pattern, ")"))
+        return sge.paren(matches, copy=False)[index]
+
+
+def _has_pattern(column: sge.Expression) -> bool:
+    is_match = (call.name.lower() == "regexp_match" for call in column.find_all(sge.Anonymous))
+    return any(is_match) or column.find(sge.RegexpLike, sge.RegexpReplace) is not None
+
+
+CONNECTION = {"connect_timeout": 10, "keepalives_idle": 30, "application_name": "ecom_assets"}
+SESSION = (
+    "SET TIMEZONE = UTC",
+    "SET jit = off",  # it compiles each large query for longer than it runs
+    "SET work_mem = '64MB'",  # sorts of a day stay in memory; the server's 4 MB would spill them
+)
+GONE = ("57P01", "57P02", "57P03", "08000", "08001", "08003", "08004", "08006")
+"""SQLSTATEs that say that the connection, not the statement, failed."""
+TEXT = 'text COLLATE "C"'
+"""Text in the order of its bytes, as every other engine has it, whatever the database's language is."""
+
+
+class PostgresDialect(Dialect):
+    """Postgres takes `IN (SELECT …)` everywhere."""
+
+    joins_in_columns = True
+
+
+DIALECTS[Backend.name] = PostgresDialect()
+
+
+class PostgresEngine(Engine):
+    """A Postgres database; tables lie in schemas named as the layers."""
+
+    con: Backend
+
+    def __init__(self, settings: Settings, *, setting: str = "ECOM_WAREHOUSE") -> None:
+        """Take the address from the settings; `setting` is the one that messages name as the one to correct."""
+        super().__init__(without_secrets(settings.warehouse_url))
+        self._url = settings.warehouse_url
+        self._setting = setting
+        self._dropped_views: list[SavedView] = []
+
+    def connect_through(self, service: SecretKeeper) -> Self:
+        """Take the address from the resource `postgres`, where the secrets of a run are."""
+        self._url = service.secret_value("url")
+        self.address = without_secrets(self._url)
+        return self
+
+    def dataset_names(self) -> DatasetNames:
+        """Return how OpenLineage names the tables: after the database."""
+        server = self.server()
+        return DatasetNames(f"postgres://{server['host']}:{server['port']}", f"{server['database']}.")
+
+    def server(self) -> dict[str, Any]:
+        """Return the server as data contracts describe it."""
+        parts = urlsplit(self.address)
+        database = {"host": parts.hostname, "port": parts.port or DEFAULT_PORT, "database": parts.path.strip("/")}
+        return {"server": "warehouse", "type": "postgres", **database, "schema": "raw, staging, mart"}
+
+    def is_same_database(self, other: Engine) -> bool:
+        """Return whether another warehouse is this database of this server."""
+        question = "SELECT pg_postmaster_start_time() AS since, oid FROM pg_database WHERE datname = current_database()"
+        return isinstance(other, PostgresEngine) and other.query(question) == self.query(question)
+
+    def noting_writes(self) -> Self:
+        """Note from now on which days are written."""
+        self.notes_writes = True
+        return self
+
+    def open(self) -> Self:
+        """Connect.
+
+        Raises:
+            WarehouseError: The server cannot be reached, or refuses the user.
+        """
+        try:
+            self.con = ibis.postgres.from_connection(self._connect())
+            self.con.compiler = PortablePostgresCompiler()
+        except psycopg.Error as error:
+            message = first_line(error).replace(self._url, self.address)  # libpq quotes one that it cannot read
+            raise WarehouseError(
+                f"{self.address} cannot be opened: {message}; correct {self._setting}, or start the server."
+            ) from (None if self._url in str(error) else error)
+        return self
+
+    def reconnect(self) -> None:
+        """Open a lost connection again; tables that were handed out use it from then on."""
+        with contextlib.suppress(psycopg.Error):
+            self.con.con.close()
+        with self._plain_errors():
+            self.con.con = self._connect()
+
+    def ensure(self, contract: type[Table]) -> None:
+        """Create the table, and those it refers to, or add its new columns, while no other run does."""
+        for _, target in contract.references:
+            self.ensure(target)
+        if contract.qualified_name() not in self._ready:
+            with self.transaction():
+                self._lock(contract)
+                super().ensure(contract)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything done inside, or nothing."""
+        with self._plain_errors(), self.con.con.transaction():
+            yield
+
+    def execute(self, sql: str) -> None:
+        """Run a statement and discard its result."""
+        with self._plain_errors():
+            self.con.con.execute(sql.encode())
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Run a small query and return its rows by column name."""
+        with self._plain_errors(), self.con.con.execute(sql.encode()) as cursor:
+            names = [column.name for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def insert(self, sql: str) -> int:
+        """Run an INSERT and return how many rows it added."""
+        with self._plain_errors(), self.con.con.execute(sql.encode()) as cursor:
+            return int(cursor.rowcount)
+
+    def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
+        """Add rows from outside with COPY, a batch at a time."""
+        copy_in = f"COPY {self.name_of(contract)} ({self.columns_of(contract)}) FROM STDIN (FORMAT csv)"
+        with self._plain_errors(), self.con.con.cursor() as cursor:
+            with cursor.copy(copy_in.encode()) as copy:
+                for batch in batches:
+                    copy.write(_as_csv(batch))
+            return int(cursor.rowcount)
+
+    def begin_slice(self, contract: type[Table]) -> None:
+        """Keep other writers of the table out until the transaction ends; readers are not held up."""
+        self._lock(contract)
+
+    def end_slice(self, contract: type[Table]) -> None:
+        """Delete the rows that refer to rows which are gone; the same run computes their tables later."""
+        if contract.referred_by:
+            try:
+                with self.con.con.transaction():  # a savepoint, so that a refusal costs nothing but itself
+                    self.con.con.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            except psycopg.errors.ForeignKeyViolation:
+                self._remove_orphans(contract)
+        self.analyze(contract)
+
+    def _remove_orphans(self, contract: type[Table]) -> None:
+        (key,) = contract.key
+        for table, column in contract.referred_by:
+            if self.has(table):
+                parent = f"SELECT FROM {self.name_of(contract)} d WHERE d.{self.quoted(key)} = f.{self.quoted(column)}"
+                self.execute(f"DELETE FROM {self.name_of(table)} f WHERE NOT EXISTS ({parent})")  # noqa: S608 (as above)
+                self._lock(table)
+                self.note_write(table, None)
+
+    def purge(self, contracts: Iterable[type[Table]]) -> str:
+        """Write tables into new files, without deleted rows; each is locked while that lasts."""
+        for statement in purging_postgres(map(self.name_of, contracts)):
+            self.execute(statement)
+        return POSTGRES_KEEPS.format(address=self.address)
+
+    def analyze(self, contract: type[Table]) -> None:
+        """Update the planner's statistics; with the old counts it joins large slices row by row."""
+        self.execute(f"ANALYZE {self.name_of(contract)}")
+
+    def drop(self, contract: type[Table]) -> None:
+        """Drop the table if it exists, with the foreign keys that refer to it.
+
+        Views that use it, which are not the platform's, are dropped with it, and made again by `restore_views`.
+        """
+        if self.has(contract):
+            target = f"{text(self.name_of(contract))}::regclass"
+            views = dependent_views(self.query, target)
+            for view in reversed(views):
+                self.execute(f"DROP {view.kind} {view.name}")
+            self._dropped_views += views
+            keys = f"SELECT conrelid::regclass::text AS holder, conname FROM pg_constraint WHERE confrelid = {target}"  # noqa: S608 (names come from contracts)
+            for row in self.query(keys):
+                self.execute(f"ALTER TABLE {row['holder']} DROP CONSTRAINT {self.quoted(row['conname'])}")
+        super().drop(contract)
+
+    def restore_views(self) -> None:
+        """Make the views again that were dropped with their tables, as they were, with owners, rights and comments.
+
+        Raises:
+            WarehouseError: A view does not fit the new tables, so that nothing may stay changed.
+        """
+        views, self._dropped_views = self._dropped_views, []
+        for view in views:
+            if self.query(f"SELECT to_regclass({text(view.name)}) AS found")[0]["found"]:
+                continue  # what dropped it was undone
+            try:
+                for statement in view.statements:
+                    self.execute(statement)
+            except WarehouseError as error:
+                raise WarehouseError(
+                    f"The view {view.name} does not fit the changed tables of {self.address} ({error}); drop or change "
+                    "it, and do this again."
+                ) from error
+
+    def refer_to(self, contract: type[Table]) -> None:
+        """Create the foreign keys that refer to a replaced table; existing rows are checked by the next run."""
+        for table, column in contract.referred_by:
+            if self.has(table):
+                self.execute(f"ALTER TABLE {self.name_of(table)} ADD {self._foreign_key(column, contract)} NOT VALID")
+
+    def create_statements(self, contract: type[Table]) -> list[str]:
+        """Return the statements that create the table with its primary key and an index on its day."""
+        lines = self.column_definitions(contract)
+        if contract.key:
+            lines += f",\n  PRIMARY KEY ({', '.join(self.quoted(name) for name in contract.key)})"
+        lines += "".join(f",\n  {self._foreign_key(*pair)}" for pair in contract.references)
+        days = [contract.day_column] if contract.day_column else []
+        looked_up = dict.fromkeys([*days, *(column for column, _ in contract.references)])
+        return [
+            f"CREATE TABLE {self.name_of(contract)} (\n  {lines}\n)",
+            *(
+                f"CREATE INDEX ON {self.name_of(contract)} ({self.quoted(column)})"
+                for column in looked_up
+                if (column,) != contract.key[:1]
+            ),
+        ]
+
+    def _foreign_key(self, column: str, target: type[Table]) -> str:
+        """Return a constraint that holds when a transaction ends: until then, a slice may be away."""
+        (key,) = target.key
+        lead = f"FOREIGN KEY ({self.quoted(column)}) REFERENCES {self.name_of(target)} ({self.quoted(key)})"
+        return f"{lead} DEFERRABLE INITIALLY DEFERRED"
+
+    def type_of(self, kind: dt.DataType) -> str:
+        """Return an Ibis type as Postgres' DDL spells it."""
+        return TEXT if kind.is_string() else super().type_of(kind)
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        con = psycopg.connect(self._url, autocommit=True, **CONNECTION)  # type: ignore[arg-type]  # the stubs want each option by name
+        for statement in SESSION:
+            con.execute(statement.encode())
+        return con
+
+    def _lock(self, contract: type[Table]) -> None:
+        name = text(contract.qualified_name())
+        self.execute(f"SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))")
+
+    @contextlib.contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.IntegrityError as error:
+            raise broken_contract(first_line(error)) from error
+        except psycopg.Error as error:
+            if self.con.con.closed or error.sqlstate in GONE:
+                raise ConnectionLostError(
+                    f"{self.address}: the connection was lost ({first_line(error)}); nothing was changed, run "
+                    "again when the server is back."
+                ) from error
+            advice = "nothing was changed; fix the error above, and run again."
+            if isinstance(error, psycopg.errors.InsufficientPrivilege):
+                advice = f"nothing was changed; grant the right to the user of {self._setting}, and run again."
+            raise WarehouseError(f"{self.address}: {first_line(error)}; {advice}") from error
+
+
+def _as_csv(batch: pa.RecordBatch) -> memoryview:
+    """Write a batch as COPY reads it: values quoted, nulls not."""
+    columns = [
+        # Postgres' text cannot hold U+0000, the one character that it refuses.
+        pc.replace_substring(column, "\x00", "\ufffd") if pa.types.is_string(column.type) else column
+        for column in batch.columns
+    ]
+    sink = io.BytesIO()
+    options = pa_csv.WriteOptions(include_header=False, quoting_style="all_valid")
+    pa_csv.write_csv(pa.RecordBatch.from_arrays(columns, names=batch.schema.names), sink, options)
+    return sink.getbuffer()

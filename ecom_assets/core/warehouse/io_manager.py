@@ -1,0 +1,482 @@
+"""The IO manager: it passes lazy tables to assets, and writes what they return. Nothing else writes a table.
+
+Assets that are none of the platform's tables, such as a shop's own beside them, get Dagster's own IO manager.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Protocol
+
+import dagster as dg
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+
+from ecom_assets.core.errors import WarehouseError
+from ecom_assets.core.tables.asset import (
+    DAYS_AROUND,
+    PARTITION,
+    RANGE_START,
+    WHOLE_TABLE,
+    column_schema,
+    require_days,
+)
+from ecom_assets.core.tables.contract import HIDDEN, Table
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.received import SliceOutput, SourceGate
+from ecom_assets.core.warehouse.day_notes import CODE_VERSION, note_absent, note_computation
+from ecom_assets.core.warehouse.engine import Engine, SliceHooks, Written
+from ecom_assets.core.warehouse.local import naming_damaged_parquet
+from ecom_assets.core.warehouse.owner import Claim
+from ecom_assets.core.warehouse.raw_losses import loss_sentence, lost_rows
+from ecom_assets.core.warehouse.raw_slices import (
+    ALLOW_WITHDRAWAL,
+    NO_WHOLE_DAYS,
+    DayByDay,
+    ErasedPeopleFilter,
+    Replace,
+    WholeDays,
+    WithdrawalGuard,
+    is_guarded,
+    leaving_out,
+    replace_day_by_day,
+)
+
+Source = tuple[str, str, str]
+"""Layer, table and column."""
+Sources = Mapping[str, set[Source]]
+SourcesByRelation = dict[ops.Relation, Sources]
+
+
+def column_lineage(table: ir.Table) -> dict[str, set[Source]]:
+    """Return the stored columns that each column of `table` is computed from."""
+    return dict(_of_relation(table.op(), {}))
+
+
+def _of_relation(op: ops.Relation, traced: SourcesByRelation) -> Sources:
+    if op not in traced:
+        traced[op] = _trace(op, traced)
+    return traced[op]
+
+
+def _trace(op: ops.Relation, traced: SourcesByRelation) -> Sources:
+    if isinstance(op, ops.DatabaseTable | ops.UnboundTable):
+        layer = op.namespace.database or ""
+        # Names in contracts are lower case, but an engine may store them in upper case.
+        return {name: {(layer.lower(), op.name.lower(), name.lower())} for name in op.schema.names}
+    if isinstance(op, ops.PhysicalTable):
+        return {name: set() for name in op.schema.names}
+    if isinstance(op, ops.Set):
+        left, right = _of_relation(op.left, traced), _of_relation(op.right, traced)
+        return {name: left[name] | right[name] for name in op.schema.names}
+    values = getattr(op, "values", None)
+    if isinstance(values, Mapping):
+        return {name: _of_value(value, traced) for name, value in values.items()}
+    parent = getattr(op, "parent", None)
+    if isinstance(parent, ops.Relation):
+        return _of_relation(parent, traced)
+    return {name: set() for name in op.schema.names}
+
+
+def _of_value(value: ops.Node, traced: SourcesByRelation) -> set[Source]:
+    reads = value.find(ops.Field, filter=ops.Value)
+    return set().union(*(_of_relation(read.rel, traced)[read.name] for read in reads))
+
+
+LAYERS = ("raw", "staging", "mart", "export")
+
+
+def stored_columns(table: ir.Table) -> dict[str, list[str]]:
+    """Return the stored columns that `table` reads in any way, by table; `column_lineage` has those of its values."""
+    traced: SourcesByRelation = {}
+    stored = table.op().find(ops.DatabaseTable)
+    result = {f"{(table.namespace.database or '').lower()}.{table.name.lower()}": set[str]() for table in stored}
+    for read in table.op().find(ops.Field):
+        for layer, name, column in _of_relation(read.rel, traced)[read.name]:
+            result[f"{layer}.{name}"].add(column)
+    return {name: sorted(columns) for name, columns in sorted(result.items()) if name.partition(".")[0] in LAYERS}
+
+
+CODE = "code_version"
+"""In the metadata of a materialization: the version of ecom_assets that wrote, for engines that do not note it."""
+PREVIEW_ROWS = 5
+DAYS_WITH_COUNTS = 366
+"""The most days of a run of which each shows its own row count: Dagster's work for them grows with their square."""
+
+
+class Progress(Protocol):
+    """A listener for the progress of a run."""
+
+    def began(self, table: str) -> None:
+        """Called when a table is about to be computed."""
+
+    def ended(self, table: str, row_count: int, took_s: float) -> None:
+        """Called when a slice has been written."""
+
+    def warn(self, sentence: str) -> None:
+        """Called with a warning that people should see."""
+
+
+class _NoProgress:
+    def began(self, table: str) -> None:
+        """Do nothing."""
+
+    def ended(self, table: str, row_count: int, took_s: float) -> None:
+        """Do nothing."""
+
+    def warn(self, sentence: str) -> None:
+        """Do nothing."""
+
+
+NO_PROGRESS: Progress = _NoProgress()
+
+
+class ChangeLog(Protocol):
+    """The log of the published numbers that the slices of one run change."""
+
+    @property
+    def run_id(self) -> str:
+        """The run that writes."""
+
+    def hooks_for(self, contract: type[Table], days: Days, own: Days) -> SliceHooks | None:
+        """Return the hooks around the replacement of a slice: `days` are replaced, `own` are the days of the run."""
+
+    def metadata(self, contract: type[Table]) -> Mapping[str, Any]:
+        """Return the metadata that the log adds to the materialization of a table."""
+
+
+LateRowHooks = Callable[[Engine, type[Table], Days, Days], SliceHooks | None]
+"""Returns what is called around the replacement of some days of a raw table, in a run over days."""
+Plot = Callable[[Engine, type[Table], Days | None], str | None]
+"""Returns a picture of a table as Markdown, after some days of it were written; None if it has none."""
+FREE_TEXT = ("properties",)
+"""Columns in which a shop can put anything, including personal data."""
+
+
+@dataclass(eq=False)
+class WarehouseIOManager(dg.IOManager):
+    """Load inputs as lazy slices of tables, and replace slices with outputs.
+
+    It has the open engine, the contracts by asset key (`layer/name`), the guards of raw tables, and the log. No warning
+    asks for the assets `without_source`. The first write of a raw table claims the warehouse for the data of the run.
+    """
+
+    engine: Engine
+    contracts: Mapping[str, type[Table]]
+    progress: Progress = NO_PROGRESS
+    gate: SourceGate = field(default_factory=SourceGate)
+    whole_days: WholeDays = lambda _contract: NO_WHOLE_DAYS
+    change_log: Callable[[Engine, str], ChangeLog] | None = None
+    erased_people: ErasedPeopleFilter | None = None
+    plot: Plot = lambda _engine, _contract, _days: None
+    without_source: Set[dg.AssetKey] = frozenset()
+    claim: Claim = lambda _engine: None
+    late_rows: LateRowHooks = lambda _engine, _contract, _days, _run: None
+    _is_claimed: bool = field(default=False, init=False)
+    _whole: set[type[Table]] = field(default_factory=set, init=False)
+    _log: ChangeLog | None = field(default=None, init=False)
+
+    def require_days(self, run: dg.DagsterRun) -> None:
+        """Refuse a run without days over chosen tables that are cut by day.
+
+        Dagster reads the inputs of a step before the step begins, and fails there without days. Raw
+        tables have no inputs: their step says it itself.
+
+        Raises:
+            UsageError: The run has no days.
+        """
+        chosen = [self.contracts.get(key.to_user_string()) for key in run.asset_selection or ()]
+        cut = [contract for contract in chosen if contract and contract.day_column]
+        has_raw = any(contract.layer == "raw" for contract in cut)
+        if cut and not has_raw and not {PARTITION, RANGE_START} & run.tags.keys():
+            require_days(Days(()))
+
+    def load_input(self, context: dg.InputContext) -> Any:  # noqa: ANN401 (what others stored, too)
+        """Return the input's table, lazily: the partitions that the asset reads, or all of it.
+
+        An input that is annotated as a frame of pandas or a table of PyArrow is that.
+        """
+        contract = self._contract_of(context)
+        if contract is None:
+            return _dagsters_own(context).load_input(context)
+        table = self.engine.table(contract)
+        metadata = context.definition_metadata or {}
+        if contract.day_column and not metadata.get(WHOLE_TABLE) and context.has_asset_partitions:
+            before, after = metadata.get(DAYS_AROUND, (0, 0))
+            days = _days_of(context).widened(before=before, after=after)
+            table = table.filter(days.contain(table[contract.day_column]))
+        convert = CONVERSIONS.get(_type_name(context.dagster_type.typing_type))
+        return convert(table) if convert else table
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:  # noqa: ANN401 (as above)
+        """Replace the slice that the asset computed, and report what was written.
+
+        Raises:
+            WarehouseError: An asset that is no table of the platform returned an Ibis table.
+        """
+        contract = self._contract_of(context)
+        if contract is None:
+            if isinstance(obj, ir.Expr | SliceOutput):
+                raise WarehouseError(_no_table(context))
+            _dagsters_own(context).handle_output(context, obj)
+            return
+        self.progress.began(contract.qualified_name())
+        self.engine.run_id = context.run_id
+        started = time.monotonic()
+        rows, days = self._rows_and_days(context, contract, obj)
+        self._require_raw_rows(context)
+        metadata = dict(obj.metadata) if isinstance(obj, SliceOutput) else {}
+        if is_guarded(contract) and days is not None:
+            with naming_damaged_parquet():
+                written, replaced_days = self._guarded(context, contract, obj, rows, days)
+            metadata["days_held"] = len(days.dates) - len(replaced_days.dates)
+            days = replaced_days
+        else:
+            also = obj.also if isinstance(obj, SliceOutput) else None
+            hooks = self._hooks(context, contract, days)
+            written = self.engine.replace(contract, rows, obj.days if also else days, hooks, also)
+        took_s = time.monotonic() - started
+        self.progress.ended(contract.qualified_name(), written.row_count, took_s)
+        if self._log:
+            metadata |= self._log.metadata(contract)
+        if not self.engine.notes_writes:
+            metadata[CODE] = CODE_VERSION
+        metadata["dagster/row_count"] = self.engine.row_count(contract)
+        context.add_output_metadata({**metadata, "dagster/table_name": contract.qualified_name()})
+        note_computation(self.engine, contract, context.run_id, written.sql, stored_columns(rows))
+        self._add_day_counts(context, contract)
+        of_run = _of_run(days, written, took_s)
+        context.log.info(f"{contract.qualified_name()}: {_in_words(of_run)}")
+        # Of the newest day of the run only: on every day, the explanation was most of a history of gigabytes.
+        newest = context.asset_partition_keys[-1] if context.has_asset_partitions else None
+        explanation = self._explanation(contract, rows, days, written)
+        warning = self._warning(context, contract, obj, written)
+        context.step_context.add_asset_metadata({**of_run, **warning, **explanation}, context.asset_key, newest)
+
+    def _contract_of(self, context: dg.InputContext | dg.OutputContext) -> type[Table] | None:
+        """Return the contract of the platform's table that is written or read; None if it is something else."""
+        return self.contracts.get(context.asset_key.to_user_string()) if context.has_asset_key else None
+
+    def _require_raw_rows(self, context: dg.OutputContext) -> None:
+        """Refuse to compute a table from raw tables that have lost rows; each is looked at once in a run.
+
+        Raises:
+            WarehouseError: Rows are gone that nothing took on purpose.
+        """
+        graph = context.step_context.job_def.asset_layer.asset_graph
+        seen, waiting = set[dg.AssetKey](), [*graph.get(context.asset_key).parent_keys]
+        while waiting:
+            key = waiting.pop()
+            if key in seen or not graph.has(key):
+                continue
+            seen.add(key)
+            waiting += graph.get(key).parent_keys
+            contract = self.contracts.get(key.to_user_string())
+            if contract is None or contract in self._whole or not is_guarded(contract):
+                continue
+            if lost := lost_rows(self.engine, contract):
+                raise WarehouseError(loss_sentence(contract, lost))
+            self._whole.add(contract)
+
+    def _guarded(
+        self,
+        context: dg.OutputContext,
+        contract: type[Table],
+        obj: ir.Table | SliceOutput | DayByDay,
+        rows: ir.Table,
+        days: Days,
+    ) -> tuple[Written, Days]:
+        """Replace the rows from a source, except on days whose rows the source has lost; see `raw_slices.py`."""
+        if not self._is_claimed:
+            self.claim(self.engine)
+            self._is_claimed = True
+        is_allowed = context.step_context.get_tag(ALLOW_WITHDRAWAL) == "true"
+        slices = obj if isinstance(obj, SliceOutput) else SliceOutput(rows, days)
+
+        def late_rows(engine: Engine, contract: type[Table], replaced: Days) -> SliceHooks | None:
+            return self.late_rows(engine, contract, replaced, _days_of(context) if is_over_days else replaced)
+
+        is_over_days = context.has_asset_partitions
+        guard = WithdrawalGuard(
+            self.engine,
+            self.gate,
+            self.whole_days,
+            context.run_id,
+            is_allowed,
+            slices.origin,
+            slices.supersedes,
+            also=late_rows,
+        )
+        replace: Replace = guard.replace
+        if self.erased_people is not None:
+            replace = leaving_out(self.engine, self.erased_people, guard)
+        if isinstance(obj, DayByDay):
+            return replace_day_by_day(self.engine, contract, obj, replace)
+        written = replace(contract, rows, days)
+        note_absent(self.engine, contract, days, slices.absent, context.run_id)
+        return written
+
+    def _hooks(self, context: dg.OutputContext, contract: type[Table], days: Days | None) -> SliceHooks | None:
+        """Return the hooks that log changes of published numbers, if the slice has such numbers."""
+        if days is None or not context.has_asset_partitions or self.change_log is None:
+            return None
+        if self._log is None or self._log.run_id != context.run_id:
+            self._log = self.change_log(self.engine, context.run_id)
+        return self._log.hooks_for(contract, days, _days_of(context))
+
+    @staticmethod
+    def _rows_and_days(
+        context: dg.OutputContext, contract: type[Table], obj: ir.Table | SliceOutput | DayByDay
+    ) -> tuple[ir.Table, Days | None]:
+        """Return the rows of an output, and the days that they replace; None for the whole table.
+
+        Raises:
+            UsageError: The table is cut by day, and neither the output nor the run has days.
+        """
+        if isinstance(obj, DayByDay):
+            return obj.source.rows(obj.days), obj.days
+        if isinstance(obj, SliceOutput):
+            return obj.rows, obj.written_days
+        if contract.day_column is None:
+            return obj, None
+        days = _days_of(context) if context.has_asset_partitions else Days(())
+        return obj, require_days(days)
+
+    def _add_day_counts(self, context: dg.OutputContext, contract: type[Table]) -> None:
+        """Show each day's own row count, where counting takes little time."""
+        if contract.day_column is None or not context.has_asset_partitions:
+            return
+        if len(context.asset_partition_keys) > DAYS_WITH_COUNTS:
+            return
+        if not self.engine.notes_writes:  # as with notes, one more statement for each table is noticed there
+            return
+        counts = self.engine.day_counts(contract, _days_of(context))
+        for key in context.asset_partition_keys:
+            of_day = {"dagster/partition_row_count": counts.get(date.fromisoformat(key), 0)}
+            context.step_context.add_asset_metadata(of_day, context.asset_key, key)
+
+    def _warning(
+        self, context: dg.OutputContext, contract: type[Table], obj: ir.Table | SliceOutput | DayByDay, written: Written
+    ) -> dict[str, str]:
+        """Log and return why a table has no rows, or not those of all days, if something must be run first."""
+        warning = obj.warning if isinstance(obj, SliceOutput) else ""
+        writes_nothing = isinstance(obj, SliceOutput) and not obj.days.dates  # such as a log that other tables write
+        if not (warning or written.row_count or writes_nothing):
+            warning = self._no_rows_because(context)
+        if not warning:
+            return {}
+        warning = f"{contract.qualified_name()}: {warning}"
+        context.log.warning(warning)
+        self.progress.warn(warning)
+        return {"warning": warning}
+
+    def _no_rows_because(self, context: dg.OutputContext) -> str:
+        """Return a warning that names the empty upstream tables that neither this run nor an earlier one has computed.
+
+        Those without a source are left out: they can only be computed after it is there.
+        """
+        layer, instance = context.step_context.job_def.asset_layer, context.step_context.instance
+        missing = []
+        upstream = layer.asset_graph.get(context.asset_key).parent_keys
+        for key in sorted(upstream - set(layer.selected_asset_keys) - self.without_source):
+            contract = self.contracts.get(key.to_user_string())
+            if contract is None or instance.get_latest_materialization_event(key):
+                continue
+            if not self.engine.has(contract) or self.engine.row_count(contract) == 0:
+                missing.append(contract.qualified_name())
+        if not missing:
+            return ""
+        return (
+            f"no rows, since nothing has computed {', '.join(missing)} yet; materialize these and what they are "
+            "computed from first."
+        )
+
+    def _explanation(
+        self, contract: type[Table], rows: ir.Table, days: Days | None, written: Written
+    ) -> dict[str, Any]:
+        """Return the metadata that explain a slice: schema, lineage, SQL and a preview."""
+        lineage = {
+            name: sorted(source for source in sources if source[0] in LAYERS)
+            for name, sources in column_lineage(rows).items()
+        }
+        deps = {
+            name: [dg.TableColumnDep(dg.AssetKey([layer, table]), column) for layer, table, column in sources]
+            for name, sources in lineage.items()
+        }
+        listed = ["| column | made of |", "| --- | --- |"]
+        listed += [f"| {name} | {', '.join(map('.'.join, sources))} |" for name, sources in lineage.items()]
+        plot = self.plot(self.engine, contract, days)
+        return {
+            **({"plot": dg.MetadataValue.md(plot)} if plot else {}),
+            "dagster/column_schema": column_schema(contract),
+            "dagster/column_lineage": dg.TableColumnLineage(deps),
+            "lineage": dg.MetadataValue.md("\n".join(listed)),  # open-source Dagster does not show column lineage
+            "sql": dg.MetadataValue.md(f"```sql\n{written.sql}\n```"),
+            "preview": dg.MetadataValue.md(self._preview(contract, days)),
+        }
+
+    def _preview(self, contract: type[Table], days: Days | None) -> str:
+        newest = days if days is None or contract.day_column is None else Days(days.dates[-1:])
+        # Dagster keeps metadata longer than the warehouse keeps the rows, so personal data are hidden.
+        shown = {name: HIDDEN if column.pii or name in FREE_TEXT else None for name, column in contract.columns.items()}
+        records = self.engine.some_rows(contract, newest, PREVIEW_ROWS)
+        lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
+        lines += [" | ".join(shown[name] or _cell(name, value) for name, value in record.items()) for record in records]
+        return "\n".join(f"| {line} |" for line in lines)
+
+
+def _to_pandas(table: ir.Table) -> Any:  # noqa: ANN401 (nothing else here needs pandas)
+    # Ibis's own way sets an option that pandas has deprecated.
+    return table.to_pyarrow().to_pandas()
+
+
+CONVERSIONS: Mapping[str, Callable[[ir.Table], Any]] = {
+    "pandas.DataFrame": _to_pandas,
+    "pyarrow.lib.Table": ir.Table.to_pyarrow,
+}
+"""How an input becomes what it is annotated as."""
+
+
+def _type_name(kind: Any) -> str:  # noqa: ANN401 (a class, or a form of `typing`)
+    """Return the module and the name of a class; no name of another kind of annotation."""
+    return f"{kind.__module__}.{kind.__qualname__}" if isinstance(kind, type) else ""
+
+
+def _dagsters_own(context: dg.InputContext | dg.OutputContext) -> dg.IOManager:
+    """Return the IO manager that Dagster uses where none is set: files in the folder of its instance."""
+    folder = context.step_context.instance.storage_directory()
+    return dg.FilesystemIOManager(base_dir=folder).create_io_manager(dg.build_init_resource_context())
+
+
+def _no_table(context: dg.OutputContext) -> str:
+    """Return what is wrong where an asset of others returns a table of the warehouse."""
+    return (
+        f"the asset {context.asset_key.to_user_string()} returned an Ibis table, which is stored for tables with a "
+        "contract only; return its rows, such as `.to_pyarrow()`,, or name an IO manager of your own by "
+        "io_manager_key."
+    )
+
+
+def _of_run(days: Days | None, written: Written, took_s: float) -> dict[str, Any]:
+    """Return the metadata of all that a run wrote into a table, on other days than its own, too."""
+    of_run: dict[str, Any] = {"rows_written": written.row_count, "seconds": round(took_s, 3)}
+    if days is not None and days.dates:
+        of_run["days_written"] = f"{days.first} to {days.dates[-1]}"
+    return of_run
+
+
+def _in_words(of_run: dict[str, Any]) -> str:
+    days = f" of {of_run['days_written']}" if "days_written" in of_run else ""
+    return f"{of_run['rows_written']:,} rows{days} in {of_run['seconds']} s"
+
+
+def _days_of(context: dg.InputContext | dg.OutputContext) -> Days:
+    window = context.asset_partitions_time_window
+    return Days.between(window.start.date(), window.end.date())
+
+
+def _cell(name: str, value: object) -> str:
+    if name.endswith("_url") and isinstance(value, str):
+        value = value.partition("?")[0]  # a query string can hold an e-mail address or a token
+    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")[:80]

@@ -1,0 +1,135 @@
+"""Dagster resources of the warehouse: the open engine, its IO manager, and the services that it runs in."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
+
+import dagster as dg
+from pydantic import PrivateAttr, create_model
+
+from ecom_assets.core.operations.run_notes import note_run
+from ecom_assets.core.settings.resource import SettingsResource, address, kind_in_dagster, setting, values_of
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.subjects import engine_kinds, settings_of
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.factory import engine_kind, new_engine
+from ecom_assets.core.warehouse.io_manager import WarehouseIOManager
+
+
+class _Warehouse(SettingsResource):
+    """The warehouse that all tables are computed in, open for the length of a run.
+
+    Without ECOM_WAREHOUSE it is a DuckDB file in ECOM_HOME; set it to a postgres://, snowflake:// or spark:// address
+    to compute elsewhere.
+    """
+
+    url: str = address("Address, shown without its password (ECOM_WAREHOUSE)")
+    memory_limit: str = setting("memory_limit")
+    patience_s: float = setting("warehouse_patience_s")
+
+    @classmethod
+    def setting_of(cls, field: str) -> str:
+        """Return the name of the setting that a field has."""
+        return {"url": "warehouse", "patience_s": "warehouse_patience_s"}.get(field, field)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the resource as it is set."""
+        with_address = settings.model_copy(update={"warehouse": settings.warehouse_url})
+        return super().from_settings(with_address).bound_to(settings)
+
+    def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
+        """Return the Dagster definition, which requires the services that the warehouse can run in."""
+        return _needing(super().get_resource_definition(), *(kind.name for kind in engine_kinds() if kind.service))
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Engine]:
+        """Open the engine, and close it when the run ends."""
+        settings = self.applied_to(self.settings)
+        engine, kind = new_engine(settings), engine_kind(settings)
+        if kind.service:
+            engine.connect_through(getattr(context.resources, kind.name))
+        engine.open()
+        try:
+            if engine.notice and context.log:
+                context.log.warning(engine.notice)
+            yield engine
+        finally:
+            engine.close()
+            _note(context, settings)
+
+
+def _note(context: dg.InitResourceContext, settings: Settings) -> None:
+    """Record the run's results for the API; a failure to record them does not fail the run."""
+    if context.run is None or context.instance is None:
+        return
+    try:
+        note_run(context.instance, context.run.run_id, settings.home)
+    except Exception as error:  # noqa: BLE001 (a note must not fail a run, whatever Dagster's storage says)
+        if context.log:
+            context.log.warning(f"The run's results could not be noted in ECOM_HOME: {error}")
+
+
+def _with_engine_settings() -> type[_Warehouse]:
+    """Return the resource with a field for each setting of the engines that have no resource of their own."""
+    owners = (settings_of(kind.package) for kind in engine_kinds() if not kind.service)
+    names = [name for owner in owners if owner for name in owner.model_fields]
+    fields: dict[str, Any] = {name: (kind_in_dagster(name), setting(name)) for name in names}
+    return create_model("Warehouse", __base__=_Warehouse, __module__=__name__, __doc__=_Warehouse.__doc__, **fields)
+
+
+Warehouse = _with_engine_settings()
+
+
+class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
+    """The IO manager, which computes tables in the warehouse and replaces their days, a transaction for each table.
+
+    A source whose rows are mostly refused, or far fewer than usual, blocks the tables downstream of it, by these
+    limits.
+    """
+
+    refused_share: float = setting("gate_refused_share")
+    fall_share: float = setting("gate_fall_share")
+    least_rows: int = setting("gate_least_rows")
+
+    _make: Callable[[Engine, Settings], WarehouseIOManager] = PrivateAttr()
+    _settings: Settings = PrivateAttr()
+
+    @classmethod
+    def from_settings(cls, settings: Settings, make: Callable[[Engine, Settings], WarehouseIOManager]) -> "WarehouseIO":
+        """Return the resource from the settings; `make` returns the IO manager of an open engine."""
+        fields = {name: f"gate_{name}" for name in cls.model_fields}
+        return cls(**values_of(settings, fields)).with_writer(settings, make)
+
+    def create_io_manager(self, context: dg.InitResourceContext) -> WarehouseIOManager:
+        """Return the IO manager of the open warehouse.
+
+        Raises:
+            UsageError: The run is over tables that are cut by day, and has no days.
+        """
+        update = {f"gate_{name}": getattr(self, name) for name in type(self).model_fields}
+        manager = self._make(context.resources.warehouse, self._settings.model_copy(update=update))
+        if context.run:
+            manager.require_days(context.run)
+        return manager
+
+    def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
+        """Return the Dagster definition, which requires the open warehouse instead of opening another one."""
+        return _needing(super().get_resource_definition(), "warehouse")
+
+    def _with_updated_values(self, values: Mapping[str, Any] | None) -> "WarehouseIO":
+        fresh: WarehouseIO = super()._with_updated_values(values)  # type: ignore[assignment]  # Dagster names the base
+        return fresh.with_writer(self._settings, self._make)
+
+    def with_writer(self, settings: Settings, make: Callable[[Engine, Settings], WarehouseIOManager]) -> "WarehouseIO":
+        """Set the factory of the IO manager, and the settings for everything that is not a field of this resource."""
+        self._settings, self._make = settings, make
+        return self
+
+
+def _needing(definition: dg.ResourceDefinition, *keys: str) -> dg.ResourceDefinition:
+    """Make a resource require other resources of the run: a class can only nest its own, which would open again."""
+    # Until ConfigurableResource takes `required_resource_keys`, as `dg.resource` does for functions. A
+    # `dg.ResourceDefinition` in its place would hide the fields from the page of resources.
+    definition._required_resource_keys = frozenset(keys)  # noqa: SLF001 (as above)
+    return definition

@@ -1,0 +1,1 @@
+"""How rows come in: files and APIs of others, events over HTTP, streams."""

@@ -1,0 +1,197 @@
+"""Asking a REST API for the documents that changed, page by page, by dlt's REST client.
+
+Where an API lists the earliest change first, each page is asked for by the time that the last one reached, not by its
+number: a document that changes meanwhile moves to the end of the list, and would make the others move up past the next
+page. Only where all of a page changed at one time is the next page by number asked for. GraphQL's pages begin after a
+document, not at a number, so they are followed. How far it got is kept with each batch, so a run after one that failed
+goes on from there. Of lists in another order it is kept at their end only.
+
+`run_extract` runs one extraction from its name and its folder, with the settings and variables of this process.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from ecom_assets.core.clock import today_in
+from ecom_assets.core.errors import SettingError, SourceError
+from ecom_assets.core.optional_imports import packages_of
+from ecom_assets.core.settings.settings import Settings, hand_on, variable
+from ecom_assets.ingestion.sources.extraction.definition import (
+    ApiResource,
+    Cursor,
+    Extract,
+    filled,
+    instant,
+    load_extract,
+    variables_in,
+)
+from ecom_assets.ingestion.sources.extraction.landing import ApiDocument, Landed, LandingFolder
+from ecom_assets.ingestion.sources.files.shape import at
+
+BATCH: Final = 1000
+"""Documents that land in a file: enough that a shop of a million orders has a thousand files."""
+
+
+class FetchedPages(Protocol):
+    """An API that lists documents by pages."""
+
+    def read(self, resource: ApiResource, start: Cursor) -> Iterator[list[Any]]:
+        """Yield the pages of the documents that changed since a time."""
+
+    def at(self, path: str, document: dict[str, Any]) -> Iterator[list[Any]]:
+        """Yield the pages at a path in which `{name}` is what a document has there."""
+
+    def whole(self, resource: ApiResource, document: dict[str, Any]) -> dict[str, Any]:
+        """Return a document with the rest of its lists."""
+
+
+@dataclass
+class Extraction:
+    """Documents of an API on their way into a folder."""
+
+    pages: FetchedPages
+    landing: LandingFolder
+    day: date
+
+    def extract(self, resource: ApiResource) -> Landed:
+        """Land all documents of a resource that changed since the last time.
+
+        Raises:
+            SourceError: The API refuses or does not answer; what came before it has landed.
+        """
+        start = self.landing.cursor(resource.name)
+        batch: list[ApiDocument] = []
+        landed, reached = Landed(), None
+        try:
+            for documents, safe in self._walk(resource, resource.first_cursor if start is None else start):
+                batch += documents
+                reached = reached if safe is None else safe
+                if len(batch) >= BATCH:
+                    landed += self.landing.land(resource.name, batch, self.day, reached)
+                    batch = []
+        finally:
+            landed += self.landing.land(resource.name, batch, self.day, reached)
+        return landed
+
+    def _walk(self, resource: ApiResource, start: Cursor) -> Iterator[tuple[list[ApiDocument], Cursor | None]]:
+        """Yield the documents of each page, with the time from which to go on after it, if that is known by then.
+
+        At the end of a list in another order it is the newest of the first page: whatever changes while the others are
+        read is later, and is asked for the next time.
+        """
+        reached, has_more = start, True
+        while has_more:
+            has_more, in_order, of_first = False, resource.endpoint.incremental.row_order == "asc", None
+            last: list[ApiDocument] = []
+            for page in self.pages.read(resource, resource.endpoint.incremental.before(reached)):
+                documents = [self._document(resource, content) for content in page]
+                newest = _newest(documents, reached)
+                of_first = newest if of_first is None else of_first
+                in_order, last = in_order and _ascend([*last, *documents]), documents[-1:]
+                if in_order and newest != reached:
+                    reached = newest
+                    yield documents, reached
+                    if not resource.is_graphql:
+                        has_more = True
+                        break
+                else:
+                    yield documents, None
+            else:
+                yield [], reached if in_order or of_first is None else of_first
+
+    def _document(self, resource: ApiResource, content: Any) -> ApiDocument:  # noqa: ANN401 (any value of JSON)
+        path = resource.endpoint.incremental.cursor_path
+        key, version = at(content, resource.primary_key), at(content, path)
+        if key is None or not _is_time(version, resource.endpoint.incremental.initial_value):
+            lacking = resource.primary_key if key is None else path
+            raise SourceError(
+                f"A document of {resource.name} has no usable {lacking!r}: {str(content)[:120]}; correct primary_key, "
+                "cursor_path or data_selector in the extract."
+            )
+        attached = {
+            name: [each for page in self.pages.at(path, content) for each in page]
+            for name, path in resource.attach.items()
+            if content.get(name)
+        }
+        return ApiDocument.from_content(str(key), version, self.pages.whole(resource, {**content, **attached}))
+
+
+def _newest(documents: list[ApiDocument], before: Cursor) -> Cursor:
+    return max([before, *(document.version for document in documents)], key=instant)
+
+
+def _ascend(documents: list[ApiDocument]) -> bool:
+    times = [instant(document.version) for document in documents]
+    return times == sorted(times)
+
+
+def _is_time(value: object, like: Cursor) -> bool:
+    try:
+        return isinstance(value, str | int) and type(value) is type(like) and instant(value) >= 0
+    except ValueError:
+        return False
+
+
+def extract_all(
+    definition: Extract,
+    pages: FetchedPages,
+    folder: Path,
+    day: date,
+    done: Callable[[str, Landed], None] = lambda _name, _landed: None,
+) -> dict[str, Landed]:
+    """Land what changed of each resource, and return how many documents that were, by resource.
+
+    Args:
+        definition: The API, with its variables filled in.
+        pages: Asks the API.
+        folder: The landing folder; created if it is missing.
+        day: The day of arrival.
+        done: Called after each resource.
+    """
+    result = {}
+    with LandingFolder.opened(folder, definition.client.base_url) as landing:
+        for resource in definition.resources:
+            landed = Extraction(pages, landing, day).extract(resource)
+            result[resource.name] = replace(landed, cursor=landing.cursor(resource.name))
+            done(resource.name, result[resource.name])
+    return result
+
+
+def run_extract(
+    source: str, folder: Path, settings: Settings, done: Callable[[str, Landed], None] = lambda _name, _landed: None
+) -> tuple[Extract, dict[str, Landed]]:
+    """Land what changed since the last time, and return the definition and what landed, by resource.
+
+    Raises:
+        UsageError: There is no such extract, it is invalid, a variable is not set, or dlt is not installed.
+        SourceError: The API refuses or does not answer; what came before it has landed.
+    """
+    hand_on({"RUNTIME__DLTHUB_TELEMETRY": "false"})  # before dlt is imported
+    with packages_of("dlt", "ecom extract"):
+        from ecom_assets.ingestion.sources.extraction.rest_client import RestPages  # noqa: PLC0415 (its package is optional)
+
+    template = load_extract(source)
+    of_url = variables_in(template.client.base_url)
+    of_key = [name for name in variables_in(template.client.auth) if name not in of_url]
+    definition = Extract.model_validate(filled(template.model_dump(by_alias=True), variable))
+    with RestPages(definition, settings, " and ".join(of_url), " and ".join(of_key)) as pages:
+        return definition, extract_all(definition, pages, folder, today_in(settings.timezone), done)
+
+
+def extracts_of(settings: Settings) -> dict[str, Path]:
+    """Return the folder of each extract of ECOM_EXTRACTS.
+
+    Raises:
+        SettingError: One has no folder, or two have the same.
+    """
+    pairs = [entry.partition("=") for entry in settings.extracts]
+    result = {source.strip(): Path(folder.strip()) for source, _, folder in pairs if source.strip() and folder.strip()}
+    if len(result) < len(pairs) or len({*result.values()}) < len(pairs):
+        raise SettingError(
+            "ECOM_EXTRACTS names extracts with a folder of its own each, such as woocommerce=landing/woocommerce; "
+            "correct it or leave it out."
+        )
+    return result

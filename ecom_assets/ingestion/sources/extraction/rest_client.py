@@ -1,0 +1,288 @@
+"""The pages of a REST API, by dlt's REST client over the platform's own HTTP session.
+
+GraphQL answers otherwise than REST: errors with status 200, and lists within a document that have pages too.
+
+dlt is optional: import this module where it is needed only.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from dlt.common.configuration import configspec
+from dlt.sources.helpers.rest_client import RESTClient
+from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
+from dlt.sources.helpers.rest_client.paginators import BasePaginator
+from dlt.sources.rest_api.config_setup import create_auth, create_paginator, register_auth, register_paginator
+from requests import PreparedRequest, Request, Response, Session
+
+from ecom_assets.core.errors import EcomError, MappingError, SourceError, first_line
+from ecom_assets.core.http.retry import RATE_LIMITED_CAUSE, SERVER_ERROR_CAUSE
+from ecom_assets.core.http.session import Api, ApiSession, same_origin
+from ecom_assets.core.redact_url import without_secrets
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.sources.extraction.definition import ApiResource, Cursor, Extract, since
+from ecom_assets.ingestion.sources.files.shape import at
+
+THROTTLED, INTERNAL = "THROTTLED", "INTERNAL_SERVER_ERROR"
+_REMEDIES = {
+    "ACCESS_DENIED": "give the app the access scope that it names",
+    "MAX_COST_EXCEEDED": "ask for fewer documents at a time in a copy of the extract",
+}
+Cursors = dict[str, str | None]
+
+
+def retry_cause(response: Response) -> str:
+    """Return why a request can be sent again though it was answered with status 200, or an empty text.
+
+    One that was refused because too many points were spent says, as with status 429, after how many seconds.
+    """
+    codes = {_code(error) for error in _errors(response)}
+    if THROTTLED in codes:
+        response.headers["Retry-After"] = str(_seconds_until_affordable(response.json()))
+        return RATE_LIMITED_CAUSE
+    return SERVER_ERROR_CAUSE if INTERNAL in codes else ""
+
+
+def require_no_errors(response: Response, name: str) -> None:
+    """Raise SourceError if a query was answered with errors, even if it was also answered with a part of the data."""
+    if errors := _errors(response):
+        message = str(errors[0].get("message", errors[0]))[:300].rstrip(".")
+        remedy = _REMEDIES.get(_code(errors[0]), "correct the query of the extract, or run again later")
+        raise SourceError(f"The {name} answers its query with an error: {message}; {remedy}.")
+
+
+def with_whole_lists(
+    document: dict[str, Any], lists: Sequence[str], ask: Callable[[Cursors], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return a document whose lists are complete.
+
+    Args:
+        document: Has the first page of each list.
+        lists: The names of a list, of the list in each of its nodes, and so on.
+        ask: Returns the document with the pages after cursors, by the name of their list; of a list with another one in
+            its nodes, a page is one node.
+    """
+    if not _goes_on(document, lists):
+        return document
+    return {**document, lists[0]: {"nodes": _nodes(lists, (), {}, ask)}}
+
+
+def _goes_on(node: dict[str, Any], lists: Sequence[str]) -> bool:
+    if not lists:
+        return False
+    page = node[lists[0]]
+    return bool(page["pageInfo"]["hasNextPage"]) or any(_goes_on(inner, lists[1:]) for inner in page["nodes"])
+
+
+def _nodes(
+    lists: Sequence[str], outer: Sequence[str], cursors: Cursors, ask: Callable[[Cursors], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return all nodes of the list `lists[0]`, which is in the node of `outer` at `cursors`."""
+    name, *inner = lists
+    nodes: list[dict[str, Any]] = []
+    after, has_more = None, True
+    while has_more:
+        page = ask({**cursors, name: after})
+        for step in outer:
+            page = page[step]["nodes"][0]
+        page = page[name]
+        for node in page["nodes"]:
+            is_cut = _goes_on(node, inner)
+            whole = (
+                {inner[0]: {"nodes": _nodes(inner, (*outer, name), {**cursors, name: after}, ask)}} if is_cut else {}
+            )
+            nodes.append({**node, **whole})
+        before, after, has_more = after, page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+        if has_more and after == before:
+            raise ValueError(f"{name} goes on without a new endCursor")
+    return nodes
+
+
+def _errors(response: Response) -> list[dict[str, Any]]:
+    content = response.json()
+    errors = content.get("errors") if isinstance(content, dict) else None
+    return [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+
+
+def _code(error: dict[str, Any]) -> str:
+    return str((error.get("extensions") or {}).get("code", ""))
+
+
+def _seconds_until_affordable(content: dict[str, Any]) -> int:
+    """Return after how many seconds the points of a query are there; 1 if the answer does not say it."""
+    cost = (content.get("extensions") or {}).get("cost") or {}
+    status = cost.get("throttleStatus") or {}
+    lacking = float(cost.get("requestedQueryCost") or 0) - float(status.get("currentlyAvailable") or 0)
+    return max(1, math.ceil(lacking / float(status.get("restoreRate") or 50)))
+
+
+class LimitPaginator(BasePaginator):  # type: ignore[misc]  # mypy leaves dlt out
+    """Pages by one parameter of offset and number, as PrestaShop's webservice has them: `limit=100,100`."""
+
+    def __init__(self, limit: int, range_param: str = "limit") -> None:
+        """Ask for `limit` documents a page."""
+        super().__init__()
+        self._limit, self._param, self._offset = limit, range_param, 0
+
+    def init_request(self, request: Request) -> None:
+        """Ask for the first page."""
+        self.update_request(request)
+
+    def update_state(self, response: Response, data: list[Any] | None = None) -> None:  # noqa: ARG002 (dlt's signature)
+        """Go on after a full page."""
+        self._offset += self._limit
+        self._has_next_page = len(data or ()) >= self._limit
+
+    def update_request(self, request: Request) -> None:
+        """Ask for the next page."""
+        request.params = dict(request.params or {}) | {self._param: f"{self._offset},{self._limit}"}  # type: ignore[arg-type]  # dlt gives a dict
+
+
+@configspec
+class ShopifyCredentials(OAuth2ClientCredentials):  # type: ignore[misc]  # mypy leaves dlt out
+    """Client credentials whose token stands in a header of Shopify's own."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the token, a new one if it has expired."""
+        super().__call__(request)
+        del request.headers["Authorization"]
+        request.headers["X-Shopify-Access-Token"] = str(self.access_token)
+        return request
+
+
+register_paginator("range", LimitPaginator)
+register_auth("shopify", ShopifyCredentials)
+WITH_SESSION = ("oauth2_client_credentials", "shopify")
+"""The kinds of keys for which a token is asked for."""
+
+
+class _ApiOnly(Session):
+    """Requests of dlt through the platform's session, and to the API only: a link to another host gets no key."""
+
+    def __init__(self, session: ApiSession, urls: list[str], *, is_graphql: bool) -> None:
+        super().__init__()
+        self._session, self._urls, self._is_graphql = session, urls, is_graphql
+
+    def send(self, request: PreparedRequest, **_options: Any) -> Response:  # noqa: ANN401 (what `requests` hands on)
+        url = request.url or ""
+        if not any(same_origin(url, api_url) for api_url in self._urls):
+            raise SourceError(
+                f"The API refers to {without_secrets(url)}, another host, which is not asked; correct the extract."
+            )
+        response = self._session.send(request)
+        if self._is_graphql:
+            require_no_errors(response, self._session.api.name)
+        return response
+
+
+class RestPages(AbstractContextManager["RestPages"]):
+    """The pages of the API of one extract."""
+
+    def __init__(self, definition: Extract, settings: Settings, url_setting: str = "", key_setting: str = "") -> None:
+        """Prepare requests; the variables of the definition are filled in.
+
+        Args:
+            definition: The API.
+            settings: The bounds of requests.
+            url_setting: The variable with the address; empty if the definition has it.
+            key_setting: The variables with the key; empty as above.
+
+        Raises:
+            MappingError: dlt does not take the configuration of keys or pages.
+        """
+        client, self._definition, self._most_pages = definition.client, definition, settings.source_max_pages
+        name = f"API of {definition.name}"
+        is_graphql = any(resource.is_graphql for resource in definition.resources)
+        self._session = ApiSession(
+            Api(name, client.base_url, url_setting or "base_url", key_setting or "its key"),
+            settings,
+            cause_in=retry_cause if is_graphql else lambda _response: "",
+        )
+        urls = [client.base_url, str((client.auth or {}).get("access_token_url", client.base_url))]
+        session = _ApiOnly(self._session, urls, is_graphql=is_graphql)
+        auth = client.auth
+        if auth and auth.get("type") in WITH_SESSION:
+            auth = {**auth, "session": session}
+        try:
+            self._client = RESTClient(client.base_url, client.headers, self._auth(auth), session=session)
+            for resource in definition.resources:
+                self._paginator(resource)
+        except EcomError:
+            raise
+        except Exception as error:
+            raise MappingError(
+                f"dlt does not take `client` of {definition.name}: {first_line(error)}; see docs/extract.md"
+            ) from error
+
+    def __exit__(self, *error: object) -> None:
+        """Close all connections."""
+        self._session.__exit__(*error)
+
+    def read(self, resource: ApiResource, start: Cursor) -> Iterator[list[Any]]:
+        """Yield the pages of the documents that changed since a time."""
+        endpoint = resource.endpoint
+        return self._pages(
+            endpoint.path,
+            method=endpoint.method,
+            params=since(endpoint.params, start),
+            json=since(endpoint.body, start),
+            data_selector=endpoint.data_selector,
+            paginator=self._paginator(resource),
+        )
+
+    def at(self, path: str, document: dict[str, Any]) -> Iterator[list[Any]]:
+        """Yield the pages at a path in which `{name}` is what a document has there."""
+        paginator = create_paginator(self._definition.client.paginator)
+        return self._pages(path.format(**document), data_selector="$", paginator=paginator)
+
+    def whole(self, resource: ApiResource, document: dict[str, Any]) -> dict[str, Any]:
+        """Return a document with the rest of its lists, where GraphQL has cut them."""
+        nested, endpoint = resource.nested, resource.endpoint
+        if nested is None:
+            return document
+
+        def ask(cursors: Cursors) -> dict[str, Any]:
+            variables = {"id": at(document, nested.id), **cursors}
+            [[result]] = self._pages(
+                endpoint.path,
+                method=endpoint.method,
+                json={**(endpoint.body or {}), "operationName": nested.operation, "variables": variables},
+                data_selector=nested.data_selector,
+                paginator=create_paginator("single_page"),
+            )
+            return dict(result)
+
+        with self._reading(endpoint.path):
+            return with_whole_lists(document, nested.lists, ask)
+
+    def _pages(self, path: str, **asked: Any) -> Iterator[list[Any]]:  # noqa: ANN401 (dlt's arguments)
+        with self._reading(path):
+            # Without hooks of dlt, which raise before the session can say what is wrong.
+            for number, page in enumerate(self._client.paginate(path, hooks={"response": []}, **asked)):
+                if number == self._most_pages:
+                    raise SourceError(
+                        f"The list at {path} goes on after {number:,} pages, and ECOM_SOURCE_MAX_PAGES is {number:,}; "
+                        "raise it and run again, which keeps what has landed, or correct the paginator of the extract."
+                    )
+                yield page
+
+    @staticmethod
+    @contextmanager
+    def _reading(path: str) -> Iterator[None]:
+        try:
+            yield
+        except EcomError:
+            raise
+        except (ValueError, LookupError, TypeError) as error:  # what is raised for an answer that lacks expected keys
+            raise SourceError(
+                f"The answer to {path} is not what the extract expects: {first_line(error)}; correct it."
+            ) from error
+
+    def _paginator(self, resource: ApiResource) -> BasePaginator:
+        return create_paginator(resource.endpoint.paginator or self._definition.client.paginator)
+
+    @staticmethod
+    def _auth(configured: dict[str, Any] | None) -> Any:  # noqa: ANN401 (a class of dlt)
+        return create_auth(configured) if configured else None

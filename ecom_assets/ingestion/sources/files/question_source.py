@@ -1,0 +1,427 @@
+"""Files of events, or of order lines, as the source of the events of a question, and rows that it writes to a file."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar
+
+import duckdb
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.behaviour.events.missing import SourceNames
+from ecom_assets.behaviour.identity.rule import IdentityRule
+from ecom_assets.behaviour.questions.source import identity_rule
+from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
+from ecom_assets.commerce.attribution.session_columns import READS, direct_warnings, named_of
+from ecom_assets.commerce.orders.contracts import RawUserOrderLog
+from ecom_assets.commerce.orders.orders import OrderRule, classify, unread_attributes, user_order_log
+from ecom_assets.core.atomic_files import replacing
+from ecom_assets.core.clock import now_utc
+from ecom_assets.core.errors import SourceError, UsageError, WarehouseError, first_line
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import MONEY
+from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.queries import Extent, KnownDays, Period, events_in_period
+from ecom_assets.core.warehouse.local import connect, keep_within, temporary
+from ecom_assets.core.warehouse.sql_text import date_literal, day_in_zone, select, text
+from ecom_assets.ingestion.sources.files.currency import Currencies, InOneCurrency
+from ecom_assets.ingestion.sources.files.events import FileEvents, without_erased
+from ecom_assets.ingestion.sources.files.mapping import load_order_mapping
+from ecom_assets.ingestion.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles, rows_line
+from ecom_assets.ingestion.sources.home_notes import have_activities
+from ecom_assets.ingestion.sources.site_lists import with_channels
+from ecom_assets.ingestion.sources.visitor_segments import visitor_segment, visitor_segment_of_text
+
+LINES = "file_orders"
+
+
+@dataclass(frozen=True)
+class FileOrders:
+    """Files with the mapping that they fit, open in an engine of their own."""
+
+    con: Backend
+    files: RecordFiles
+    rule: OrderRule
+    settings: Settings
+
+    @classmethod
+    def open(cls, paths: Sequence[str], settings: Settings) -> "FileOrders":
+        """Find the files and check them.
+
+        Raises:
+            UsageError: No path was given.
+        """
+        if not paths:
+            raise UsageError("No orders were given; name a file, folder or glob with --orders PATH.")
+        con = connect()
+        keep_within(con, settings.memory_limit)
+        mapping = load_order_mapping(settings.orders_mapping)
+        files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
+        rule = OrderRule(settings.max_amount, settings.max_quantity, currency=settings.set_currency)
+        return cls(con, files, rule, settings)
+
+    def clean(self, *, takes_empty: bool = False) -> ir.Table:
+        """Return the rows of `UserOrderLog`, of every day that there is.
+
+        Raises:
+            SourceError: The files hold no rows, and that is not taken.
+        """
+        if self.files.received_days() is None and not takes_empty:
+            raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
+        received = self._received
+        return user_order_log(received, None, None, self.rule, self._days())
+
+    @cached_property
+    def rows(self) -> FileRowCounts:
+        """Return the number of lines in the files, and of those that are not in `clean`, by reason."""
+        classified = self.classified()
+        ids = classified.uniq_id.nunique(where=classified.reject_reason.isnull())
+        counted = classified.group_by("reject_reason").agg(row_count=classified.count(), id_count=ids)
+        rows = self.con.to_pyarrow(counted).to_pylist()
+        rejected = {row["reject_reason"]: row["row_count"] for row in rows if row["reject_reason"]}
+        rejected[DUPLICATE] = sum(row["row_count"] - row["id_count"] for row in rows if not row["reject_reason"])
+        read = sum(row["row_count"] for row in rows)
+        return FileRowCounts(read, rejected, self._unread, self.files.malformed_bytes)
+
+    @cached_property
+    def _unread(self) -> dict[str, int]:
+        """The number of clean lines with an attribute that is not known, as it cannot be read, by its name."""
+        lines = self.classified()
+        clean = lines.filter(lines.reject_reason.isnull())
+        unread = unread_attributes(clean, self.rule)
+        counts = {name: is_unread.ifelse(1, 0).sum().fill_null(0) for name, is_unread in unread.items()}
+        (row,) = self.con.to_pyarrow(clean.agg(**counts)).to_pylist()
+        return {name: int(count) for name, count in row.items()}
+
+    def classified(self) -> ir.Table:
+        """Return every received line, with the reason if it is rejected."""
+        return classify(self._received, self.rule)
+
+    @cached_property
+    def currency(self) -> str:
+        """The currency that all amounts state; empty where they state none."""
+        return next(iter(self._in_one.names), "")
+
+    @cached_property
+    def _in_one(self) -> InOneCurrency:
+        """The received lines, with their amounts in one currency."""
+        own_day = day_in_zone(self.files.mapping.kind.at, self.files.timezone)
+        dated = select(f"*, {own_day} AS order_date, '' AS source", f"({self.files.received_sql()})")
+        return Currencies.from_settings(self.settings).in_one(self.files, dated)
+
+    @cached_property
+    def _received(self) -> ir.Table:
+        rows = self._in_one.rows
+        # Copies are looked for in several passes, and a file is expensive to read.
+        return without_erased(self.settings, RawUserOrderLog, temporary(self.con, LINES, rows))
+
+    def _days(self) -> Days:
+        """Return every day on which a clean line can have been ordered."""
+        covered = self.files.received_days()
+        if covered is None:
+            return Days(())
+        last = covered[1] + ONE_DAY
+        query = select("min(order_date)", LINES, f"order_date <= {date_literal(last)}")
+        # All of it, because what is left unread would keep the connection busy.
+        ((first,),) = self.con.con.execute(query).fetchall()
+        return Days.between(first, last + ONE_DAY) if first else Days(())
+
+
+def lines_as_events(lines: ir.Table) -> ir.Table:
+    """Return rows of `UserOrderLog` with the columns that say who did what when, and the `amount` paid.
+
+    Each is a `purchase`, or a `refund` with a negative amount.
+    """
+    is_refund = lines.status == "refunded"
+    return lines.mutate(
+        event_type=is_refund.ifelse("refund", "purchase"),
+        visitor_id=lines.customer_id,
+        event_id=lines.uniq_id,
+        event_date=lines.order_date,
+        event_at=lines.ordered_at,
+        amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY),
+    )
+
+
+Files = FileEvents | FileOrders
+OpenFiles = TypeVar("OpenFiles", FileEvents, FileOrders)
+
+
+@dataclass
+class RecordFileSource(ABC, Generic[OpenFiles]):
+    """A source of events that are rows of files; see `EventSource`."""
+
+    files: OpenFiles
+    of_orders: ClassVar[bool] = False
+    has_kernel: ClassVar[bool] = True
+    is_bounded: ClassVar[bool] = False
+    newest_date: ClassVar[date | None] = None
+    lacking: ClassVar[Sequence[str]] = ()
+
+    @property
+    def has_views(self) -> bool:
+        """Whether views are among the events."""
+        return not self.of_orders
+
+    @property
+    def known_at(self) -> datetime:
+        """When the files are read: now."""
+        return now_utc()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings by which the files are read."""
+        return self.files.settings
+
+    @property
+    def source_names(self) -> SourceNames | None:
+        """The files' own names of event types, if they have some."""
+        return None
+
+    def translate(self, event_type: str) -> str:
+        """Return the platform's word for an event type of the files."""
+        return event_type
+
+    def allow(self, columns: Iterable[str]) -> None:
+        """Refuse nothing: who has the files may see all of them."""
+
+    @abstractmethod
+    def segment(self, named: Any) -> VisitorSegment | None:  # noqa: ANN401 (a name, or a definition of any form)
+        """Return the visitor segment that is declared under a name, in a file of its own, or defined."""
+
+    @abstractmethod
+    def clean(self) -> ir.Table:
+        """Return clean events of all days."""
+
+    @contextmanager
+    def open(
+        self,
+        columns: Sequence[str] | None,
+        timezone: str | None,  # noqa: ARG002 (the settings have it)
+        identity: IdentityRule | None = None,
+    ) -> Iterator["OpenFileEvents"]:
+        """Open the events with the columns that a question names, None for all, and their visitors by a rule."""
+        self.identify_by(identity)  # first, as columns are read for a rule
+        self.name_columns(columns)
+        yield OpenFileEvents(self)
+
+    def name_columns(self, columns: Sequence[str] | None) -> None:
+        """Note which columns a question names, so that others need not be read."""
+
+    @abstractmethod
+    def identify_by(self, identity: IdentityRule | None) -> None:
+        """Find visitors by another rule, or by that of the settings if None, whatever was asked before.
+
+        Raises:
+            UsageError: They have no visitors to find.
+        """
+
+    def warnings(self, events: ir.Table) -> list[str]:  # noqa: ARG002 (a source may have some)
+        """Return a sentence for each named column that says the same of all events, as it is not known."""
+        return []
+
+    def nothing(self) -> str:
+        """Return why no row counts as an event."""
+        return f"\n{rows_line(self.files.rows.as_json())}"
+
+    def facts(self) -> dict[str, Any]:
+        """Return the rows that were read, and the currency."""
+        is_set = "currency" in self.settings.model_fields_set
+        currency = self.settings.set_currency if is_set else self.files.currency
+        return {"data_version": None, "currency": currency or None, "rows": self.files.rows.as_json()}
+
+
+class EventFileSource(RecordFileSource[FileEvents]):
+    """The clean events of files."""
+
+    @property
+    def source_names(self) -> SourceNames | None:
+        """The files' own names of event types."""
+        return self.files.mapping.source_names()
+
+    def translate(self, event_type: str) -> str:
+        """Return the platform's word for an event type of the files."""
+        return self.files.mapping.translate(event_type)
+
+    def segment(self, named: Any) -> VisitorSegment | None:  # noqa: ANN401 (as above)
+        """Return the visitor segment that is declared under a name, in a file of its own, or defined."""
+        read = visitor_segment_of_text if isinstance(named, str) else visitor_segment
+        return read(named, self.settings.visitor_segments)
+
+    of_sessions: frozenset[str] = frozenset()
+
+    @property
+    def has_views(self) -> bool:
+        """Whether views are among the events: of activities, if their mapping names some."""
+        return not have_activities(self.settings) or self.files.mapping.has_views
+
+    def warnings(self, events: ir.Table) -> list[str]:
+        """Return a sentence if the question names where sessions came from, and all came directly."""
+        return direct_warnings(self.files.con, events, self.of_sessions)
+
+    def clean(self) -> ir.Table:
+        """Return clean events of all days, with the columns of their sessions that a question names."""
+        events = self.files.clean()
+        return with_channels(self.files.con, events, self.of_sessions, self) if self.of_sessions else events
+
+    def name_columns(self, columns: Sequence[str] | None) -> None:
+        """Note which columns a question names, None for all."""
+        self.of_sessions = named_of(columns or ())
+        if columns is not None:
+            beneath = READS if self.of_sessions else ()
+            self.files = self.files.naming([*beneath, *(name for name in columns if name not in self.of_sessions)])
+
+    def identify_by(self, identity: IdentityRule | None) -> None:
+        """Find visitors by another rule, or by that of the settings."""
+        self.files = self.files.by(identity or identity_rule(self.settings))
+
+
+@dataclass
+class OrderFileSource(RecordFileSource[FileOrders]):
+    """The clean order lines of files, as events: the mapping of orders has said what is a refund."""
+
+    takes_empty: bool = False
+    of_orders: ClassVar[bool] = True
+
+    def segment(self, named: Any) -> NoReturn:  # noqa: ANN401, ARG002 (as of the other sources)
+        """Refuse visitor segments.
+
+        Raises:
+            UsageError: Orders do not say what visitors did.
+        """
+        raise UsageError("--segment is about what visitors did, which orders do not have; ask with --events PATH.")
+
+    def identify_by(self, identity: IdentityRule | None) -> None:
+        """Refuse identity rules.
+
+        Raises:
+            UsageError: Orders have customers, and no devices.
+        """
+        if identity is None:
+            return
+        raise UsageError("--identity is about devices, which orders do not have; ask with --events PATH.")
+
+    def clean(self) -> ir.Table:
+        """Return the order lines of all days, as events."""
+        return lines_as_events(self.files.clean(takes_empty=self.takes_empty))
+
+
+@dataclass(frozen=True)
+class OpenFileEvents:
+    """Events of files in an engine of their own; see `OpenEvents`."""
+
+    source: RecordFileSource[Any]
+
+    @property
+    def files(self) -> Files:
+        """The files."""
+        files: Files = self.source.files
+        return files
+
+    @cached_property
+    def _clean(self) -> ir.Table:
+        return self.source.clean()
+
+    @property
+    def con(self) -> Backend:
+        """The engine."""
+        return self.files.con
+
+    @property
+    def timezone(self) -> str:
+        """The time zone that days begin in."""
+        return self.files.settings.timezone
+
+    def events(self) -> ir.Table:
+        """Return clean events of all days."""
+        return self._clean
+
+    @cached_property
+    def _ends(self) -> dict[str, Any]:
+        """The first and the last day of events, and the newest time; None each without events."""
+        # Both times are in the footers of Parquet files, from which the engine answers.
+        clean, is_utc = self._clean, self.timezone == "UTC"
+        ends = {"oldest_at": clean.event_at.min(), "newest_at": clean.event_at.max()}
+        if not is_utc:  # where the day of a later time can be an earlier one
+            ends |= {"first": clean.event_date.min(), "last": clean.event_date.max()}
+        (row,) = clean.agg(**ends).to_pyarrow().to_pylist()
+        if is_utc and row["newest_at"] is not None:
+            row |= {"first": row["oldest_at"].date(), "last": row["newest_at"].date()}
+        return {"first": None, "last": None, **row}
+
+    @property
+    def known(self) -> KnownDays:
+        """The first and the last day of events."""
+        return KnownDays(self._ends["first"], self._ends["last"])
+
+    @property
+    def newest_at(self) -> datetime | None:
+        """The time of the newest event, in UTC; None without events."""
+        newest: datetime | None = self._ends["newest_at"]
+        return newest
+
+    def extent(self, period: Period | None) -> Extent:
+        """Return how many events a period has, or all days."""
+        if period is None:
+            # Known once the rows are checked, which every answer waits for.
+            return Extent(self.files.rows.counted, self._ends["first"], self._ends["last"])
+        events = events_in_period(self._clean, period)
+        days = events.event_date
+        ends = events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max())
+        (row,) = ends.to_pyarrow().to_pylist()
+        return Extent(**row)
+
+    def missing(self, first: date, last: date) -> frozenset[date]:
+        """Return the days between two of which nothing was received.
+
+        In a single file, a day without events had none; one without a landing folder is unknown, as in published
+        tables. ECOM_EMPTY_DAYS may say otherwise.
+        """
+        meaning = self.files.settings.empty_days
+        landed = [file.received_date for file in self.files.files.files() if file.received_date]
+        if meaning == "zero" or not (landed or meaning == "unknown"):
+            return frozenset()
+        first = first if meaning == "unknown" else max(first, min(landed))
+        asked_for = set(Days.between(first, max(first, last) + ONE_DAY).dates)
+        seen = self._clean.select("event_date").distinct().event_date.to_pyarrow().to_pylist()
+        return frozenset(asked_for - set(seen))
+
+    def warnings(self) -> list[str]:
+        """Return a sentence for each named column that says the same of all events, as it is not known."""
+        return self.source.warnings(self._clean)
+
+    def stored(self, session_rule: str) -> None:
+        """Return nothing: files have no tables of sessions."""
+
+
+FORMATS = {".parquet": "FORMAT parquet, COMPRESSION zstd", ".csv": "FORMAT csv, HEADER"}
+
+
+def check_format(option: str, path: Path | None) -> None:
+    """Refuse a file that is neither Parquet nor CSV, before any work is done.
+
+    Raises:
+        UsageError: Its name ends in another way.
+    """
+    if path is not None and path.suffix not in FORMATS:
+        raise UsageError(f"{option} {path} is neither .parquet nor .csv; end it in one of them.")
+
+
+def write_rows(con: Backend, rows: ir.Table, path: Path) -> None:
+    """Write the rows in their order; a file that was there is replaced when the new one is whole.
+
+    Raises:
+        WarehouseError: It cannot be written.
+    """
+    if not path.parent.is_dir():
+        raise WarehouseError(f"{path} cannot be written: there is no folder {path.parent}; make it, or choose another.")
+    try:
+        with replacing(path) as fresh:
+            con.raw_sql(f"COPY ({con.compile(rows)}) TO {text(str(fresh))} ({FORMATS[path.suffix]})")
+    except (duckdb.Error, OSError) as error:
+        raise WarehouseError(f"{path} cannot be written: {first_line(error)}; choose another place.") from error

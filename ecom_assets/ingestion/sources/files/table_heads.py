@@ -1,0 +1,180 @@
+"""Where the table in a file begins: reports have titles above their header, or a header of two lines."""
+
+import csv
+import io
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ecom_assets.ingestion.sources.files.formats import InputFile, head_of
+from ecom_assets.ingestion.sources.files.text_blocks import (
+    BYTE_ORDER_MARK,
+    UTF_8,
+    as_utf_8,
+    lines_of,
+    marked_encoding,
+)
+
+MOST_TITLE_ROWS = 30
+_LOOKED_AT = 60
+"""Rows of a file that are looked at for its header."""
+LEAST_COLUMNS, LEAST_NAMED = 2, 0.7
+"""The columns that a table has at least, and the share of them with a name."""
+DELIMITERS = (",", ";", "\t", "|")
+_START_BYTES = 1 << 13
+
+
+@dataclass(frozen=True)
+class TableKeys:
+    """What a mapping says of the tables in its files.
+
+    `delimiter` is None where it is to be recognized, `sheet` empty for the sheet with the most rows,
+    and `decimal` the separator with which the numbers of cells are written.
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    sheet: str = ""
+    decimal: str = "."
+    has_header: bool = True
+    has_quotes: bool = True
+
+
+@dataclass(frozen=True)
+class TableHead:
+    """The header of a table: how many rows it and those above it are, its names, and the titles."""
+
+    row_count: int
+    names: tuple[str, ...]
+    titles: tuple[str, ...] = ()
+
+
+def table_head(rows: Sequence[Sequence[str]]) -> TableHead | None:
+    """Return the header of a table by the first rows of a file; None where no row is one.
+
+    A header has names that do not begin with a digit, and is followed by rows that are no wider. Rows
+    above it are titles, which are half as wide at most, unless the rows below have numbers or dates.
+    Names that it has twice get the name above them, as in `Net` and `Gross` of `Sale` and of
+    `Refund`; a column without a name is called by its place.
+    """
+    for index, row in enumerate(rows[:MOST_TITLE_ROWS]):
+        names = _names(row, rows[index - 1] if index else ())
+        below = [other for other in rows[index + 1 :] if any(other)]
+        if names and below and _fits(names, below, rows[:index]):
+            titles = tuple(" ".join(filter(None, other)) for other in rows[:index] if any(other))
+            return TableHead(index + 1, names, titles)
+    return None
+
+
+def _names(row: Sequence[str], above: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the columns if a row can be a header; else none."""
+    width = _extent(row)
+    names = [cell.strip() for cell in row[:width]]
+    if width < LEAST_COLUMNS or sum(map(_is_name, names)) < LEAST_NAMED * width:
+        return ()
+    names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
+    counts = Counter(name.casefold() for name in names)
+    if max(counts.values()) > 1:
+        padded = [*above, *[""] * width][:width]
+        groups = [next(filter(None, reversed(padded[:place])), "") for place in range(1, width + 1)]
+        names = [
+            f"{group} {name}".strip() if counts[name.casefold()] > 1 else name
+            for group, name in zip(groups, names, strict=True)
+        ]
+    return tuple(names) if len({name.casefold() for name in names}) == width else ()
+
+
+def _is_name(cell: str) -> bool:
+    return bool(cell) and not _begins_with_digit(cell)
+
+
+def _begins_with_digit(cell: str) -> bool:
+    return cell.lstrip("-+($€£ \u2212")[:1].isdigit()
+
+
+def _fits(names: Sequence[str], below: Sequence[Sequence[str]], above: Sequence[Sequence[str]]) -> bool:
+    """Return whether rows can be those of a table with these names, below others."""
+    widths = Counter(map(_extent, below))
+    wider = sum(count for width, count in widths.items() if width > len(names))
+    usual = max(widths, key=lambda width: (widths[width], width))
+    are_titles = all(2 * _extent(row) <= len(names) for row in above)
+    has_numbers = any(_begins_with_digit(cell) for row in below for cell in row)
+    return wider * 10 <= len(below) and 2 * usual > len(names) and (are_titles or has_numbers)
+
+
+def _extent(row: Sequence[str]) -> int:
+    """Return the number of cells up to the last that has something."""
+    return max((number for number, cell in enumerate(row, start=1) if cell.strip()), default=0)
+
+
+def delimiter_of(file: InputFile) -> str:
+    """Return the delimiter that splits the first lines of a CSV file into the most columns, the same in most lines."""
+    if file.format != "csv":
+        return ","
+    lines = _decoded(file, head_of(file)).splitlines(keepends=True)[:200]
+    return max(DELIMITERS, key=lambda delimiter: _columns_by(lines, delimiter))
+
+
+def _columns_by(lines: Sequence[str], delimiter: str) -> tuple[float, int]:
+    try:
+        widths = Counter(len(row) for row in csv.reader(io.StringIO("".join(lines)), delimiter=delimiter) if row)
+    except csv.Error:
+        return 0.0, 0
+    ((usual, count),) = widths.most_common(1) or [(1, 0)]
+    return (count / widths.total(), usual) if usual > 1 else (0.0, 0)
+
+
+def title_of(file: InputFile, keys: TableKeys) -> TableHead | None:
+    """Return the header of a CSV file that does not begin with it; None for all usual files.
+
+    Only a first line that no reader takes for a header, as a name in it is empty or twice there, or
+    it has one column only, is looked at further.
+    """
+    if file.format != "csv" or not keys.has_header or not file.size:
+        return None
+    head = head_of(file)
+    delimiter = keys.delimiter or delimiter_of(file)
+    start = _rows(_decoded(file, head[:_START_BYTES]), delimiter, keys)
+    first = next((row for row in start if any(row)), [])
+    if len(first) >= LEAST_COLUMNS and all(first) and len(set(map(str.casefold, first))) == len(first):
+        return None
+    rows = list(itertools.islice(_rows(_decoded(file, head), delimiter, keys), _LOOKED_AT))
+    found = table_head(rows)
+    return found if found and found.names != tuple(first) else None
+
+
+def _decoded(file: InputFile, head: bytes) -> str:
+    encoding = file.encoding or marked_encoding(head)
+    text = b"".join(as_utf_8([head], encoding, file.name, is_whole=False)).removeprefix(BYTE_ORDER_MARK)
+    return text.decode(UTF_8, "surrogateescape")
+
+
+def _rows(text: str, delimiter: str, keys: TableKeys) -> Iterator[list[str]]:
+    try:
+        for row in _reader(io.StringIO(text, newline=""), delimiter, keys):
+            yield [cell.strip() for cell in row]
+    except csv.Error:  # reading handles damaged lines
+        return
+
+
+def _reader(lines: Iterable[str], delimiter: str, keys: TableKeys) -> Iterator[list[str]]:
+    quoting: Final = csv.QUOTE_MINIMAL if keys.has_quotes else csv.QUOTE_NONE
+    return csv.reader(lines, delimiter=delimiter, quoting=quoting)
+
+
+def lines_below(file: InputFile, head: TableHead, keys: TableKeys) -> Iterator[bytes]:
+    """Yield the lines of a CSV file in UTF-8, from a header of its own on."""
+    delimiter = keys.delimiter or delimiter_of(file)
+    encoding = file.encoding or marked_encoding(head_of(file))
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter, lineterminator="\n").writerow(head.names)
+    yield written.getvalue().encode(UTF_8, "surrogateescape")
+    lines = lines_of(replace(file, encoding=encoding))
+    texts = (line.decode(UTF_8, "surrogateescape") for line in lines)
+    above = _reader(texts, delimiter, keys)
+    for _ in range(head.row_count):
+        next(above, None)
+    # The reader takes no line beyond the record that it returns.
+    yield from (text.encode(UTF_8, "surrogateescape") for text in texts)

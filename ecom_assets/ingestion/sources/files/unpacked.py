@@ -1,0 +1,312 @@
+"""Files as the engine reads them: those in archives and workbooks, tables below titles, JSON documents as lines.
+
+Catalogues and rates are small files that the engine reads by itself, after a copy in UTF-8 where they are not.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from itertools import chain, islice
+from pathlib import Path, PurePosixPath
+
+from ecom_assets.core.errors import SourceError
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.warehouse.sql_text import text
+from ecom_assets.ingestion.sources.files.damage import copies_folder
+from ecom_assets.ingestion.sources.files.formats import Format, InputFile, format_of, head_of, is_ignored
+from ecom_assets.ingestion.sources.files.shape import json_in, objects_on
+from ecom_assets.ingestion.sources.files.table_heads import TableKeys, lines_below, title_of
+from ecom_assets.ingestion.sources.files.text_blocks import (
+    BYTE_ORDER_MARK,
+    DAMAGED,
+    UTF_8,
+    blocks_of,
+    encoding_of_lines,
+    lines_of,
+    marked_encoding,
+    opened_bytes,
+)
+from ecom_assets.ingestion.sources.files.typed_json import unwrapped, wrapper_of
+from ecom_assets.ingestion.sources.files.workbooks import SheetTable, as_json, from_json, write_table
+
+SHEET_NOTES = "sheet.json"
+"""The file beside the copy of a workbook that says what was read of it."""
+_logger = logging.getLogger(__name__)
+
+
+def unpacked(
+    files: Iterable[InputFile], *, keeps_arrays: bool = False, keys: TableKeys | None = None
+) -> Iterator[InputFile]:
+    """Yield files as the engine reads them; what it cannot read as it is has a copy that it can.
+
+    These are the files in zip archives, the tables of workbooks and those below titles, JSON whose
+    values are wrapped into objects that say their type, and, unless they are kept, JSON arrays and
+    documents of several lines, an element per line.
+
+    Args:
+        files: The files.
+        keeps_arrays: Whether JSON documents stay what they are.
+        keys: What the mapping says of tables; None to recognize it.
+
+    Raises:
+        SourceError: An archive is damaged, encrypted or empty, or holds something that is not read here; a
+            workbook has no table.
+    """
+    keys = keys or TableKeys()
+    for file in files:
+        for member in _members(file) if file.format == "zip" else [file]:
+            if member.format == "workbook":
+                yield _sheet(member, keys)
+            elif member.format == "ndjson":
+                yield _json(replace(member, encoding=keys.encoding), keeps_arrays=keeps_arrays)
+            elif member.format == "csv":
+                yield _below_titles(replace(member, encoding=keys.encoding), keys)
+            else:
+                yield member
+
+
+def _sheet(file: InputFile, keys: TableKeys) -> InputFile:
+    """Return the table of a workbook as a copy with its cells separated by tabs."""
+    copy = _copy_of(file, f"sheet {keys.sheet!r} {keys.decimal}") / "sheet.tsv"
+    if not copy.exists():
+        with _written(copy) as part:
+            table = write_table(file, part, keys)
+            copy.with_name(SHEET_NOTES).write_text(as_json(table), encoding=UTF_8)
+    read = replace(_as_copy(file, copy), format="csv", encoding=UTF_8, is_sheet=True)
+    table = from_json(copy.with_name(SHEET_NOTES).read_text(encoding=UTF_8))
+    return _noted(read, f"{file.name} is read from {table.sentence}")
+
+
+def _below_titles(file: InputFile, keys: TableKeys) -> InputFile:
+    """Return a file that begins with its header: itself, or a copy of what is below the titles of a report."""
+    head = title_of(file, keys)
+    if head is None:
+        return file
+    split = f"{keys.delimiter!r} {keys.encoding} {keys.has_quotes}"
+    copy = _copy_of(file, f"table {split}") / f"table{'.tsv' if '.tsv' in file.path else '.csv'}"
+    if not copy.exists():
+        with _written(copy) as part, part.open("wb") as written:
+            written.writelines(lines_below(file, head, keys))
+    encoding = file.encoding or marked_encoding(head_of(file))
+    titles = ", ".join(map(repr, head.titles))
+    where = f"{file.name} has its header in row {head.row_count}{f', below {titles}' if titles else ''}"
+    return _noted(replace(_as_copy(file, copy), encoding=UTF_8 if encoding else None), where)
+
+
+def _noted(file: InputFile, note: str) -> InputFile:
+    """Return a file with what people should know of how it is read, which is logged once."""
+    _log_once(note)
+    return replace(file, note=note)
+
+
+@cache
+def _log_once(note: str) -> None:
+    _logger.warning("%s.", note)
+
+
+def sheet_of(file: InputFile) -> SheetTable | None:
+    """Return what was read of the workbook that a file is a copy of; None for other files."""
+    return from_json(Path(file.path).with_name(SHEET_NOTES).read_text(encoding=UTF_8)) if file.is_sheet else None
+
+
+def _json(file: InputFile, *, keeps_arrays: bool) -> InputFile:
+    """Return a JSON file that the engine reads: itself, or a copy of its documents, a line each."""
+    is_text = file.encoding in {None, UTF_8}
+    if file.size and is_text and (kind := wrapper_of(head_of(file))):
+        return _documents(file, kind, keeps_arrays=keeps_arrays)
+    if not keeps_arrays and _is_array(file):
+        return _lines(file)
+    return file if keeps_arrays or not _is_spread(file) else _documents(file, "", keeps_arrays=False)
+
+
+def _is_spread(file: InputFile) -> bool:
+    """Return whether documents of a file begin in one line and end in a later one."""
+    if not file.size:
+        return False
+    lines = [line for line in head_of(file).removeprefix(BYTE_ORDER_MARK).splitlines()[:3] if line.strip()]
+    return len(lines) > 1 and lines[0].strip() == b"{" and lines[1].lstrip().startswith(b'"')
+
+
+def _documents(file: InputFile, kind: str, *, keeps_arrays: bool) -> InputFile:
+    """Return a copy of the documents of a file, with their values taken out of objects of a kind."""
+    copy = _copy_of(file, f"documents {kind} {keeps_arrays}") / "documents.ndjson"
+    if not copy.exists():
+        with _written(copy) as part, part.open("wb") as written:
+            for document in _documents_in(file):
+                # A line that is damaged stays as it is, so that it is counted.
+                value = document if isinstance(document, bytes) else unwrapped(document, kind) if kind else document
+                values = value if isinstance(value, list) and not keeps_arrays else [value]
+                written.writelines(
+                    (each if isinstance(each, bytes) else json_text(each).encode()) + b"\n" for each in values
+                )
+    return replace(_as_copy(file, copy), encoding=None)
+
+
+def _documents_in(file: InputFile) -> Iterator[object]:
+    """Yield the documents of a file, whether they are its lines, follow each other on them, or have several."""
+    lines = filter(bytes.strip, lines_of(file))
+    first = next(lines, b"")
+    if any(json_in(part) is not None for part in objects_on(first.strip())):
+        for line in chain([first], lines):
+            for part in objects_on(line.strip()):
+                document = json_in(part)
+                yield part if document is None else document
+        return
+    text, decoder = b"".join([first, *lines]).decode(UTF_8, "backslashreplace"), json.JSONDecoder()
+    end = 0
+    while (start := len(text) - len(text[end:].lstrip(", \t\r\n"))) < len(text):
+        try:
+            document, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            yield from (line.strip().encode() for line in text[start:].split("\n") if line.strip())
+            return
+        yield document
+
+
+@contextmanager
+def _written(copy: Path) -> Iterator[Path]:
+    """Return the path to write a copy to, which has its own name when it is whole."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    part = copy.with_suffix(".part")
+    yield part
+    part.replace(copy)
+
+
+def _as_copy(file: InputFile, copy: Path) -> InputFile:
+    size = copy.stat().st_size
+    return replace(file, path=str(copy), is_gzip=False, size=size, packed_in=file.packed_in or file.path)
+
+
+def _members(file: InputFile) -> Iterator[InputFile]:
+    try:
+        with zipfile.ZipFile(file.path) as archive:
+            entries = (entry for entry in archive.infolist() if not entry.is_dir())
+            inside = [entry for entry in entries if not any(map(is_ignored, PurePosixPath(entry.filename).parts))]
+            if not inside:
+                raise SourceError(f"{file.name} holds no files; deliver it again or remove it")
+            for entry in inside:
+                yield _member(file, archive, entry)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise SourceError(
+            f"{file.name} is a zip archive that is damaged, cut off or encrypted ({error}); deliver it again"
+        ) from error
+
+
+def _member(file: InputFile, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> InputFile:
+    name = PurePosixPath(entry.filename).name
+    copy = _copy_of(file, entry.filename) / name
+    if not copy.exists():
+        with _written(copy) as part, archive.open(entry) as packed, part.open("wb") as written:
+            shutil.copyfileobj(packed, written)
+    kind, is_gzip = format_of(copy)
+    if kind is None or kind == "zip":
+        raise SourceError(f"{file.name} holds {entry.filename}, which is not read here; unpack it and take that away")
+    return replace(
+        file,
+        path=str(copy),
+        name=f"{file.name}/{entry.filename}",
+        format=kind,
+        is_gzip=is_gzip,
+        size=copy.stat().st_size,
+        packed_in=file.path,
+    )
+
+
+def _is_array(file: InputFile) -> bool:
+    """Return whether a file is one JSON array; a list on a line among others is a damaged line."""
+    try:
+        with opened_bytes(file) as opened:
+            start: bytes = opened.read(64)
+    except DAMAGED:
+        return False  # refused with its name when its columns are read
+    if not start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"["):
+        return False
+    lines = [line for line in head_of(file).removeprefix(BYTE_ORDER_MARK).splitlines() if line.strip()]
+    return len(lines) == 1 or json_in(lines[0]) is None
+
+
+def _lines(file: InputFile) -> InputFile:
+    """Return a copy of a JSON array with an element per line."""
+    copy = _copy_of(file, "lines") / "lines.ndjson"
+    if not copy.exists():
+        text = b"".join(blocks_of(file))
+        with _written(copy) as part, part.open("w", encoding=UTF_8) as written:
+            written.writelines(f"{json_text(element)}\n" for element in _elements(text, file.name))
+    if not copy.stat().st_size:
+        raise SourceError(f"{file.name} is a JSON array without elements; deliver it again or remove it")
+    return replace(_as_copy(file, copy), encoding=None)
+
+
+def _elements(text: bytes, name: str) -> Iterator[object]:
+    """Yield the elements of a JSON array one by one, so that only one at a time is parsed."""
+    decoder = json.JSONDecoder()
+    try:
+        rest = text.decode(UTF_8)
+        at = _after_blanks(rest, rest.index("[") + 1)
+        while rest[at] != "]":
+            element, at = decoder.raw_decode(rest, at)
+            yield element
+            at = _after_blanks(rest, at)
+            if rest[at] == ",":
+                at = _after_blanks(rest, at + 1)
+    except (ValueError, IndexError, RecursionError) as error:
+        raise SourceError(f"{name} is not JSON to its end (cut off or damaged); deliver it again") from error
+
+
+def _after_blanks(text: str, at: int) -> int:
+    while text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _copy_of(file: InputFile, part: str) -> Path:
+    """Return the folder for the copy of a part of a file, as the file is now."""
+    named = f"{file.path}|{file.size}|{file.modified_at}|{part}"
+    return copies_folder() / hashlib.sha256(named.encode(errors="replace")).hexdigest()
+
+
+def catalogue_rows(path: str) -> str:
+    """Return the reader call for a catalogue.
+
+    Raises:
+        SourceError: It cannot be read to its end, is a text file of an unknown encoding, or a
+            workbook without a table.
+    """
+    if path.endswith((".parquet", ".pq")):
+        return f"read_parquet({text(path)})"
+    if Path(path).is_file() and format_of(Path(path))[0] == "workbook":
+        copy = _sheet(_small_file(Path(path), "workbook"), TableKeys()).path
+        return f"read_csv({text(copy)}, all_varchar=true, header=true, delim='\t')"
+    return f"read_csv({text(_in_utf_8(path))}, all_varchar=true)"
+
+
+def _in_utf_8(path: str) -> str:
+    """Return the path of a text file if it is UTF-8, else that of a copy."""
+    file_path = Path(path)
+    if not file_path.is_file():  # the engine's reader says so
+        return path
+    file = replace(_small_file(file_path, "csv"), encoding=UTF_8)
+    written_at = file.modified_at
+    head = b"".join(islice(blocks_of(file), 1))
+    encoding = marked_encoding(head) or encoding_of_lines(lines_of(file), file_path.name)
+    if encoding in {None, UTF_8}:
+        return path
+    copy = copies_folder() / f"{hashlib.sha256(f'{file_path.absolute()}|{written_at}'.encode()).hexdigest()}.csv"
+    with copy.open("wb") as opened:
+        opened.writelines(blocks_of(replace(file, encoding=encoding)))
+    return str(copy)
+
+
+def _small_file(path: Path, kind: Format) -> InputFile:
+    """Return a catalogue, or a file of rates, as a file of a format."""
+    stat = path.stat()
+    written_at = datetime.fromtimestamp(stat.st_mtime, UTC)
+    is_gzip = path.suffix == ".gz"
+    return InputFile(str(path), path.name, kind, is_gzip, None, stat.st_size, written_at, written_at)

@@ -1,0 +1,208 @@
+"""Workbooks of spreadsheets as text: the table of their sheets, with cells as the program stores them.
+
+A number is that of the cell, not as its format shows it: an id 100 is `100`, and 12.5 is `12.5` whatever
+the currency and the decimals that the cell has. A time is written as ISO, a boolean as true or false,
+and a formula is the value that it had when the workbook was saved.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ecom_assets.core.errors import SourceError
+from ecom_assets.ingestion.sources.files.formats import InputFile
+from ecom_assets.ingestion.sources.files.table_heads import TableHead, TableKeys, table_head
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet, CalamineWorkbook
+
+_LOOKED_AT = 60
+EXACT_DIGITS: Final = 15
+"""The digits of a number that a spreadsheet keeps; it writes zeros in place of those behind them."""
+_MILLISECOND = timedelta(milliseconds=1)
+Cell = Any
+"""What a cell holds: a text, a number, a boolean, a time, or an empty text."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet with a table: its name, the header, and the rows below it."""
+
+    name: str
+    head: TableHead
+    rows: tuple[tuple[Cell, ...], ...]
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Return the names of the columns, to compare them with those of another sheet."""
+        return tuple(name.casefold() for name in self.head.names)
+
+
+@dataclass(frozen=True)
+class SheetTable:
+    """What was read of a workbook: the sheets, those with another header, and columns by what cells hold."""
+
+    sheets: tuple[str, ...]
+    other_sheets: tuple[str, ...]
+    header_row: int
+    titles: tuple[str, ...]
+    number_columns: tuple[str, ...]
+    rounded_columns: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """Return what was read, for people."""
+        noun = "sheets" if len(self.sheets) > 1 else "sheet"
+        read = f"{noun} {', '.join(map(repr, self.sheets))}, header in row {self.header_row}"
+        read += f", below {', '.join(map(repr, self.titles))}" if self.titles else ""
+        others = ", ".join(map(repr, self.other_sheets))
+        return f"{read}; not read: {others} (`sheet` in the mapping names another)" if others else read
+
+
+def sheet_names(file: InputFile) -> list[str]:
+    """Return the names of the sheets of a workbook that have tables, the one with the most rows first.
+
+    Raises:
+        SourceError: The file cannot be read.
+    """
+    return [sheet.name for sheet in _tables(file)]
+
+
+def write_table(file: InputFile, copy: Path, keys: TableKeys) -> SheetTable:
+    """Write the table of a workbook as text, its cells separated by tabs.
+
+    Sheets with the same header are one table, such as those of months.
+
+    Raises:
+        SourceError: The file cannot be read, has no table, or not the sheet that the mapping names.
+    """
+    tables = _tables(file)
+    names = ", ".join(repr(sheet.name) for sheet in tables)
+    if not tables:
+        raise SourceError(f"{file.path} has no sheet with a header and rows below it; add a row with names.")
+    named = [sheet for sheet in tables if sheet.name == keys.sheet]
+    if keys.sheet and not named:
+        raise SourceError(f"{file.path} has no sheet {keys.sheet!r} with a table, but {names}; correct `sheet`.")
+    first = (named or tables)[0]
+    read = [first] if keys.sheet else [sheet for sheet in tables if sheet.header == first.header]
+    with copy.open("w", encoding="utf-8", newline="") as written:
+        rows = csv.writer(written, delimiter="\t", lineterminator="\n")
+        rows.writerow(first.head.names)
+        for sheet in read:
+            rows.writerows([written_cell(cell, keys.decimal) for cell in row] for row in sheet.rows)
+    columns = zip(first.head.names, zip(*(row for sheet in read for row in sheet.rows), strict=True), strict=True)
+    kinds = {name: [cell for cell in cells if cell not in {"", None}] for name, cells in columns}
+    return SheetTable(
+        tuple(sheet.name for sheet in read),
+        tuple(sheet.name for sheet in tables if sheet not in read),
+        first.head.row_count,
+        first.head.titles,
+        tuple(name for name, cells in kinds.items() if cells and all(map(_is_number, cells))),
+        tuple(name for name, cells in kinds.items() if any(map(_is_rounded, cells))),
+    )
+
+
+def as_json(table: SheetTable) -> str:
+    """Return what was read as text, which `from_json` reads."""
+    return json.dumps(vars(table))
+
+
+def from_json(text: str) -> SheetTable:
+    """Return what was read by the text of `as_json`."""
+    values: dict[str, Any] = json.loads(text)
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return SheetTable(**{**values, **lists})
+
+
+def _is_number(cell: Cell) -> bool:
+    return isinstance(cell, int | float) and not isinstance(cell, bool)
+
+
+def _is_rounded(cell: Cell) -> bool:
+    return _is_number(cell) and float(cell).is_integer() and abs(cell) >= 10**EXACT_DIGITS
+
+
+def written_cell(cell: Cell, decimal: str = ".") -> str:
+    """Return what a cell holds as text."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, int | float):
+        whole = int(cell) if float(cell).is_integer() else None
+        number = str(whole) if whole is not None else f"{Decimal(repr(cell)):f}"
+        return number.replace(".", decimal)
+    if isinstance(cell, datetime):
+        return str((cell + _MILLISECOND / 2).replace(microsecond=0) if _is_near_second(cell) else cell)
+    if isinstance(cell, date | time):
+        return cell.isoformat()
+    if isinstance(cell, timedelta):
+        return str(cell)
+    return "" if cell is None else str(cell)
+
+
+def _is_near_second(moment: datetime) -> bool:
+    """Return whether a time is a whole second but for the rounding of the days that spreadsheets count."""
+    return min(moment.microsecond, 1_000_000 - moment.microsecond) < _MILLISECOND / timedelta(microseconds=1)
+
+
+def _tables(file: InputFile) -> list[Sheet]:
+    """Return the tables of the visible sheets, the one with the most rows first."""
+    from python_calamine import CalamineError  # noqa: PLC0415 (most runs read no workbook)
+
+    try:
+        with _opened(file) as workbook:
+            tables = (_table_in(workbook, name) for name in _visible(workbook))
+            sheets = [table for table in tables if table is not None]
+    except (CalamineError, OSError) as error:
+        raise SourceError(
+            f"{file.path} is not a workbook that can be read ({error}); save it again, or as CSV."
+        ) from error
+    return sorted(sheets, key=lambda sheet: len(sheet.rows), reverse=True)
+
+
+def _opened(file: InputFile) -> "CalamineWorkbook":
+    from python_calamine import CalamineWorkbook, PasswordError  # noqa: PLC0415 (most runs read no workbook)
+
+    try:
+        return CalamineWorkbook.from_path(file.path)
+    except PasswordError as error:
+        raise SourceError(f"{file.path} needs a password; save it without one.") from error
+
+
+def _visible(workbook: "CalamineWorkbook") -> list[str]:
+    known = workbook.sheets_metadata
+    visible = [sheet.name for sheet in known if str(sheet.visible).endswith("Visible")]
+    return visible or list(workbook.sheet_names)
+
+
+def _table_in(workbook: "CalamineWorkbook", name: str) -> Sheet | None:
+    sheet = workbook.get_sheet_by_name(name)
+    cells = [list(row) for row in sheet.to_python(skip_empty_area=False)]
+    head = table_head([[written_cell(cell).strip() for cell in row] for row in cells[:_LOOKED_AT]])
+    if head is None:
+        return None
+    _fill_merged(sheet, cells, head.row_count)
+    return _named_columns(name, head, [row for row in cells[head.row_count :] if any(cell != "" for cell in row)])
+
+
+def _fill_merged(sheet: "CalamineSheet", cells: Sequence[list[Cell]], first_row: int) -> None:
+    """Write the value of cells that are merged over several rows into each of them."""
+    for (top, left), (bottom, right) in sheet.merged_cell_ranges or ():
+        if top >= first_row and left == right and bottom < len(cells):
+            for row in cells[top + 1 : bottom + 1]:
+                row[left] = cells[top][left]
+
+
+def _named_columns(name: str, head: TableHead, rows: Iterable[Sequence[Cell]]) -> Sheet:
+    """Return a sheet whose rows have a name for each cell; notes beside the table get one of their own."""
+    body = list(rows)
+    width = max((len(row) for row in body), default=0)
+    extra = [at for at in range(len(head.names), width) if any(row[at] != "" for row in body if len(row) > at)]
+    names = (*head.names, *(f"column {at + 1}" for at in extra))
+    wanted = [*range(len(head.names)), *extra]
+    padded = tuple(tuple(row[at] if at < len(row) else "" for at in wanted) for row in body)
+    return Sheet(name, TableHead(head.row_count, names, head.titles), padded)

@@ -1,0 +1,797 @@
+"""A mapping of events or order lines by the names and values of columns, with the answers that are there.
+
+Of the states of orders it says which are sales, which were paid back, and which never were orders.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
+from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.tables.currencies import unusual_digits
+from ecom_assets.core.warehouse.sql_text import texts
+from ecom_assets.ingestion.sources.files.mapping import EventMapping, OrderMapping, RecordMapping
+from ecom_assets.ingestion.sources.files.mapping_content import OPEN
+from ecom_assets.ingestion.sources.files.shape import ADDED
+from ecom_assets.ingestion.sources.files.text_blocks import UTF_8
+from ecom_assets.ingestion.sources.proposal.fields import (
+    CANCELLED_AT,
+    CHANGED_AT,
+    HELPERS,
+    NUMBERS_OF,
+    ORDER_TOTAL,
+    REFUNDED_AMOUNT,
+    REFUNDED_AT,
+    STANDARD_TYPES,
+    TIMES,
+    UNIT_PRICE,
+    FoundField,
+    MappingKind,
+    bare,
+    candidates,
+    flagged,
+    found_fields,
+    known_event_type,
+    likely_event_type,
+    named_values,
+    other_persons,
+    rounded_number,
+)
+from ecom_assets.ingestion.sources.proposal.questions import (
+    AMOUNT_OF,
+    COLUMNS,
+    DECIMAL,
+    EVENT_TYPES,
+    FORMAT,
+    MOST_STATES,
+    UNITS,
+    ZONE,
+    ZONES,
+    OpenQuestion,
+    quoted,
+    quoted_list,
+    shown,
+)
+from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
+from ecom_assets.ingestion.sources.proposal.state_words import Meaning
+from ecom_assets.ingestion.sources.proposal.states import OrderStates, order_states, state_questions
+from ecom_assets.ingestion.sources.proposal.values import EMAIL, NUMBERS, SAYS_ZONE, WHOLE, FileValues, Value
+
+
+def rows_lines(spread: str) -> list[str]:
+    """Return the lines that say which list has the rows; none where each record is one."""
+    return ["rows:", f"  line: {quoted(spread)}"] if spread else []
+
+
+MAPPINGS: Final[Mapping[MappingKind, type[RecordMapping]]] = {
+    MappingKind.EVENTS: EventMapping, MappingKind.ORDERS: OrderMapping
+}  # fmt: skip
+NO_AMOUNT: Final = "none"
+"""The answer that events have no amount."""
+STAYS: Final = "as it is"
+"""The answer that an event type keeps its name."""
+FEWEST_STEPS: Final = 2
+OF_ORDER, OF_ROW = "order", "row"
+"""The answers what an amount is of that is the same on each row of an order."""
+WHOLE_UNITS, CENTS = "whole units", "cents"
+"""The answers what the amounts of a file count."""
+CENTS_NAMES: Final = ("cents", "centamount", "centimes", "minor", "pence", "kopeck")
+"""Parts of the names of amounts that count the smallest units of a currency."""
+OTHER_SEPARATOR = {".": ",", ",": "."}
+ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
+"""What stands in a list of orders that has one row per order and no lines."""
+NET_NAMES = frozenset({
+    "paymentamount", "linetotal", "netamount", "nettotal", "subtotal", "zwischensumme", "nettobetrag", "soustotal",
+    "totalht", "montantht"
+})  # fmt: skip
+"""Names of amounts that shipping and taxes are not part of."""
+CHARGES_FOUND = ("shipping_amount", "tax_amount")
+ORDER_NAME: Final = "#+ ?[A-Za-z0-9-]+"
+"""The name of an order, whose # is decoration."""
+AMOUNTS: Final = NUMBERS_OF - {"quantity"}
+NEEDED = {
+    "event_type": "what happened", "user_id": "who it was", "customer_id": "who ordered",
+    "payment_amount": "the amount", **dict.fromkeys(("event_timestamp", "date_time"), "the time"),
+    "id": "the customer's id or address",
+}  # fmt: skip
+"""What columns that a mapping must have are about."""
+
+
+@dataclass
+class Draft:
+    """A mapping that is being written, and the questions that come up."""
+
+    values: FileValues
+    kind: MappingKind
+    answers: Mapping[str, str]
+    questions: list[OpenQuestion] = field(default_factory=list)
+    found: dict[str, FoundField] = field(init=False)
+    notes: list[str] = field(default_factory=list)
+    """What was found out about the rows, in sentences."""
+    continued: list[str] = field(default_factory=list)
+    """Columns that a further line of an order does not have."""
+    order_rows: str = ""
+    """The SQL of the rows that repeat an order before those of its lines."""
+    is_shared: bool = False
+    """Whether the amount is that of the order, shared among its lines."""
+    carried: list[str] = field(default_factory=list)
+    """Columns that only one line of an order has."""
+    refund: str = ""
+    """The condition of rows that are a sale and a refund."""
+    refunded_states: list[str] = field(default_factory=list)
+    """The states of these rows, where their state says it."""
+    sign: str = ""
+    """What a line below zero is; empty where there is none."""
+    cents: frozenset[Value] = frozenset()
+    """Amounts that count the smallest units of their currency."""
+
+    def __post_init__(self) -> None:
+        """Find the fields."""
+        columns = {name: self.answers[name] for name in COLUMNS if name in self.answers}
+        self.found = dict(found_fields(self.values, self.kind, columns))
+        if self.kind is MappingKind.ORDERS:
+            self._find_person()
+            self._find_rows()
+        if not self._has_row_per_order():  # a charge of a whole order would be counted once per line
+            self.found = {name: match for name, match in self.found.items() if name not in CHARGES_FOUND}
+
+    def lines(self) -> list[str]:
+        """Return the lines of the mapping, but for those about the encoding and the shape of the file."""
+        kind = MAPPINGS[self.kind].kind
+        is_events = self.kind is MappingKind.EVENTS
+        names = [name for name in kind.required if name != kind.id]
+        if is_events and not {"user_id", "session_id"} & self.found.keys():
+            names.append("user_id")
+        self.complete(names)
+        if is_events:
+            self._ask_for_amount()
+        asked = [question.key for question in self.questions if question.key == "cart_value"]
+        names += [name for name in (*self.found, *asked) if name not in {*names, kind.id, *HELPERS}]
+        self._find_cents()
+        if not is_events:
+            self._leave_amounts_of_orders()
+        states = None if is_events else self._states()
+        self.refund = "" if is_events else self._refund_rows(states)
+        states = replace(states, is_final=bool(self.refund)) if states else None
+        if states and states.is_final:
+            names.remove("status")
+        below_zero = [] if is_events else self._below_zero()
+        fields = [self._id(kind.id), *(self._field(name) for name in names), *self._currency_beside()]
+        return [
+            *file_lines(self.values),
+            *self._shape(states),
+            *self._numerals(),
+            *below_zero,
+            "fields:",
+            *fields,
+            *self._status_lines(states),
+            *(self._event_types() if is_events else []),
+            "other_columns: properties" if is_events else "other_columns: ignore",
+        ]
+
+    def _find_cents(self) -> None:
+        """Find the amounts that count cents: by their names, or as asked where all are whole numbers beside a currency.
+
+        APIs of shops write 19.99 as 1999, and nothing else in their answers says so.
+        """
+        amounts = [match.value for name, match in self.found.items() if name in AMOUNTS]
+        self.cents = frozenset(value for value in amounts if any(part in bare(value.name) for part in CENTS_NAMES))
+        left = [value for value in amounts if value not in self.cents]
+        currency = self.found["currency"].value if "currency" in self.found else None
+        if self.kind is not MappingKind.ORDERS or not left or not currency or not self._may_be_cents(left, currency):
+            return
+        example = shown(self.values.counts(left[0], 1)[0][0])
+        sentence = (
+            f"whether amounts such as {example} of {left[0].name} count {WHOLE_UNITS} or {CENTS}"
+            f" ({{minor_units: {currency.path[0]}}} of the field)"
+        )
+        self.ask(UNITS, sentence, (WHOLE_UNITS, CENTS), CENTS)
+        if self.answers.get(UNITS) == CENTS:
+            self.cents |= frozenset(left)
+
+    def _may_be_cents(self, amounts: Sequence[Value], currency: Value) -> bool:
+        """Return whether amounts of a JSON file, in currencies with digits, are whole and none is below 1.00."""
+        without_digits = unusual_digits().get(0, ())
+        has_digits = not any(code.upper() in without_digits for code, _ in self.values.counts(currency))
+        if self.values.format != "ndjson" or not has_digits:
+            return False
+        are_large = all(
+            self.values.matching(value, r"-?[1-9]\d{2,}|0") == self.values.filled(value) for value in amounts
+        )
+        return are_large and any(self.values.matching(value, r".*[1-9]\d?") for value in amounts)
+
+    def _in_cents(self, value: Value) -> list[str]:
+        """Return the option of an amount that counts cents, where a column has its currency."""
+        currency = self.found.get("currency")
+        if value not in self.cents or currency is None or not currency.value.is_column:
+            return []
+        return [f"minor_units: {quoted(currency.value.path[0])}"]
+
+    def _hundredth(self, value: Value, times: Value | None = None) -> str:
+        """Return the origin of an amount in cents where no column has its currency; empty for others."""
+        if value not in self.cents or self._in_cents(value):
+            return ""
+        factor = f" * ({times.sql})::DECIMAL(18, 4)" if times else ""
+        return f"{{expression: {quoted(f'({value.sql})::DECIMAL(18, 4){factor} / 100')}, optional: true}}  # in cents"
+
+    def _states(self) -> OrderStates | None:
+        """Return the states of orders, and ask what those are that are not known."""
+        questions = state_questions(self.values, self.found)
+        self.questions += questions
+        states = order_states(self.values, self.found, questions, self.answers)
+        if states and states.of(Meaning.PART_REFUND) and REFUNDED_AMOUNT not in self.found:
+            choices = (*candidates(self.values, REFUNDED_AMOUNT, self.found), NO_AMOUNT)
+            sentence = f"the column of what was paid back, or {NO_AMOUNT}: then such orders count as a whole"
+            self.ask(REFUNDED_AMOUNT, sentence, choices, NO_AMOUNT)
+        return states
+
+    @property
+    def _path(self) -> str:
+        """Return the path of the rows of a record, as `rows` has it."""
+        return self.values.spread or ("lines" if self.values.format == "csv" else ".")
+
+    def _shape(self, states: OrderStates | None) -> list[str]:
+        """Return the lines about the kinds of rows, and about those that are left out."""
+        lines = []
+        is_grouped = self.values.format == "csv" and "order_id" in self.found
+        if self.continued and is_grouped:
+            lines += [f"group_by: {quoted_list([self._column('order_id')])}"]
+            lines += [f"fill_down: {quoted_list(self.continued)}  # a further line of an order has none of them"]
+        elif is_grouped and (self.refund or self.is_shared or self.carried or self.sign == DISCOUNT_LINES):
+            lines += [f"group_by: {quoted_list([self._column('order_id')])}"]
+            lines += [f"carry_down: {quoted_list(self.carried)}"] if self.carried else []
+        if self.refund:
+            lines += [
+                "rows:",
+                f"  sale: {quoted(self._path)}",
+                f"  refund: {{list: {quoted(self._path)}, {self.refund}}}  # check this",
+            ]
+        else:
+            lines += rows_lines(self.values.spread)
+        left_out = [*(states.leave_out_lines if states else []), *self._cancelled()]
+        if self.order_rows:
+            left_out.append(
+                f"  row_of_the_order: {{expression: {quoted(self.order_rows)}, optional: true}}"
+                "  # its lines are rows, too"
+            )
+        return [*lines, *(["leave_out:", *left_out] if left_out else [])]
+
+    def _cancelled(self) -> list[str]:
+        """Return the conditions of rows that a day of cancellation, or a column of yes and no, says were no sale."""
+        lines = []
+        if cancelled := self.found.get(CANCELLED_AT):
+            # A day of zeros, as MySQL writes one that is not known, is none.
+            condition = f"regexp_matches({cancelled.value.sql}, '[1-9]')"
+            rows = self.values.scalar(f"count(*) FILTER (regexp_matches({cancelled.value.column}, '[1-9]'))")
+            lines.append(
+                f"  cancelled: {{expression: {quoted(condition)}, optional: true}}  # {rows:,} rows; check this"
+            )
+        for value, yes in flagged(self.values, Meaning.NO_SALE, self.found).items():
+            rows = sum(count for name, count in self.values.counts(value, MOST_STATES) if name in yes)
+            condition = f"{{column: {quoted(value.path[0])}, in: {quoted_list(yes)}, optional: true}}"
+            lines.append(f"  {quoted(value.path[0])}: {condition}  # {rows:,} rows; check this")
+        return lines
+
+    def _status_lines(self, states: OrderStates | None) -> list[str]:
+        """Return the lines of the state, which follow those of the other fields."""
+        if states is None:
+            return (
+                ["  status: {by_row: {sale: {constant: shipped}, refund: {constant: refunded}}}"] if self.refund else []
+            )
+        if states.is_final:
+            return ["  status:", "    by_row:", *states.sale_field(), "      refund: {constant: refunded}"]
+        return ["statuses:", *states.lines("  ")]
+
+    def _column(self, name: str) -> str:
+        return self.found[name].value.path[0]
+
+    def _find_rows(self) -> None:
+        """Find what the rows are, and take the amounts of lines, not of orders that stand beside them."""
+        payments = named_values(self.values, self.kind, "payment_amount", {})
+        payments = [value for value in payments if value.is_column and self.values.number_forms(value)]
+        payments = payments or self._only_total()
+        rows = OrderRows(self.values, self.found)
+        self.continued = rows.continued() if self.values.format == "csv" else []
+        of_orders = [value for value in payments if value.path[0] in self.continued]
+        lines = [value for value in payments if value not in of_orders and self._varies(value)]
+        for value in payments:
+            if value in of_orders or self.values.spread or self._has_row_per_order():
+                continue
+            is_of_order = rows.is_of_order(value, [line for line in lines if line != value])
+            if is_of_order is None and ORDER_TOTAL in self.found:
+                is_of_order = value == self.found[ORDER_TOTAL].value or None
+            if is_of_order is None:
+                is_of_order = self._answered_of_order(value)
+            of_orders += [value] if is_of_order else []
+        self._take_line_amount(payments, of_orders)
+        rows = OrderRows(self.values, self.found, self._payment())
+        self.order_rows = rows.rows_of_orders()
+        self.carried = rows.carried() if self.values.format == "csv" and not self.continued else []
+        self.notes += (
+            [f"rows of an order itself, beside those of its lines: {self.order_rows}"] if self.order_rows else []
+        )
+        self.notes += [f"further lines of an order have no {', '.join(self.continued)}"] if self.continued else []
+        self.notes += [f"only one line of an order has {', '.join(self.carried)}"] if self.carried else []
+        if rounded := rounded_number(self.values):
+            self.notes.append(
+                f"{rounded} is no order number: a spreadsheet has rounded it, so that several orders have the same"
+            )
+        self.notes += [note] if not self.is_shared and (note := rows.adds_up()) else []
+
+    def _only_total(self) -> list[Value]:
+        """Return the amount of the order where rows have no other amount, and take it for theirs."""
+        total = self.found.get(ORDER_TOTAL)
+        if total is None or not total.value.is_column or {"payment_amount", UNIT_PRICE} & self.found.keys():
+            return []
+        self.found["payment_amount"] = FoundField("payment_amount", total.value, total.why)
+        return [total.value]
+
+    def _find_person(self) -> None:
+        """Take the id that repeats for the customer, where that which is named so is another one for each order."""
+        match = self.found.get("customer_id")
+        if match is None or "customer_id" in self.answers:
+            return
+        order = self.found.get("order_id")
+        orders = self.values.different(order.value) if order else self.values.row_count
+        different = self.values.different(match.value)
+        others = other_persons(self.values, match.value, self.found) if different >= orders > 1 else []
+        if not others:
+            return
+        person = others[0]
+        people = self.values.different(person)
+        counts = f"{match.value.name} has {different:,} in {orders:,} orders, {person.name} {people:,}"
+        self.found["customer_id"] = FoundField("customer_id", person, f"it repeats: {counts}")
+        sentence = f"the column of the customer: of different ids {counts}, so that only {person.name} repeats"
+        choices = (person.name, match.value.name)
+        self.ask("customer_id", sentence, choices, person.name, is_optional=True)
+
+    def _varies(self, value: Value) -> bool:
+        """Return whether lines of one order have different amounts."""
+        order = self.found.get("order_id")
+        if order is None:
+            return True
+        return self.values.different_pairs(order.value, value) > self.values.different(order.value)
+
+    def _answered_of_order(self, value: Value) -> bool:
+        sentence = (
+            f"whether {value.name}, which is the same on each row of an order, is the amount of the order or of the row"
+        )
+        self.ask(AMOUNT_OF, sentence, (OF_ORDER, OF_ROW), OF_ORDER)
+        return self.answers.get(AMOUNT_OF, OF_ORDER) == OF_ORDER
+
+    def _take_line_amount(self, payments: Sequence[Value], of_orders: Sequence[Value]) -> None:
+        for value in of_orders:
+            self.found.setdefault(ORDER_TOTAL, FoundField(ORDER_TOTAL, value, f"named {value.name}"))
+        found = self.found.get("payment_amount")
+        if found is None or found.value not in of_orders or "payment_amount" in self.answers:
+            return
+        of_lines = [value for value in payments if value not in of_orders]
+        total = found.value
+        del self.found["payment_amount"]
+        if of_lines:
+            why = f"named {of_lines[0].name}; {total.name} is that of the order"
+            self.found["payment_amount"] = FoundField("payment_amount", of_lines[0], why)
+        elif UNIT_PRICE not in self.found:
+            self.is_shared = True
+            why = f"named {total.name}, that of the order, shared among its lines"
+            self.found["payment_amount"] = FoundField("payment_amount", total, why)
+
+    def _payment(self) -> Value | None:
+        match = self.found.get("payment_amount")
+        return match.value if match else None
+
+    def _below_zero(self) -> list[str]:
+        """Return the line that says what lines below zero are; none where no line is."""
+        self.sign = OrderRows(self.values, self.found, self._payment()).below_zero()
+        if not self.sign:
+            return []
+        why = {
+            REFUND_LINES: "lines below zero went back",
+            DISCOUNT_LINES: "amounts below zero beside goods lower what these cost",
+        }
+        return [f"below_zero: {self.sign}  # {why[self.sign]}; check this"]
+
+    def _refund_rows(self, states: OrderStates | None) -> str:
+        """Return the condition of rows that are a sale and a refund; empty if no row is both."""
+        order = self.found.get("order_id")
+        if self.values.format == "parquet" or (order and not order.value.is_column):
+            return ""
+        if states and (states.of(Meaning.REFUND) or states.of(Meaning.PART_REFUND)):
+            self.refunded_states = states.refunded
+            return states.refund_kind if states.is_final else ""
+        columns = [self.found[name].value for name in (REFUNDED_AMOUNT, REFUNDED_AT) if name in self.found]
+        named = [value for value in columns if value.is_column and not value.joined]
+        if named:
+            return f"if_any: {quoted_list([named[0].path[0]])}"
+        flags = flagged(self.values, Meaning.REFUND, self.found)
+        if not flags:
+            return ""
+        value, yes = next(iter(flags.items()))
+        return f"where: {{{quoted(value.path[0])}: {quoted_list(yes)}}}"
+
+    def _leave_amounts_of_orders(self) -> None:
+        """Leave out what was paid back of a whole order, where its rows are lines."""
+        refunded = self.found.get(REFUNDED_AMOUNT)
+        if refunded and not (self._has_row_per_order() or self._is_of_lines(refunded.value)):
+            del self.found[REFUNDED_AMOUNT]
+            self.notes.append(f"{refunded.value.name} is of whole orders, and is not used: rows are lines")
+
+    def _is_of_lines(self, value: Value) -> bool:
+        if self.values.spread:
+            return value.name.startswith(f"{self.values.spread}.")
+        return "order_id" not in self.found or self._varies(value)
+
+    def _refund_of_amount(self, value: Value) -> str:
+        """Return the line of an amount that rows of refunds have from another column; empty without such."""
+        refunded = self.found.get(REFUNDED_AMOUNT)
+        if not self.refund or not refunded or not value.is_column or not refunded.value.is_column:
+            return ""
+        charges = self._charges_in("payment_amount", value)
+        less = f", less: {quoted_list(charges)}" if charges else ""
+        amount, back = quoted(value.path[0]), quoted(refunded.value.path[0])
+        sale = f"{{column: {amount}{less}}}"
+        refund = f"{{first_of: [{back}, {amount}]}}"
+        return f"  payment_amount: {{by_row: {{sale: {sale}, refund: {refund}}}}}  # check this"
+
+    def _paid_back_of_each(self) -> str:
+        """Return the column of what was paid back, if each row of a refund has it; else empty."""
+        refunded = self.found.get(REFUNDED_AMOUNT)
+        if not self.refund or refunded is None or not refunded.value.is_column:
+            return ""
+        back = refunded.value
+        if self.refunded_states:
+            is_refund = f"list_contains({texts(self.refunded_states)}, {self.found['status'].value.column})"
+            if self.values.scalar(f"count(*) FILTER ({is_refund} AND {back.column} IS NULL)"):
+                return ""
+        options = self._in_cents(back)
+        return f"{{{', '.join([f'column: {quoted(back.path[0])}', *options])}}}" if options else quoted(back.path[0])
+
+    def _time_of_refund(self, value: Value) -> str:
+        """Return the origin of a time that rows of refunds have from another column; empty without such."""
+        match = self.found.get(REFUNDED_AT)
+        if not self.refund or match is None or not (value.is_column and match.value.is_column):
+            return ""
+        if value.joined or match.value.joined or not self._are_written_alike(value, match.value):
+            return ""
+        time, back = quoted(value.path[0]), quoted(match.value.path[0])
+        return f"by_row: {{sale: {time}, refund: {{first_of: [{back}, {time}]}}}}"
+
+    def _are_written_alike(self, value: Value, other: Value) -> bool:
+        forms = self.values.time_formats(value)
+        return bool(set(forms) & set(self.values.time_formats(other)))
+
+    def complete(self, names: list[str]) -> None:
+        """Ask for the columns that are needed and were not found."""
+        has_price = {UNIT_PRICE, "quantity"} <= self.found.keys()
+        for name in names:
+            if name in self.found or (name == "payment_amount" and (has_price or self._is_price_of_one())):
+                continue
+            if name in ONE_PER_ORDER and not self.values.spread:
+                self._ask_for_item(name)
+                self._ask_for_quantity(name)
+                continue
+            choices = candidates(self.values, name, self.found)
+            unreadable = self._unreadable(name)
+            if not choices:
+                raise DefinitionError(
+                    f"No column of the file can be {NEEDED.get(name, name)}{unreadable}; give a file that has one."
+                )
+            self.ask(name, f"the column that says {NEEDED.get(name, name)}{unreadable}", choices)
+
+    def _ask_for_item(self, name: str) -> None:
+        """Ask what was bought where orders have several rows; without an answer it is the order."""
+        if name == "item_id" and "order_id" in self.found and not self._has_row_per_order():
+            choices = (*candidates(self.values, name, self.found), NO_AMOUNT)
+            sentence = f"the column of what was bought, or {NO_AMOUNT}: then lines are of the product 'order'"
+            self.ask(name, sentence, choices, NO_AMOUNT, is_optional=True)
+
+    def _ask_for_quantity(self, name: str) -> None:
+        """Ask for the quantity where the column that is named as one cannot be read, as prices are of one item."""
+        if name == "quantity" and (unreadable := self._unreadable(name)):
+            choices = (*candidates(self.values, name, self.found), NO_AMOUNT)
+            self.ask(name, f"the column of the quantity, or {NO_AMOUNT}: then each row is of one{unreadable}", choices)
+
+    def _ask_for_amount(self) -> None:
+        """Ask for the amount of events where the column that is named as one cannot be read."""
+        name = "cart_value"
+        if name not in self.found and (unreadable := self._unreadable(name)):
+            choices = (*candidates(self.values, name, self.found), NO_AMOUNT)
+            self.ask(name, f"the column of the amount, or {NO_AMOUNT}{unreadable}", choices, NO_AMOUNT)
+
+    def _unreadable(self, name: str) -> str:
+        """Return which columns are named as a field and have other values, in brackets; empty if none is."""
+        named = named_values(self.values, MappingKind(self.kind), name, self.found)
+        if not named or name not in {*NUMBERS_OF, *TIMES}:
+            return ""
+        noun = "times" if name in TIMES else "numbers" if name == "quantity" else "amounts"
+        examples = [f"{value.name}, such as {shown(self.values.counts(value, 1)[0][0])}" for value in named[:3]]
+        return f" (no {noun} that can be read: {'; '.join(examples)})"
+
+    def _currency_beside(self) -> list[str]:
+        """Return the line of the currency that stands beside amounts, and in no column of its own."""
+        amounts = [self.found[name] for name in ("payment_amount", "cart_value", UNIT_PRICE) if name in self.found]
+        if "currency" in self.found or not amounts or not amounts[0].value.is_column:
+            return []
+        counts = self.values.currencies(amounts[0].value)
+        if not counts:
+            return []
+        rows = ", ".join(f"{shown(name)} {count:,} rows" for name, count in counts.items())
+        column = quoted(amounts[0].value.path[0])
+        return [f"  currency: {{column: {column}, currency_code: true, optional: true}}  # {rows}"]
+
+    def ask(
+        self, key: str, sentence: str, choices: tuple[str, ...] = (), guess: str = "", *, is_optional: bool = False
+    ) -> str:
+        """Return the answer to a question as a scalar, and keep the question."""
+        if key not in {question.key for question in self.questions}:
+            expected = guess or (*choices, "UTC")[0]
+            self.questions.append(OpenQuestion(key, sentence, choices, expected, is_optional))
+        return quoted(self.answers.get(key, OPEN))
+
+    def marked(self, line: str, *keys: str) -> str:
+        """Return a line with a mark for each question in it that nobody has answered."""
+        still_open = [
+            question.sentence
+            for question in self.questions
+            if question.key in keys and question.key not in self.answers
+        ]
+        return f"{line}  # OPEN: {'; '.join(map(shown, still_open))}" if still_open else line
+
+    def _has_row_per_order(self) -> bool:
+        order = self.found.get("order_id")
+        if order is None or self.values.spread:
+            return False
+        return self.values.different(order.value) == self.values.row_count
+
+    def _is_price_of_one(self) -> bool:
+        """Return whether rows have a price and no quantity: one item each."""
+        return UNIT_PRICE in self.found and "quantity" not in self.found and "payment_amount" not in self.found
+
+    def _id(self, name: str) -> str:
+        kinds = ["_row"] if self.refund else []  # the sale and the refund of a line
+        if name in self.found and not kinds:
+            return self._field(name)
+        if self.values.spread and "order_id" in self.found:
+            columns = [self.found["order_id"].value.path[0], "_position", *kinds]
+            return f"  {name}: {{hash_of: {quoted_list(columns)}}}  # the place within its order"
+        keys = self._unique(name)
+        named = dict.fromkeys(value.path[0] for value in keys or self.values.values)
+        # The position in the file would make another event of the same one in the next file.
+        columns = [*(column for column in named if column not in ADDED), *kinds]
+        why = "a line keeps its id when its state changes" if keys else "no column is unique"
+        return f"  {name}: {{hash_of: {quoted_list(columns)}, optional: ['*']}}  # {why}"
+
+    def _unique(self, name: str) -> tuple[Value, ...]:
+        """Return the values that distinguish the rows, the id or an order with its item; none if these do not."""
+        names = [name] if name in self.found else ["order_id", "item_id"] if self.kind is MappingKind.ORDERS else []
+        keys = tuple(self.found[key].value for key in names if key in self.found)
+        return keys if keys and self.values.are_unique(keys) else ()
+
+    def _field(self, name: str) -> str:
+        if name not in self.found:
+            return self._field_without_column(name)
+        value = self.found[name].value
+        if name in {MAPPINGS[self.kind].kind.time, CHANGED_AT}:
+            return self._changed_at(value) if name == CHANGED_AT else self._time(name)
+        if name in AMOUNTS and (line := self._amount(name, value)):
+            return line
+        is_email = name in {"user_id", "customer_id"} and self.values.are_emails(value)
+        if value.is_column:
+            return f"  {name}: {self._origin(name, value, self._key(name, value) or ', '.join(self._in_cents(value)))}"
+        sql = f"lower(trim({value.sql}))" if is_email else value.sql
+        return f"  {name}: {{expression: {quoted(sql)}, optional: true}}"
+
+    def _key(self, name: str, value: Value) -> str:
+        """Return the option that says what a key is; empty where its values are plain numbers or texts."""
+        if name in {"user_id", "customer_id"} and self.values.matching(value, EMAIL):
+            return "key: address"
+        is_name = name == "order_id" and self.values.matching(value, ORDER_NAME)
+        return "key: order_name" if is_name else ""
+
+    def _changed_at(self, value: Value) -> str:
+        """Return the line of the time at which an order was changed; a comment where its lines have several.
+
+        The newest version of an order replaces all of its rows, so that lines with other times would be lost.
+        """
+        if "order_id" in self.found and not self._has_row_per_order() and self._varies(value):
+            return (
+                f"  # changed_at: {quoted(value.path[0])} differs among the lines of an order; name it here with "
+                "`record: line`, if a file has only the lines that changed"
+            )
+        if not value.is_column:
+            return f"  # changed_at: {quoted(value.name)} says when an order changed; see docs/mappings.md"
+        options = ", ".join([f"column: {quoted(value.path[0])}", "optional: true", *self.time_options(value)])
+        return self.marked(f"  {CHANGED_AT}: {{{options}}}", FORMAT, ZONE)
+
+    def _is_open(self, name: str) -> bool:
+        """Return whether a field must be said before the file is read, and nobody has said it."""
+        return any(question.key == name and not question.is_optional for question in self.questions) and (
+            name not in self.answers
+        )
+
+    def _amount(self, name: str, value: Value) -> str:
+        """Return the line of an amount that is more than its column; else empty."""
+        if name == "payment_amount" and (line := self._amount_of_kinds(value)):
+            return line
+        if hundredth := self._hundredth(value):
+            return f"  {name}: {hundredth}"
+        if charges := self._charges_in(name, value):
+            parts = [f"column: {quoted(value.path[0])}", f"less: {quoted_list(charges)}", *self._in_cents(value)]
+            return f"  {name}: {{{', '.join(parts)}}}  # check this"
+        return ""
+
+    def _amount_of_kinds(self, value: Value) -> str:
+        """Return the line of an amount that is asked, shared among lines, or another one in refunds; else empty."""
+        if self._is_open(UNITS):
+            return self.marked(f'  payment_amount: "{OPEN}"', UNITS)
+        return self._shared_amount(value) if self.is_shared else self._refund_of_amount(value)
+
+    def _shared_amount(self, value: Value) -> str:
+        """Return the line of an amount that is that of the order, and stands on each of its rows."""
+        quantity = self.found.get("quantity")
+        by = quoted(quantity.value.path[0]) if quantity and quantity.value.is_column else "{constant: 1}"
+        if any(question.key == AMOUNT_OF for question in self.questions) and AMOUNT_OF not in self.answers:
+            return self.marked(f'  payment_amount: "{OPEN}"', AMOUNT_OF)
+        return f"  payment_amount: {{column: {quoted(value.path[0])}, shared_by: {by}}}"
+
+    def _field_without_column(self, name: str) -> str:
+        if name == "payment_amount" and UNIT_PRICE in self.found and not self._is_open(UNITS):
+            return self._price_times_quantity()
+        if name in ONE_PER_ORDER and not self.values.spread and not self._is_open(name):
+            return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
+        if self.answers.get(name) == NO_AMOUNT:
+            return f"  # {name}: there is none"
+        return self.marked(f'  {name}: "{OPEN}"', name, *([UNITS] if name == "payment_amount" else []))
+
+    def _charges_in(self, name: str, value: Value) -> list[str]:
+        """Return the columns of charges that an amount holds, by its name: the total of an order."""
+        if name != "payment_amount" or not value.is_column or bare(value.last_name) in NET_NAMES:
+            return []
+        charges = [self.found[charge].value for charge in CHARGES_FOUND if charge in self.found]
+        return [charge.path[0] for charge in charges if charge.is_column]
+
+    def _origin(self, name: str, value: Value, operations: str) -> str:
+        kind = MAPPINGS[self.kind].kind
+        is_needed = name in {*kind.required, kind.id}
+        options = [part for part in (operations, "" if is_needed else "optional: true") if part]
+        return f"{{column: {quoted(value.path[0])}, {', '.join(options)}}}" if options else quoted(value.path[0])
+
+    def _time(self, name: str) -> str:
+        value = self.found[name].value
+        parts = [f"column: {quoted(value.path[0])}"]
+        if refund := self._time_of_refund(value):
+            parts = [refund]
+        elif value.joined:
+            parts = [f"join: {quoted_list([value.path[0], value.joined])}"]
+        elif not value.is_column:
+            parts = [f"expression: {quoted(value.sql)}"]
+        parts += self.time_options(value)
+        return self.marked(f"  {name}: {{{', '.join(parts)}}}", FORMAT, ZONE)
+
+    def time_options(self, value: Value) -> list[str]:
+        """Return the options of a time: its format and its zone, as far as its values do not say them."""
+        forms = self.values.time_formats(value)
+        example = shown(self.values.counts(value, 1)[0][0])
+        options = []
+        if len(forms) > 1:
+            options.append(f"format: {self.ask(FORMAT, f'how times such as {example} are written', tuple(forms))}")
+        elif forms[0] != "iso":
+            options.append(f"format: {quoted(forms[0])}")
+        says_zone = forms == ["iso"] or forms[0].endswith("Z")
+        is_zoned = forms[0] in SAYS_ZONE or (says_zone and self.values.has_zone(value))
+        if not forms[0].startswith("epoch") and not is_zoned:
+            options.append(f"timezone: {self.ask(ZONE, f'the time zone of times such as {example}, {ZONES}')}")
+        return options
+
+    def _numerals(self) -> list[str]:
+        """Return the lines that say how numbers are written; none if as the platform writes them."""
+        amounts = [match.value for name, match in self.found.items() if name in NUMBERS_OF]
+        forms = {value: forms for value in amounts if (forms := self.values.number_forms(value)) != [WHOLE]}
+        lines = ["currency_signs: remove"] if any(map(self.values.has_signs, amounts)) else []
+        if not forms:
+            return lines
+        first = next(iter(forms))
+        common = [form for form in forms[first] if all(form in fitting for fitting in forms.values())] or forms[first]
+        if len({form[0] for form in common}) > 1:
+            example = shown(self.values.counts(first, 1)[0][0])
+            decimal = self.ask(DECIMAL, f"the sign before the decimals of amounts such as {example}", (".", ","))
+            thousands = quoted(OTHER_SEPARATOR.get(self.answers.get(DECIMAL, ""), OPEN))
+            return [
+                *lines, self.marked(f"decimal: {decimal}", DECIMAL), self.marked(f"thousands: {thousands}", DECIMAL)
+            ]  # fmt: skip
+        if WHOLE in common:
+            return lines
+        decimal = common[0][0]
+        thousands = NUMBERS[common[0]].thousands or OTHER_SEPARATOR[decimal]
+        return [*lines, f'decimal: "{decimal}"', f"thousands: {json.dumps(thousands)}"]
+
+    def _price_times_quantity(self) -> str:
+        price = self.found[UNIT_PRICE].value
+        quantity = self.found["quantity"].value if "quantity" in self.found else None
+        if hundredth := self._hundredth(price, quantity):
+            return f"  payment_amount: {hundredth}"
+        if quantity is None:
+            origin = self._origin("payment_amount", price, ", ".join(self._in_cents(price)))
+            return f"  payment_amount: {origin}  # one item a row"
+        if price.is_column and quantity.is_column:
+            options = ", ".join([f"times: {quoted(quantity.path[0])}", *self._in_cents(price)])
+            sale = f"{{column: {quoted(price.path[0])}, {options}}}"
+            if back := self._paid_back_of_each():
+                return f"  payment_amount: {{by_row: {{sale: {sale}, refund: {back}}}}}  # check this"
+            return f"  payment_amount: {sale}"
+        product = f"({price.sql})::DECIMAL(18, 4) * ({quantity.sql})::DECIMAL(18, 4)"
+        return f"  payment_amount: {{expression: {quoted(product)}}}  # price and quantity"
+
+    def _event_types(self) -> list[str]:
+        if "event_type" not in self.found:
+            return []
+        counts = self.values.counts(self.found["event_type"].value)
+        unknown = [(name, count) for name, count in counts if known_event_type(name) is None]
+        answered: dict[str, str] = {}
+        for key, (name, count) in zip(EVENT_TYPES, unknown, strict=False):
+            near = likely_event_type(name)
+            hint = f"; probably {near}" if near else ""
+            sentence = f"what {shown(name)!r} is ({count:,} rows), or {STAYS}{hint}"
+            self.questions.append(
+                OpenQuestion(key, sentence, (*STANDARD_TYPES, STAYS), near or STAYS, is_optional=True, subject=name)
+            )
+            answered[name] = self.answers.get(key, STAYS)
+        lines, stay, types = [], [], []
+        for name, count in counts:
+            event_type = known_event_type(name) or answered.get(name, STAYS)
+            is_same = event_type in {name, STAYS}
+            types.append(name if is_same else event_type)
+            near = likely_event_type(name) if event_type == STAYS else ""
+            if not is_same:
+                lines.append(f"  {quoted(name)}: {event_type}  # {count:,} rows")
+            elif event_type == STAYS:
+                hint = f"; did you mean {near}?" if near else ""
+                stay.append(f"  # {shown(name)}: {count:,} rows, stays as it is{hint}")
+        head = ["event_types:" if lines else "# event_types:"] if lines or stay else []
+        return [*head, *lines, *stay, *self._funnel_steps(types)]
+
+    def _funnel_steps(self, types: Sequence[str]) -> list[str]:
+        """Return the line of the steps of the default funnel that the file has, if it has two; else what is missing."""
+        steps = [step for step in FIVE_STEPS if step in types]
+        missing = [step for step in FIVE_STEPS if step not in types]
+        if len(steps) < FEWEST_STEPS:
+            return [f"# no funnel: the file has {' and '.join(steps) or 'none'} of {', '.join(FIVE_STEPS)}"]
+        note = f"  # the file has no {', '.join(missing)}" if missing else ""
+        return [f"funnel_steps: [{', '.join(steps)}]{note}"]
+
+
+def file_lines(values: FileValues) -> list[str]:
+    """Return the lines that say how a file is split into rows and columns."""
+    lines = [] if values.delimiter == "," else [f"delimiter: {quoted(values.delimiter)}"]
+    if values.encoding not in {None, UTF_8}:
+        lines.append(f"encoding: {values.encoding}  # its lines are not UTF-8")
+    if values.sheet and len(values.sheet.sheets) == 1 and values.sheet.other_sheets:
+        lines.append(f"sheet: {quoted(values.sheet.sheets[0])}")
+    if values.lists.records:
+        lines.append(f"records: {quoted(values.lists.records)}")
+    return lines
+
+
+@dataclass
+class CustomerDraft(Draft):
+    """A mapping of customers that is being written."""
+
+    def lines(self) -> list[str]:
+        """Return the lines of the mapping."""
+        self.complete(["id"])
+        fields = [self._customer_field(name) for name in dict.fromkeys(["id", *self.found])]
+        return [*file_lines(self.values), "fields:", *fields]
+
+    def _customer_field(self, name: str) -> str:
+        if name not in self.found:
+            return self.marked(f'  {name}: "?"', name)
+        value = self.found[name].value
+        options = [] if name == "id" else ["optional: true"]
+        if name == "id" and self.values.matching(value, EMAIL):
+            options.append("key: address")
+        if name in TIMES:
+            options += self.time_options(value)
+        path = f"path: {quoted('.'.join(value.path))}"
+        return self.marked(f"  {name}: {{{', '.join([path, *options])}}}", FORMAT, ZONE)

@@ -1,0 +1,398 @@
+"""Which value of a file is which field: by its name first, then by what the values are."""
+
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cache
+from typing import Final
+
+import yaml
+
+from ecom_assets.ingestion.sources.mapping_file import shipped_file, usual_event_types
+from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES
+from ecom_assets.ingestion.sources.proposal.state_words import LOOKS_LIKE, NO, YES, Meaning, flag_meaning, is_state_word
+from ecom_assets.ingestion.sources.proposal.values import EMAIL, FIRST, FileValues, Value
+
+MOST_EVENT_TYPES = 500
+OTHER_WORDS = {
+    "view": "product_view", "ansicht": "product_view", "vue": "product_view", "vista": "product_view",
+    "cart": "add_to_cart", "warenkorb": "add_to_cart", "panier": "add_to_cart", "carrito": "add_to_cart",
+    "kasse": "checkout_start", "checkout": "checkout_start",
+    "kauf": "purchase", "bestellung": "purchase", "buy": "purchase", "transaction": "purchase", "achat": "purchase",
+    "compra": "purchase", "visita": "page_view", "anadircarrito": "add_to_cart", "agregarcarrito": "add_to_cart",
+    "ajoutpanier": "add_to_cart", "suche": "search", "recherche": "search", "seite": "page_view", "page": "page_view",
+    "produktansicht": "product_view", "artikelansicht": "product_view", "produktangesehen": "product_view",
+    "produktdetailseite": "product_view", "seitenaufruf": "page_view", "seitenansicht": "page_view",
+    "indenwarenkorb": "add_to_cart", "indenwarenkorbgelegt": "add_to_cart", "zumwarenkorbhinzugefugt": "add_to_cart",
+    "warenkorbhinzugefugt": "add_to_cart", "ausdemwarenkorbentfernt": "remove_from_cart",
+    "zurkasse": "checkout_start", "kassegestartet": "checkout_start", "bezahlvorgangbegonnen": "checkout_start",
+    "bestellungabgeschlossen": "purchase", "gekauft": "purchase", "bestellt": "purchase",
+    "vueproduit": "product_view", "produitvu": "product_view", "ajoutaupanier": "add_to_cart",
+    "ajouteaupanier": "add_to_cart", "commandevalidee": "purchase", "pagevue": "page_view",
+    "vistadeproducto": "product_view", "productovisto": "product_view", "anadiralcarrito": "add_to_cart",
+    "anadidoalcarrito": "add_to_cart", "compracompletada": "purchase", "vistadepagina": "page_view",
+    "aggiuntoalcarrello": "add_to_cart", "acquisto": "purchase", "prodottovisto": "product_view",
+    "inwinkelwagen": "add_to_cart", "aankoop": "purchase", "productbekeken": "product_view",
+    "clicks": "product_view", "carts": "add_to_cart", "orders": "purchase", "addtocart": "add_to_cart",
+}  # fmt: skip
+"""Short names of event types that logs use, in several languages."""
+
+
+UNIT_PRICE: Final = "unit_price"
+REFUNDED_AMOUNT, REFUNDED_AT, ORDER_TOTAL = "refunded_amount", "refunded_at", "order_total"
+CANCELLED_AT: Final = "cancelled_at"
+HELPERS: Final = frozenset({UNIT_PRICE, REFUNDED_AMOUNT, REFUNDED_AT, CANCELLED_AT, ORDER_TOTAL})
+"""What a file says about other fields, and no field of a mapping itself."""
+NUMBERS_OF: Final = frozenset({
+    "cart_value", "quantity", "payment_amount", UNIT_PRICE, "shipping_amount", "tax_amount", REFUNDED_AMOUNT,
+    ORDER_TOTAL,
+})  # fmt: skip
+OF_ITEMS: Final = frozenset({"quantity", "payment_amount", UNIT_PRICE, "item_id", "item_name", "item_category"})
+CHANGED_AT: Final = "changed_at"
+TIMES: Final = frozenset({
+    "event_timestamp", "date_time", "created_at", "updated_at", "last_login_at", REFUNDED_AT, CHANGED_AT,
+    CANCELLED_AT,
+})  # fmt: skip
+ROUNDED: Final = r"\d([.,]\d+)?[Ee]\+\d+"
+"""What a spreadsheet makes of a long number: 5.62101E+12."""
+NO_TIMES: Final = ("version", "birth", "geburt", "naissance", "nacimiento", "expir", "ablauf")
+"""Parts of the names of columns that have other days than that of what happened."""
+ONE_EACH: Final = 0.8
+"""Share of rows with an id of their own by which a file is one of customers."""
+
+
+class MappingKind(StrEnum):
+    """What a mapping is of."""
+
+    EVENTS = "events"
+    ORDERS = "orders"
+    CUSTOMERS = "customers"
+
+
+_BY_VALUES: Final = {
+    MappingKind.EVENTS: ("event_timestamp", "event_type", "user_id"),
+    MappingKind.ORDERS: ("date_time", "customer_id", "status"),
+    MappingKind.CUSTOMERS: ("email",),
+}
+"""Fields that are known by values, where no name is."""
+
+
+@dataclass(frozen=True)
+class FoundField:
+    """A value that is proposed for a field, and why."""
+
+    field: str
+    value: Value
+    why: str
+
+
+Found = Mapping[str, FoundField]
+
+
+def kind_of(values: FileValues) -> MappingKind | None:
+    """Return what rows look like; None if the names and values do not say it.
+
+    Order lines have an amount with a quantity or the number of an order, or a list of items with such a number, and no
+    event types; customers have an address or a name, and mostly one row each.
+    """
+    orders, events = found_fields(values, MappingKind.ORDERS), found_fields(values, MappingKind.EVENTS)
+    amounts = {"payment_amount", UNIT_PRICE, ORDER_TOTAL}
+    are_orders = bool(amounts & orders.keys() and {"quantity", "order_id"} & orders.keys())
+    are_orders |= _has_items(values) and "order_id" in orders
+    if "event_type" in events:
+        has_known = any(known_event_type(name) for name, _ in values.counts(events["event_type"].value))
+        return MappingKind.EVENTS if has_known or not are_orders else None
+    if are_orders:
+        return MappingKind.ORDERS
+    customers = found_fields(values, MappingKind.CUSTOMERS)
+    has_one_row_each = "id" in customers and values.different(customers["id"].value) > ONE_EACH * values.row_count
+    if has_one_row_each and "quantity" not in orders and {"email", "first_name", "last_name"} & customers.keys():
+        return MappingKind.CUSTOMERS
+    return None
+
+
+def found_fields(values: FileValues, kind: MappingKind, columns: Mapping[str, str] | None = None) -> Found:
+    """Return the proposed fields of a kind of record, each value for one field only.
+
+    Args:
+        values: The values of the files.
+        kind: What their rows are.
+        columns: The columns of some fields, as a person has said them.
+    """
+    answered, by_name = columns or {}, {value.name: value for value in values.values}
+    matches = {
+        field: FoundField(field, by_name[name], "as answered") for field, name in answered.items() if name in by_name
+    }
+    for field, usual_names in _names()[kind].items():
+        if field not in matches and (match := _by_name(values, field, usual_names, matches)) is not None:
+            matches[field] = match
+    if kind is MappingKind.ORDERS and "order_id" not in matches and (match := _own_id(values, matches)) is not None:
+        matches["order_id"] = match
+    for field in _BY_VALUES[kind]:
+        if field not in matches and (match := _by_values(values, field, matches)) is not None:
+            matches[field] = match
+    if kind is MappingKind.EVENTS and not {"user_id", "session_id"} & matches.keys() and "anonymous_id" in matches:
+        visitor = matches.pop("anonymous_id")  # a log with one kind of id counts its visitors by it
+        matches["user_id"] = FoundField("user_id", visitor.value, visitor.why)
+    if kind is MappingKind.CUSTOMERS and "email" in matches and "id" not in matches:
+        matches = {"id": matches["email"], **matches}
+    return matches
+
+
+_OWN_IDS: Final = ("display_id", "id", "_id", "uuid", "guid", "uid")
+"""Names of the id of a record itself, which is the number of an order where each record is one."""
+
+
+def _own_id(values: FileValues, matches: Found) -> FoundField | None:
+    """Return the id of records that are orders: they have lists of items, or an amount and nothing of a line.
+
+    A record with an amount and with an address that no other record has can be a customer.
+    """
+    named = [value for name in _OWN_IDS for value in _free(values, matches) if bare(value.name) == bare(name)]
+    named = [value for value in named if value.is_column and values.filled(value) and not value.joined]
+    if not named or values.spread or _has_items(values):
+        return FoundField("order_id", named[0], f"named {named[0].name}") if named else None
+    if {"item_id", "quantity", UNIT_PRICE} & matches.keys() or not {"payment_amount", ORDER_TOTAL} & matches.keys():
+        return None
+    emails = [value for value in values.values if value.is_column and values.are_emails(value)]
+    may_be_customers = any(values.different(value) == values.row_count for value in emails)
+    if not values.are_unique(named[:1]) or (may_be_customers and "status" not in matches):
+        return None
+    return FoundField("order_id", named[0], f"named {named[0].name}")
+
+
+def _has_items(values: FileValues) -> bool:
+    """Return whether records have a list whose elements have several fields of an item."""
+    return any(item_field_count(item_list.members) > 1 for item_list in values.lists.items)
+
+
+def item_field_count(members: Collection[str]) -> int:
+    """Return how many of the fields of an item the members of a list can be."""
+    names, bare_members = _names()[MappingKind.ORDERS], set(map(bare, members))
+    return sum(bool(bare_members & set(map(bare, names[field]))) for field in OF_ITEMS)
+
+
+def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...]:
+    """Return the names of the values that can be a field, those with the fewest different values first."""
+    free = [value for value in _free(values, matches) if _fits(values, field, value)]
+    ranked = sorted(free, key=values.different) if field == "event_type" else free
+    return tuple(dict.fromkeys(value.name for value in ranked))
+
+
+PERSON_WORDS: Final = (
+    "customer", "client", "kunde", "user", "buyer", "person", "member", "kaufer", "acheteur", "comprador", "cliente",
+    "acquirente", "klant", "email", "mail",
+)  # fmt: skip
+ID_WORDS: Final = ("id", "number", "nummer", "nr", "no", "key", "unique", "uuid", "email", "mail", "code", "hash")
+
+
+def other_persons(values: FileValues, person: Value, matches: Found) -> list[Value]:
+    """Return the other columns that are named as ids of persons and repeat where `person` does not.
+
+    The one that repeats most is the first. Every row has them: they say who ordered, too.
+    """
+    filled = values.filled(person)
+    named = [
+        value
+        for value in _free(values, matches)
+        if value.is_column and not value.joined and _is_id_of_person(value) and values.filled(value) == filled
+    ]
+    different = {value: values.different(value) for value in named}
+    repeating = [value for value in named if 1 < different[value] < values.different(person)]
+    return sorted(repeating, key=lambda value: different[value])
+
+
+def _is_id_of_person(value: Value) -> bool:
+    name = bare(value.last_name)
+    person = next((word for word in PERSON_WORDS if word in name), "")
+    return bool(person) and (person in {"email", "mail"} or any(word in name for word in ID_WORDS))
+
+
+def named_values(values: FileValues, kind: MappingKind, field: str, matches: Found) -> list[Value]:
+    """Return the values that are named as a field is, whatever they are; those with nothing in them left out."""
+    names = set(map(bare, _names()[kind].get(field, ())))
+    free = [value for value in _free(values, matches) if values.filled(value) and not value.joined]
+    return [value for value in free if names.intersection(map(bare, value.names))]
+
+
+def known_event_type(name: str) -> str | None:
+    """Return the platform's event type that a name usually stands for; None if it is not known."""
+    return _event_type_words().get(bare(name))
+
+
+STANDARD_TYPES: Final = (
+    "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart", "checkout_start",
+    "purchase", "refund",
+)  # fmt: skip
+"""The event types that funnels, carts and revenue are about."""
+_LIKELY: Final = (
+    ("remove_from_cart", ("remove", "entfern", "retir", "supprim", "elimin", "quitar", "rimoss",
+                          "verwijder", "leer", "clear", "empty", "vider", "vaci", "svuot", "loeschen", "losch"), True),
+    ("add_to_cart", ("warenkorb", "einkaufswagen", "basket", "cart", "bag", "panier", "carrito", "carrello",
+                     "winkelwagen", "кошик", "trolley"), False),
+    ("refund", ("refund", "erstatt", "rembours", "reembols", "rimbors", "retour", "return"), False),
+    ("checkout_start", ("checkout", "kasse", "caisse", "paiement", "pago", "begincheckout", "zahlung"), False),
+    ("purchase", ("purchas", "order", "bestell", "kauf", "commande", "achat", "compra", "pedido", "acquist", "ordine",
+                  "transaction", "bought", "conversion", "замовл", "покуп"), False),
+    ("search", ("search", "such", "recherch", "busqueda", "buscar", "ricerca", "zoek", "пошук"), False),
+    ("category_view", ("category", "kategorie", "listing", "collection", "categorie", "categoria"), False),
+    ("product_view", ("product", "produkt", "artikel", "item", "produit", "producto", "prodotto", "товар",
+                      "pdp"), False),
+    ("page_view", ("page", "seite", "screen", "visit", "besuch", "pagina"), False),
+)  # fmt: skip
+"""Parts of names by which an event type may be a standard one, the most certain first; whether it is of a cart."""
+
+
+def likely_event_type(name: str) -> str:
+    """Return the platform's event type that a name may stand for, by its words; empty if it is like none."""
+    letters = bare(name)
+    cart = _LIKELY[1][1]
+    for event_type, parts, is_of_cart in _LIKELY:
+        has_cart = any(bare(part) in letters for part in cart)
+        if any(bare(part) in letters for part in parts) and (has_cart or not is_of_cart):
+            return event_type
+    return ""
+
+
+def bare(name: str) -> str:
+    """Return a name without case, accents, blanks and punctuation."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(letter for letter in letters if letter.isalnum())
+
+
+@cache
+def _names() -> Mapping[str, Mapping[str, Sequence[str]]]:
+    names: Mapping[str, Mapping[str, Sequence[str]]] = yaml.safe_load(shipped_file("column_names.yaml"))
+    return names
+
+
+@cache
+def _event_type_words() -> dict[str, str]:
+    usual = usual_event_types()
+    event_types = {bare(source_name): event_type for source_name, event_type in usual.items()}
+    event_types |= {bare(event_type): event_type for event_type in usual.values()}
+    return {**OTHER_WORDS, **event_types}
+
+
+def _by_name(values: FileValues, field: str, usual_names: Sequence[str], matches: Found) -> FoundField | None:
+    for name in usual_names:
+        for value in _free(values, matches):
+            if bare(name) in set(map(bare, value.names)) and _fits(values, field, value):
+                beside = f" and {value.joined}" if value.joined else ""
+                return FoundField(field, value, f"named {value.name}{beside}")
+    return None
+
+
+def _free(values: FileValues, matches: Found) -> list[Value]:
+    used_values = {match.value for match in matches.values()}
+    used_values |= {value for value in values.values if value.joined and replace(value, joined="") in used_values}
+    # Columns of the file before members of nested objects.
+    return sorted((value for value in values.values if value not in used_values), key=lambda value: len(value.path))
+
+
+def _fits(values: FileValues, field: str, value: Value) -> bool:
+    """Return whether the values can be what the name says."""
+    if not values.filled(value) or (value.joined and field not in TIMES):
+        return False
+    if field in OF_ITEMS and values.spread and not value.name.startswith(f"{values.spread}."):
+        return False  # what stands beside the list is of the whole order
+    check = _CHECKS.get(field)
+    return check is None or check(values, value)
+
+
+def _is_number(values: FileValues, value: Value) -> bool:
+    # The amount of the first item is not that of all.
+    return FIRST not in value.path and bool(values.number_forms(value))
+
+
+def _is_amount(values: FileValues, value: Value) -> bool:
+    # A column of 0 and 1 says whether it was paid back, not how much.
+    return _is_number(values, value) and not _is_flag(values, value)
+
+
+def _is_flag(values: FileValues, value: Value) -> bool:
+    found = {name.casefold() for name, _ in values.counts(value, 3)}
+    return bool(found) and found <= YES | NO
+
+
+def _are_states(values: FileValues, value: Value) -> bool:
+    """Return whether values are the states of orders: a few, with words of states, unless only one thing is so named.
+
+    `state` and `fulfillment` are places and services in other files.
+    """
+    different = values.different(value)
+    if not 0 < different <= MOST_STATES or values.matching(value, EMAIL):
+        return False
+    if bare(value.last_name) not in _AMBIGUOUS_STATES and not value.joined:
+        return not values.time_formats(value)
+    return _look_like_states(values, value)
+
+
+def _look_like_states(values: FileValues, value: Value) -> bool:
+    names = [name for name, _ in values.counts(value, MOST_STATES)]
+    if flag_meaning(value.last_name) and _is_flag(values, value):
+        return True
+    return sum(map(is_state_word, names)) >= LOOKS_LIKE * len(names) > 0
+
+
+def flagged(values: FileValues, meaning: Meaning, matches: Found) -> dict[Value, list[str]]:
+    """Return the columns of yes and no that say by their name what a row is, with the values that say yes.
+
+    A column that is a field already is left out.
+    """
+    result = {}
+    for value in _free(values, matches):
+        if value.is_column and not value.joined and flag_meaning(value.last_name) is meaning:
+            said = [name for name, _ in values.counts(value, 3)]
+            if yes := [name for name in said if name.casefold() in YES] if _is_flag(values, value) else []:
+                result[value] = yes
+    return result
+
+
+def _is_order_number(values: FileValues, value: Value) -> bool:
+    """Return whether values can be numbers of orders: a spreadsheet that rounds them makes one of many."""
+    return not values.matching(value, ROUNDED)
+
+
+def rounded_number(values: FileValues) -> str:
+    """Return the column that is named as the number of an order and was rounded by a spreadsheet; empty if none is."""
+    named = named_values(values, MappingKind.ORDERS, "order_id", {})
+    rounded = [value for value in named if values.matching(value, ROUNDED)]
+    return f"{rounded[0].name}, such as {values.counts(rounded[0], 1)[0][0]}," if rounded else ""
+
+
+_AMBIGUOUS_STATES: Final = frozenset({
+    "state", "fulfillment", "fulfilment", "estado", "etat", "stato", "statut", "zustand", "стан"
+})  # fmt: skip
+_CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
+    **dict.fromkeys(TIMES, lambda values, value: bool(values.time_formats(value))),
+    **dict.fromkeys(NUMBERS_OF, _is_number),
+    REFUNDED_AMOUNT: _is_amount,
+    "status": _are_states,
+    "order_id": _is_order_number,
+    **dict.fromkeys(("event_id", "uniq_id"), lambda values, value: values.different(value) == values.row_count),
+    "event_type": lambda values, value: values.different(value) <= MOST_EVENT_TYPES and not values.time_formats(value),
+    "currency": lambda values, value: values.matching(value, "[A-Za-z]{3}") == values.filled(value),
+    "email": lambda values, value: values.matching(value, EMAIL) > values.filled(value) / 2,
+}
+"""What the values of some fields must be, whatever their name."""
+
+
+def _by_values(values: FileValues, field: str, matches: Found) -> FoundField | None:
+    free = [value for value in _free(values, matches) if values.filled(value)]
+    if field in TIMES:  # a day alone, or the number of a version, goes behind a time of day
+        free = [value for value in free if not any(word in bare(value.name) for word in NO_TIMES)]
+        free.sort(key=lambda value: not values.matching(value, r".*\d(:|\d{9}).*"))
+    for value in free:
+        if field in TIMES and _fits(values, field, value) and (forms := values.time_formats(value)):
+            return FoundField(field, value, f"its values are times ({forms[0]})")
+        if field == "event_type" and values.different(value) <= MOST_EVENT_TYPES:
+            event_types = [text for text, _ in values.counts(value) if known_event_type(text)]
+            if event_types:
+                return FoundField(field, value, f"it has event types such as {event_types[0]}")
+        if field == "status" and _are_states(values, value) and _look_like_states(values, value):
+            return FoundField(field, value, f"it has states such as {values.counts(value, 1)[0][0]}")
+        if field in {"user_id", "customer_id", "email"} and values.are_emails(value):
+            return FoundField(field, value, "its values are e-mail addresses")
+    return None

@@ -1,0 +1,376 @@
+"""The mapping that is proposed for files: a shipped one that reads them, else one by names and values of columns."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from ecom_assets.core.errors import EcomError, UsageError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.formats import counted
+from ecom_assets.ingestion.sources.files.columns import columns_of
+from ecom_assets.ingestion.sources.files.fit import columns_used, has_needed_columns
+from ecom_assets.ingestion.sources.files.formats import find_files
+from ecom_assets.ingestion.sources.files.mapping import load, shipped
+from ecom_assets.ingestion.sources.files.mapping_content import OPEN
+from ecom_assets.ingestion.sources.files.records import DUPLICATE
+from ecom_assets.ingestion.sources.files.shape import ADDED
+from ecom_assets.ingestion.sources.files.table_heads import delimiter_of
+from ecom_assets.ingestion.sources.files.unpacked import unpacked
+from ecom_assets.ingestion.sources.proposal.draft import MAPPINGS, CustomerDraft, Draft
+from ecom_assets.ingestion.sources.proposal.fields import MappingKind, item_field_count, kind_of
+from ecom_assets.ingestion.sources.proposal.questions import (
+    ENCODING,
+    LIST,
+    ROWS,
+    ZONE,
+    OpenQuestion,
+    encoding_question,
+    on_one_line,
+    possible_encodings,
+    quoted,
+)
+from ecom_assets.ingestion.sources.proposal.values import FileValues, ItemList
+from ecom_assets.ingestion.sources.reading import CustomerFileReading, FileReading, file_mappings
+
+
+@dataclass(frozen=True)
+class ShippedFit:
+    """A shipped mapping that reads the files, with the lines in which they differ from its layout."""
+
+    name: str
+    kind: MappingKind
+    columns: tuple[str, ...]
+    known_count: int
+    filled_count: int
+    clean_count: int
+    row_count: int
+    lines: tuple[str, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """Return why it fits, in a sentence."""
+        columns = ", ".join(self.columns[:6])
+        clean = "is" if self.row_count == 1 else "are"
+        of_rows = f"{self.clean_count:,} of {counted(self.row_count, 'row')} {clean} clean"
+        return f"{self.name} fits best: it knows {columns}; {of_rows}."
+
+
+def shipped_fits(paths: Sequence[str], settings: Settings, kind: MappingKind | None = None) -> list[ShippedFit]:
+    """Return the shipped mappings of a kind that read files, the best first.
+
+    The best is the one by which the most rows are clean, then the most fields filled; then the simplest. Mappings of
+    customers need little more than an address, so they count only where nothing else reads the files.
+    """
+    kinds = [of_rows for of_rows in MAPPINGS if kind in {None, of_rows}]
+    with duckdb.connect() as con:
+        tried = [
+            _tried(con, paths, of_rows, name, settings) for of_rows in kinds for name in shipped(MAPPINGS[of_rows])
+        ]
+    fits = [fit for fit in tried if fit is not None]
+    if not fits and kind in {None, MappingKind.CUSTOMERS}:
+        fits = [fit for name in file_mappings() if (fit := _tried_customers(paths, name, settings)) is not None]
+    return sorted(fits, key=lambda fit: (fit.clean_count, fit.filled_count, -fit.known_count), reverse=True)
+
+
+def _tried(
+    con: duckdb.DuckDBPyConnection, paths: Sequence[str], kind: MappingKind, name: str, settings: Settings
+) -> ShippedFit | None:
+    """Return the fit of a mapping, also if a spreadsheet has saved the files with its own delimiter."""
+    try:
+        mapping = load(MAPPINGS[kind], name)
+        file = next(unpacked(find_files(paths)))
+        lines: tuple[str, ...] = ()
+        if mapping.delimiter == "," and (own := delimiter_of(file)) != ",":
+            mapping, lines = mapping.model_copy(update={"delimiter": own}), (f"delimiter: {json.dumps(own)}",)
+        columns = columns_of(con, file, mapping).columns.keys()
+        mapped_columns = {column for used in columns_used(mapping).values() for column in used} - {*ADDED}
+        is_document = file.format == "ndjson" and mapping.shape is not None
+        if not has_needed_columns(mapping, columns, is_document=is_document):
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            extended = Path(folder) / f"{name}.yaml"
+            extended.write_text("\n".join([f"extends: {name}", *lines, ""]), encoding="utf-8")
+            reading = FileReading.open(
+                paths, str(extended) if lines else name, is_events=kind is MappingKind.EVENTS, settings=settings
+            )
+            rows, filled_count = reading.rows, reading.filled_count
+    except EcomError:
+        return None
+    clean_count = rows.counted + rows.rejected.get(DUPLICATE, 0)  # a copy of a row that is counted is clean, too
+    if clean_count * 2 < rows.read:
+        return None
+    return ShippedFit(
+        name,
+        kind,
+        tuple(sorted(mapped_columns & columns)),
+        len(mapped_columns),
+        filled_count,
+        clean_count,
+        rows.read,
+        lines,
+    )
+
+
+def _tried_customers(paths: Sequence[str], name: str, settings: Settings) -> ShippedFit | None:
+    try:
+        reading = CustomerFileReading.open(paths, name, settings)
+    except EcomError:
+        return None
+    columns, mapped_columns = reading.known_columns
+    # An address alone is in every file of orders, too.
+    if len(columns) < 4 or reading.clean_count * 2 < reading.row_count:  # noqa: PLR2004 (id, and who it is)
+        return None
+    return ShippedFit(
+        name,
+        MappingKind.CUSTOMERS,
+        columns,
+        len(mapped_columns),
+        reading.filled_count,
+        reading.clean_count,
+        reading.row_count,
+    )
+
+
+NO_LIST, FIRST_ITEM = "none", "first"
+OWN: Final = "own"
+"""In place of the name of a shipped mapping: one by the names and values of the columns."""
+LOCAL_EPOCHS: Final = {
+    "mixpanel": "Times of Mixpanel projects created before 2023 are of the project's zone, written as UTC. The zone of "
+    "the project (UTC for a project created since)"
+}
+"""Shipped mappings whose files do not say how their epochs are to be read, with what to ask."""
+NOUNS: Final = {MappingKind.EVENTS: "events", MappingKind.ORDERS: "order lines", MappingKind.CUSTOMERS: "customers"}
+
+
+@dataclass(frozen=True)
+class MappingProposal:
+    """A mapping as text, in which what is open is marked, and all questions, answered or not."""
+
+    kind: MappingKind
+    why: tuple[str, ...]
+    questions: tuple[OpenQuestion, ...]
+    lines: tuple[str, ...] = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """Return the mapping as YAML."""
+        return "\n".join([*(f"# {on_one_line(reason)}" for reason in self.why), *self.lines, ""])
+
+
+def open_questions(proposal: MappingProposal, answers: Mapping[str, str]) -> list[OpenQuestion]:
+    """Return the questions that are marked in the mapping, as nobody has answered them."""
+    return [q for q in proposal.questions if q.key not in answers and not q.is_optional]
+
+
+@dataclass(frozen=True)
+class MappingSearch:
+    """Files for which a mapping is looked for: answers lead to a proposal, which can have further questions."""
+
+    paths: Sequence[str]
+    settings: Settings
+    kind: MappingKind | None = None
+    """What the rows are; None to decide by what they have."""
+    encoding: str | None = None
+    """The encoding of text files; None to decide by their bytes."""
+    _read: dict[tuple[str | None, str, str], FileValues] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def fits(self) -> list[ShippedFit]:
+        """Return the shipped mappings that read the files, the best first."""
+        return [] if self.encoding else shipped_fits(self.paths, self.settings, self.kind)
+
+    def proposal(self, answers: Mapping[str, str], mapping: str = "") -> MappingProposal:
+        """Return the mapping with the answers so far.
+
+        Args:
+            answers: The answers, by the keys of the questions.
+            mapping: The name of a shipped mapping that fits, `OWN` for none of them; empty for the best.
+
+        Raises:
+            UsageError: An answer is not possible, or the files have nothing that a mapping needs.
+            SourceError: They cannot be read.
+        """
+        fits = [] if mapping == OWN else self.fits
+        named = [fit for fit in fits if fit.name == mapping]
+        return self._of_shipped((named or fits)[0], answers) if fits else self._of_values(answers)
+
+    def accepted(self, answers: Mapping[str, str], mapping: str = "") -> tuple[dict[str, str], dict[str, str]]:
+        """Return the answers to questions that come up, and what is wrong with those that are not possible."""
+        result: dict[str, str] = {}
+        problems: dict[str, str] = {}
+        while True:
+            questions = self.proposal(result, mapping).questions
+            left = answers.keys() - result.keys() - problems.keys()
+            new = [question for question in questions if question.key in left]
+            if not new:
+                return result, problems
+            try:
+                result[new[0].key] = new[0].checked(answers[new[0].key])
+            except UsageError as error:
+                problems[new[0].key] = str(error)
+
+    def _of_shipped(self, fit: ShippedFit, answers: Mapping[str, str]) -> MappingProposal:
+        """Return a mapping that extends a shipped one."""
+        lines = [f"extends: {fit.name}", *fit.lines]
+        questions: tuple[OpenQuestion, ...] = ()
+        if fit.name in LOCAL_EPOCHS:
+            questions = (OpenQuestion(ZONE, LOCAL_EPOCHS[fit.name]),)
+            _check(questions, answers)
+            zone = answers.get(ZONE)
+            mark = "" if zone else f"  # OPEN: {LOCAL_EPOCHS[fit.name]}"
+            lines += ["fields:", f"  event_timestamp: {{timezone: {quoted(zone or OPEN)}}}{mark}"]
+        return MappingProposal(fit.kind, (fit.why,), questions, tuple(lines))
+
+    def _of_values(self, answers: Mapping[str, str]) -> MappingProposal:
+        """Return a mapping by the names and values of columns."""
+        encodings = encoding_question(self._possible_encodings)
+        encoding = self.encoding or answers.get(ENCODING) or next(iter(self._possible_encodings), None)
+        table, beside = self._tables(encoding)
+        kind, rows = self._kind_of(self._values(encoding, table=table), answers)
+        values, item_list = self._rows_of(self._values(encoding, table=table), kind, answers)
+        draft = (CustomerDraft if kind is MappingKind.CUSTOMERS else Draft)(values, kind, answers)
+        lines = draft.lines()
+        questions = (*(question for question in (encodings, rows, item_list) if question is not None), *draft.questions)
+        _check(questions, answers)
+        if item_list is not None and LIST not in answers:
+            lines = _with_open_list(lines, item_list, kind)
+        if encodings is not None and ENCODING not in answers:
+            lines = [line for line in lines if not line.startswith("encoding: ")]
+            lines.insert(0, f'encoding: "{OPEN}"  # OPEN: {on_one_line(encodings.sentence)}')
+        why = [f"No shipped mapping reads this file; proposed by its names and values, as {NOUNS[kind]}."]
+        why += [
+            f"  {note}" for note in (values.note, *(_beside(name, other) for name, other in beside.items())) if note
+        ]
+        why += [f"  each element of {values.spread} is an order line"] if values.spread else []
+        why += [f"  {match.field}: {match.why}" for match in draft.found.values()]
+        why += [f"  {note}" for note in draft.notes]
+        return MappingProposal(kind, tuple(why), questions, tuple(lines))
+
+    def guesses(self, answers: Mapping[str, str], mapping: str = "") -> dict[str, str]:
+        """Return answers for a preview only: those that are there, and a guess for each question that is open."""
+        result = dict(answers)
+        while still_open := [
+            question
+            for question in self.proposal(result, mapping).questions
+            if question.key not in result and question.guess and not question.is_optional
+        ]:
+            result |= {question.key: question.guess for question in still_open}
+        return result
+
+    @cached_property
+    def look(self) -> FileValues:
+        """Return what the first of the files looks like: its format, encoding and delimiter, and its values."""
+        return self._values(self.encoding or next(iter(self._possible_encodings), None))
+
+    @cached_property
+    def _possible_encodings(self) -> dict[str, str]:
+        return {} if self.encoding else possible_encodings(next(unpacked(find_files(self.paths))))
+
+    def _values(self, encoding: str | None, spread: str = "", table: str = "") -> FileValues:
+        key = encoding, spread, table
+        if key not in self._read:
+            self._read[key] = FileValues.read(self.paths, encoding, spread, table)
+        return self._read[key]
+
+    def _tables(self, encoding: str | None) -> tuple[str, dict[str, MappingKind]]:
+        """Return the table of the kind that is asked for, and those of other kinds that stand beside it.
+
+        Tables are the lists of records in a JSON document, and the sheets of a workbook.
+        """
+        first = self._values(encoding)
+        names = first.sheet.other_sheets if first.sheet else first.lists.others
+        kinds = {name: kind for name in names if (kind := self._kind_of_table(encoding, name)) is not None}
+        own = kind_of(first)
+        if self.kind is None or own is self.kind:
+            return "", {name: kind for name, kind in kinds.items() if kind is not own}
+        fitting = [name for name, kind in kinds.items() if kind is self.kind]
+        return (fitting[0] if fitting else ""), {}
+
+    def _kind_of_table(self, encoding: str | None, name: str) -> MappingKind | None:
+        try:
+            return kind_of(self._values(encoding, table=name))
+        except EcomError:
+            return None
+
+    def _kind_of(self, values: FileValues, answers: Mapping[str, str]) -> tuple[MappingKind, OpenQuestion | None]:
+        if kind := self.kind or kind_of(values):
+            return kind, None
+        question = OpenQuestion(ROWS, "what the rows are", tuple(MappingKind), MappingKind.EVENTS)
+        return MappingKind(question.checked(answers.get(ROWS, question.guess))), question
+
+    def _rows_of(
+        self, values: FileValues, kind: MappingKind, answers: Mapping[str, str]
+    ) -> tuple[FileValues, OpenQuestion | None]:
+        """Return the values of what is a row, and the question about lists, if there is one."""
+        lists = {item_list: count for item_list in values.lists.items if (count := item_field_count(item_list.members))}
+        if kind is MappingKind.ORDERS and lists:
+            return self._order_rows(values, lists, answers)
+        if kind is not MappingKind.EVENTS or not lists:
+            return values.without_lists(), None
+        items = max(lists, key=lambda item_list: lists[item_list])
+        if items.most == 1:
+            return values, None
+        sentence = (
+            f"which product an event has, as its list {items.path} has up to {items.most}: the first one, or none"
+        )
+        question = OpenQuestion(LIST, sentence, (FIRST_ITEM, NO_LIST), FIRST_ITEM)
+        return (values if answers.get(LIST) == FIRST_ITEM else values.without_lists()), question
+
+    def _order_rows(
+        self, values: FileValues, lists: Mapping[ItemList, int], answers: Mapping[str, str]
+    ) -> tuple[FileValues, OpenQuestion | None]:
+        paths = [item_list.path for item_list in sorted(lists, key=lambda item_list: -lists[item_list])]
+        likely = [item_list.path for item_list, count in lists.items() if count > 1]
+        if len(likely) == 1:
+            return self._values(values.encoding, likely[0], values.table), None
+        sentence = f"of which list each element is an order line ({NO_LIST}: a line per order)"
+        question = OpenQuestion(LIST, sentence, (*paths, NO_LIST), paths[0])
+        path = answers.get(LIST, NO_LIST)
+        if path == NO_LIST:
+            return values.without_lists(), question
+        return self._values(values.encoding, path, values.table), question
+
+
+def _beside(name: str, kind: MappingKind) -> str:
+    """Return what else is in a file, and how it is read."""
+    return f"{name!r} of the file has {NOUNS[kind]}: ecom mapping init FILE --{kind} reads them"
+
+
+def _check(questions: Sequence[OpenQuestion], answers: Mapping[str, str]) -> None:
+    for question in questions:
+        if question.key in answers:
+            question.checked(answers[question.key])
+
+
+def _with_open_list(lines: Sequence[str], question: OpenQuestion, kind: MappingKind) -> list[str]:
+    """Return the lines of a mapping with one that is refused until it says what becomes of a list."""
+    key = "rows" if kind is MappingKind.ORDERS else "explode"
+    remedy = "rows: {line: PATH OF THE LIST}, or no such line" if key == "rows" else "no such line, or init again"
+    return [f'{key}: "{OPEN}"  # OPEN: {on_one_line(question.sentence)}: write {remedy}', *lines]
+
+
+Reading = FileReading | CustomerFileReading
+
+
+@contextmanager
+def read_by(search: MappingSearch, proposal: MappingProposal, folder: Path | None = None) -> Iterator[Reading]:
+    """Read the files by a proposal, whose mapping stands in a temporary folder meanwhile.
+
+    Raises:
+        EcomError: They cannot be read by it.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as temporary_folder:
+        mapping = Path(temporary_folder) / "preview.yaml"
+        mapping.write_text(proposal.text, encoding="utf-8")
+        if proposal.kind is MappingKind.CUSTOMERS:
+            yield CustomerFileReading.open(search.paths, str(mapping), search.settings)
+        else:
+            is_events = proposal.kind is MappingKind.EVENTS
+            yield FileReading.open(search.paths, str(mapping), is_events=is_events, settings=search.settings)

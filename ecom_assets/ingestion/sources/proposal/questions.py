@@ -1,0 +1,183 @@
+"""What a file does not say by itself: the questions about it, and the answers that are possible.
+
+Of a text file that is not UTF-8, the encoding is what its words say, or a question where several readings are words.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import Final
+
+from ecom_assets.core.clock import is_zone
+from ecom_assets.core.errors import UsageError
+from ecom_assets.ingestion.sources.files.formats import InputFile, head_of
+from ecom_assets.ingestion.sources.files.text_blocks import is_utf_8, lines_of, marked_encoding
+
+ROWS, ENCODING, LIST, ZONE, FORMAT, DECIMAL = "rows", "encoding", "list", "timezone", "date_format", "decimal"
+BELOW_ZERO, AMOUNT_OF, UNITS = "below_zero", "amount_of", "units"
+COLUMNS: Final = (
+    "date_time", "event_timestamp", "event_type", "user_id", "customer_id", "item_id", "payment_amount",
+    "cart_value", "id", "status", "refunded_amount", "quantity",
+)  # fmt: skip
+"""Fields of which a person can say the column."""
+MOST_STATES, MOST_EVENT_TYPES_ASKED = 50, 20
+"""Values of a column of states that are read, and event types that are asked."""
+STATES: Final = tuple(f"state_{number}" for number in range(1, MOST_STATES + 1))
+EVENT_TYPES: Final = tuple(f"event_type_{number}" for number in range(1, MOST_EVENT_TYPES_ASKED + 1))
+"""The keys of questions about values of the file."""
+KEYS: Final = (
+    ROWS, ENCODING, LIST, FORMAT, ZONE, DECIMAL, BELOW_ZERO, AMOUNT_OF, UNITS, *COLUMNS, *STATES, *EVENT_TYPES
+)  # fmt: skip
+LABELS: Final = {
+    ROWS: "What a row is",
+    ENCODING: "Encoding",
+    LIST: "List of items",
+    FORMAT: "How times are written",
+    ZONE: "Time zone",
+    DECIMAL: "Decimal separator",
+    **dict.fromkeys(("date_time", "event_timestamp"), "Column of the time"),
+    "event_type": "Column of what happened",
+    "user_id": "Column of the visitor",
+    "customer_id": "Column of the customer",
+    "item_id": "Column of the item",
+    "quantity": "Column of the quantity",
+    **dict.fromkeys(("payment_amount", "cart_value"), "Column of the amount"),
+    "id": "Column of the customer's id",
+    BELOW_ZERO: "Lines below zero",
+    AMOUNT_OF: "Amount on each row",
+    UNITS: "Units of amounts",
+    "status": "Column of the state",
+    "refunded_amount": "Column of what was paid back",
+    **dict.fromkeys(STATES, "State"),
+    **dict.fromkeys(EVENT_TYPES, "Event type"),
+}
+ZONES: Final = "a name such as Europe/Berlin or UTC"
+MOST_SHOWN: Final = 120
+"""The most characters of a value of the file within a sentence."""
+LONGEST_SENTENCE: Final = 1_000
+"""The most characters of such a sentence."""
+
+
+@dataclass(frozen=True)
+class OpenQuestion:
+    """What the files do not say: its key, a sentence, the answers that are possible, and a guess for a preview.
+
+    Without `choices` the answer is a time zone. A question without a guess is left open in a preview, which then shows
+    what becomes of it. `is_optional` if the file is read as a person would expect where nobody answers. `subject` is
+    the value of the file that the question is about, if it is about one.
+    """
+
+    key: str
+    sentence: str
+    choices: tuple[str, ...] = ()
+    guess: str = "UTC"
+    is_optional: bool = False
+    subject: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return what is asked, in a few words."""
+        return f"{LABELS[self.key]} {shown(self.subject)}" if self.subject else LABELS[self.key]
+
+    def checked(self, answer: str) -> str:
+        """Return an answer that is possible.
+
+        Raises:
+            UsageError: It is not.
+        """
+        if self.choices and answer not in self.choices:
+            raise UsageError(f"{shown(answer)!r} is none of {', '.join(map(shown, self.choices))}.")
+        if not self.choices and not is_zone(answer):
+            raise UsageError(f"{shown(answer)!r} is not a time zone; give {ZONES}.")
+        return answer
+
+
+def quoted(text: str) -> str:
+    """Return a text as a scalar of YAML that holds whatever characters it has."""
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in written)
+
+
+def shown(text: object, most: int = MOST_SHOWN) -> str:
+    """Return a value of the file for a sentence or a comment: on one line, printable, not too long."""
+    line = re.sub(r"\s+", " ", str(text))
+    line = "".join(sign if unicodedata.category(sign)[0] != "C" else "\ufffd" for sign in line)
+    return line if len(line) <= most else f"{line[:most]}…"
+
+
+def on_one_line(sentence: str) -> str:
+    """Return a sentence with values of the file: on one line, printable, and whole up to `LONGEST_SENTENCE`."""
+    return shown(sentence, LONGEST_SENTENCE)
+
+
+def quoted_list(names: Sequence[str]) -> str:
+    """Return texts as a list of YAML on one line."""
+    return f"[{', '.join(map(quoted, names))}]"
+
+
+CANDIDATES: Final = {
+    "cp1252": "Western Europe, as Excel saves it", "cp1250": "Central Europe", "cp1251": "Cyrillic",
+    "cp1253": "Greek", "cp1254": "Turkish", "mac_roman": "older Macs", "cp850": "DOS",
+}  # fmt: skip
+"""Encodings of one byte that files of shops have, the most frequent first."""
+_MOST_WORDS = 5_000
+_MOST_ODD_SHARE = 0.05
+_NOT_WRITTEN = frozenset({"Cc", "Cn", "Sk"})
+"""The categories of signs that no word has: controls, signs that are not assigned, accents without a letter."""
+_UNLIKELY = re.compile("[\xc0-\u024f]{3}")
+"""Three accented letters in a row, as Cyrillic letters are in a Western encoding."""
+_WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff]+[A-Za-z\x80-\xff]*")
+
+
+def possible_encodings(file: InputFile) -> dict[str, str]:
+    """Return the encodings in which a file's words look like words, each with a word that distinguishes it.
+
+    One entry means that the file says it; none that it is UTF-8 or has a mark.
+    """
+    if file.format != "csv" or marked_encoding(head_of(file)):
+        return {}
+    odd_words = list(dict.fromkeys(islice(_odd_words(file), _MOST_WORDS)))
+    readings = {name: read for name in CANDIDATES if (read := _words_in(odd_words, name))}
+    first_with: dict[tuple[str, ...], str] = {}
+    for name, read in readings.items():
+        first_with.setdefault(read, name)  # encodings that read the same are one
+    different = [index for index in range(len(odd_words)) if len({read[index] for read in first_with}) > 1]
+    return {name: shown(read[different[0] if different else 0]) for read, name in first_with.items()}
+
+
+def encoding_question(possible: dict[str, str]) -> OpenQuestion | None:
+    """Return the question which of several encodings is meant; None if there is no choice."""
+    if len(possible) < 2:  # noqa: PLR2004 (a choice is between two)
+        return None
+    readings = ", ".join(f"{name} ({CANDIDATES[name]}) reads “{word}”" for name, word in possible.items())
+    sentence = f"the encoding, as the file is not UTF-8: {readings}"
+    return OpenQuestion(ENCODING, sentence, tuple(possible), next(iter(possible)))
+
+
+def _odd_words(file: InputFile) -> Iterator[bytes]:
+    for line in lines_of(file):
+        if not line.isascii() and not is_utf_8(line):
+            yield from _WORD.findall(line)
+
+
+def _words_in(encoded_words: Sequence[bytes], encoding: str) -> tuple[str, ...]:
+    """Return encoded words as an encoding reads them; none if too many are not words then."""
+    try:
+        read = tuple(word.decode(encoding) for word in encoded_words)
+    except UnicodeDecodeError:
+        return ()
+    odd = sum(map(_is_odd, read))
+    return read if odd <= _MOST_ODD_SHARE * len(read) else ()
+
+
+def _is_odd(word: str) -> bool:
+    """Return whether a word mixes scripts, has a sign between letters, or a capital after a small letter."""
+    if any(unicodedata.category(sign) in _NOT_WRITTEN for sign in word):
+        return True
+    scripts = {unicodedata.name(sign, "?").split()[0] for sign in word if sign.isalpha()}
+    has_inner_sign = not all(map(str.isalpha, word.strip("".join(sign for sign in word if not sign.isalpha()))))
+    has_inner_capital = any(before.islower() and after.isupper() for before, after in pairwise(word))
+    return len(scripts) > 1 or has_inner_sign or _UNLIKELY.search(word) is not None or has_inner_capital

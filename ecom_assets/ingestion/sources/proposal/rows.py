@@ -1,0 +1,192 @@
+"""What the rows of a file of orders are, found by adding up: lines, orders, further lines, discounts, returns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ecom_assets.core.warehouse.sql_text import ident, select
+from ecom_assets.ingestion.sources.proposal.fields import ORDER_TOTAL, UNIT_PRICE, Found
+from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
+
+REFUND_LINES, DISCOUNT_LINES = "refund", "discount"
+FEWEST_ORDERS: Final = 2
+"""Orders of several rows by which an amount that is the same on each of them can be that of the order."""
+_LINE_FIELDS: Final = ("item_id", "quantity", UNIT_PRICE)
+_OF_ORDERS: Final = ("date_time", "customer_id", "order_id")
+_NEAR: Final = "0.005"
+
+
+@dataclass(frozen=True)
+class OrderRows:
+    """The rows of orders in a file, by the columns that were found for some fields.
+
+    `payment` is the amount of a line, if a column of its own has it.
+    """
+
+    values: FileValues
+    found: Found
+    payment: Value | None = None
+
+    def _value(self, name: str) -> Value | None:
+        match = self.found.get(name)
+        return match.value if match else None
+
+    @property
+    def order(self) -> Value | None:
+        """Return the number of the order."""
+        return self._value("order_id")
+
+    def _line_values(self) -> list[Value]:
+        return [value for name in _LINE_FIELDS if (value := self._value(name)) is not None]
+
+    def _has_line(self, joint: str = "OR") -> str:
+        """Return the SQL that says whether a row has something that only lines have."""
+        values = self._line_values()
+        return f"({f' {joint} '.join(f'{value.column} IS NOT NULL' for value in values)})" if values else "false"
+
+    def amount_sql(self) -> str:
+        """Return the SQL of the amount of a row; empty if no column says it."""
+        if self.payment is not None:
+            return self.values.number_sql(self.payment)
+        price, quantity = self._value(UNIT_PRICE), self._value("quantity")
+        if price is None:
+            return ""
+        number = self.values.number_sql(price)
+        return f"({number} * {self.values.number_sql(quantity)})" if quantity else number
+
+    def continued(self) -> list[str]:
+        """Return the columns that further lines of an order do not have, its number among them; none without such."""
+        order, time = self.order, self._value("date_time")
+        if order is None or time is None or not order.is_column or not self._line_values():
+            return []
+        is_further = f"{order.column} IS NULL AND {self._has_line('AND')}"
+        further, with_time = self._counts(
+            f"count(*) FILTER ({is_further})", f"count({time.column}) FILTER ({is_further})"
+        )
+        if not further or with_time:
+            return []
+        columns = [match.value for match in self.found.values() if match.value.is_column]
+        filled = self._counts(*(f"count({value.column}) FILTER ({is_further})" for value in columns))
+        return [value.path[0] for value, count in zip(columns, filled, strict=True) if not count]
+
+    def carried(self) -> list[str]:
+        """Return the columns that only one line of each order has, where all have its number."""
+        if self.order is None or not self.order.is_column:
+            return []
+        values = [value for name in _OF_ORDERS[:-1] if (value := self._value(name)) and value.is_column]
+        return [value.path[0] for value in values if not value.joined and self._is_on_one_line(self.order, value)]
+
+    def _is_on_one_line(self, order: Value, value: Value) -> bool:
+        counts = f"count(*) AS row_count, count({value.column}) AS filled, count(DISTINCT {value.column}) AS different"
+        by_order = select(counts, TABLE, f"{order.column} IS NOT NULL", order.column)
+        is_partly = "filled > 0 AND filled < row_count AND different = 1"
+        partly, empty = self.values.rows(
+            select(f"count(*) FILTER ({is_partly}), count(*) FILTER (filled = 0)", f"({by_order})")
+        )[0]
+        return bool(partly) and not empty
+
+    def rows_of_orders(self) -> str:
+        """Return the SQL, over the columns of the file, of rows that repeat an order beside its lines; empty if none.
+
+        They have nothing of a line, and no amount or the sum of the amounts of their order's lines.
+        """
+        order, lines = self.order, self._line_values()
+        if order is None or not lines or not all(value.is_column for value in lines) or self.values.spread:
+            return ""
+        is_row = f"NOT {self._has_line()}"
+        amount = self.amount_sql() or "NULL::DECIMAL(24, 6)"
+        of_lines = f"sum({amount}) FILTER (NOT ({is_row}))"
+        own = f"max({amount}) FILTER ({is_row})"
+        measured = (
+            f"count(*) FILTER ({is_row}) AS own_rows, count(*) FILTER (NOT ({is_row})) AS line_rows,"
+            f" {own} AS own, {of_lines} AS of_lines"
+        )
+        by_order = select(measured, TABLE, f"{order.column} IS NOT NULL", order.column)
+        is_said = f"own IS NULL OR abs(own - of_lines) < {_NEAR}"
+        rows, fitting = self.values.rows(
+            select(
+                "count(*) FILTER (own_rows > 0),"
+                f" count(*) FILTER (own_rows = 1 AND line_rows > 0 AND ({is_said}))",
+                f"({by_order})",
+            )
+        )[0]  # fmt: skip
+        if not rows or rows != fitting:
+            return ""
+        return " AND ".join(f"{ident(value.path[0])} IS NULL" for value in lines)
+
+    def is_of_order(self, amount: Value, lines: Sequence[Value]) -> bool | None:
+        """Return whether an amount stands on each row of an order and is the order's; None if nothing proves it.
+
+        It is if it is the same on all rows of each order, and the lines' own amounts, or their prices and
+        quantities, add up to it rather than to so many times it.
+        """
+        order = self.order
+        if order is None or not order.is_column:
+            return False
+        number = self.values.number_sql(amount)
+        own = next(
+            (self.values.number_sql(value) for value in lines if value != amount),
+            OrderRows(self.values, self.found).amount_sql(),
+        )
+        proof = f"sum({own})" if own else "NULL::DECIMAL(24, 6)"
+        is_line = self._has_line() if self._line_values() else "true"
+        measured = (
+            f"count(*) AS row_count, count(DISTINCT {number}) AS different, count({number}) AS filled,"
+            f" max({number}) AS amount, {proof} AS proof, count(DISTINCT {own or '0'}) AS different_lines"
+        )
+        by_order = select(measured, TABLE, f"{order.column} IS NOT NULL AND {is_line}", order.column)
+        several = "row_count > 1 AND filled > 0"
+        total, same, nearer, proved = self.values.rows(
+            select(
+                f"count(*) FILTER ({several}), count(*) FILTER ({several} AND different = 1 AND filled = row_count),"
+                f" count(*) FILTER ({several} AND abs(proof - amount) < abs(proof - amount * row_count)),"
+                f" count(*) FILTER ({several} AND proof IS NOT NULL)",
+                f"({by_order})",
+            )
+        )[0]  # fmt: skip
+        if total < FEWEST_ORDERS or same < total:
+            return False
+        return nearer * 2 > proved if proved else None
+
+    def below_zero(self) -> str:
+        """Return what lines below zero are: refunds, or discounts where only their amount is below zero.
+
+        A discount is beside lines above zero in its order, and of nothing that is sold elsewhere. Empty if no line is
+        below zero.
+        """
+        amount, quantity, order, item = self.amount_sql(), self._value("quantity"), self.order, self._value("item_id")
+        is_less = f"coalesce({amount} < 0, false)" if amount else "false"
+        is_fewer = f"coalesce({self.values.number_sql(quantity)} < 0, false)" if quantity else "false"
+        below, of_amount = self._counts(
+            f"count(*) FILTER ({is_less} OR {is_fewer})", f"count(*) FILTER ({is_less} AND NOT {is_fewer})"
+        )
+        if not below:
+            return ""
+        if not of_amount or order is None:
+            return REFUND_LINES
+        sold = f"list(DISTINCT {item.column}) FILTER (NOT {is_less})" if item else "[]"
+        ((sold_items,),) = self.values.rows(select(sold, TABLE)) if item else (([],),)
+        number = f"{order.column}"
+        has_goods = f"max({amount}) OVER (PARTITION BY {number}) > 0"
+        own_item = item.column if item else "NULL"
+        marked = select(f"{is_less} AND NOT {is_fewer} AS is_less, {has_goods} AS has_goods, {own_item} AS item", TABLE)
+        names = {name for name in sold_items or () if name is not None}
+        candidates = self.values.rows(select("item", f"({marked})", "is_less AND has_goods"))
+        discounts = sum(name not in names for (name,) in candidates)
+        return DISCOUNT_LINES if discounts and discounts == len(candidates) else REFUND_LINES
+
+    def adds_up(self) -> str:
+        """Return how lines compare with the totals of their orders, in a sentence; empty if no column has totals."""
+        total, order, amount = self._value(ORDER_TOTAL), self.order, self.amount_sql()
+        if total is None or order is None or not amount or total == self.payment:
+            return ""
+        measured = f"sum({amount}) AS lines, max({self.values.number_sql(total)}) AS total"
+        by_order = select(measured, TABLE, f"{order.column} IS NOT NULL", order.column)
+        orders, equal = self.values.rows(
+            select(f"count(*), count(*) FILTER (abs(lines - total) < {_NEAR})", f"({by_order})")
+        )[0]
+        return f"lines add up to {total.name} in {equal:,} of {orders:,} orders" if equal else ""
+
+    def _counts(self, *aggregates: str) -> Sequence[int]:
+        result: Sequence[int] = self.values.rows(select(list(aggregates), TABLE))[0]
+        return result

@@ -1,0 +1,191 @@
+"""The states of orders in a file: what each value means, what is asked about it, and the lines of the mapping."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ecom_assets.core.warehouse.sql_text import texts
+from ecom_assets.ingestion.sources.files.mapping_content import OPEN
+from ecom_assets.ingestion.sources.proposal.fields import REFUNDED_AMOUNT, Found
+from ecom_assets.ingestion.sources.proposal.questions import (
+    MOST_STATES,
+    STATES,
+    OpenQuestion,
+    quoted,
+    quoted_list,
+    shown,
+)
+from ecom_assets.ingestion.sources.proposal.state_words import (
+    MEANINGS,
+    NO,
+    YES,
+    Meaning,
+    flag_meaning,
+    guessed_meaning,
+    state_meaning,
+)
+from ecom_assets.ingestion.sources.proposal.values import FileValues, Value
+
+_OURS: Final = {Meaning.SALE: "shipped", Meaning.NO_SALE: "shipped", Meaning.PART_REFUND: "shipped"}
+"""The state of the row of a sale; of those that are left out it does not count."""
+
+
+@dataclass(frozen=True)
+class OrderStates:
+    """The column of the state, and the meaning of each of its values; None where nobody has said it.
+
+    `is_final` if a line that was paid back has one row, whose state was that of a sale before: it is a sale and a
+    refund then. Otherwise the refund is a row of its own. `refunded_amount` is the column of what was paid back.
+    """
+
+    value: Value
+    counts: Mapping[str, int]
+    meanings: Mapping[str, Meaning | None]
+    sentences: Mapping[str, str]
+    is_final: bool
+    refunded_amount: str = ""
+
+    @property
+    def column(self) -> str:
+        """Return the name of the column."""
+        return self.value.path[0]
+
+    def of(self, *meanings: Meaning) -> list[str]:
+        """Return the values with one of some meanings."""
+        return [state for state, meaning in self.meanings.items() if meaning in meanings]
+
+    @property
+    def refunded(self) -> list[str]:
+        """Return the states of rows that are a sale and a refund."""
+        return self.of(Meaning.REFUND, *([Meaning.PART_REFUND] if self.refunded_amount else []))
+
+    @property
+    def refund_kind(self) -> str:
+        """Return the condition of the rows of refunds."""
+        return f"where: {{{quoted(self.column)}: {quoted_list(self.refunded)}}}"
+
+    @property
+    def leave_out_lines(self) -> list[str]:
+        """Return the lines about the rows that never were a sale."""
+        if not (no_sale := self.of(Meaning.NO_SALE)):
+            return []
+        row_count = sum(self.counts[state] for state in no_sale)
+        if self.value.is_column:
+            condition = f"{{column: {quoted(self.column)}, in: {quoted_list(no_sale)}, optional: true}}"
+        else:
+            is_one = quoted(f"list_contains({texts(no_sale)}, {self.value.sql})")
+            condition = f"{{expression: {is_one}, optional: true}}"
+        return [f"  not_a_sale: {condition}  # {row_count:,} rows; check this"]
+
+    def lines(self, indent: str) -> list[str]:
+        """Return a line for each value: what it is on the platform, or a mark where nobody has said it."""
+        return [f"{indent}{quoted(state)}: {self._ours(state)}" for state in self.counts]
+
+    def _ours(self, state: str) -> str:
+        meaning, rows = self.meanings[state], f"{self.counts[state]:,} rows"
+        if meaning is None:
+            remedy = "write shipped or refunded, or leave it out; its rows are refused until then"
+            return f'"{OPEN}"  # OPEN: {shown(self.sentences[state])}: {remedy}'
+        if meaning is Meaning.REFUND:
+            return f"{'shipped' if self.is_final else 'refunded'}  # {rows}, paid back; check this"
+        if meaning is Meaning.PART_REFUND:
+            part = f"a part was paid back, {self.refunded_amount}" if self.refunded_amount else "counted as a whole"
+            return f"{_OURS[meaning]}  # {rows}, {part}; check this"
+        return f"{_OURS[meaning]}  # {rows}{', left out' if meaning is Meaning.NO_SALE else ''}"
+
+    def sale_field(self) -> list[str]:
+        """Return the lines of the state of rows of sales, within the field of the state."""
+        origin = f"column: {quoted(self.column)}"
+        return ["      sale:", f"        {origin}", "        lookup:", *self.lines("          ")]
+
+
+def state_questions(values: FileValues, matches: Found) -> list[OpenQuestion]:
+    """Return a question for each state that must be asked, the most frequent first."""
+    status = matches.get("status")
+    if status is None:
+        return []
+    counts = values.counts(status.value, MOST_STATES)
+    asked = [(state, count) for state, count in counts if _known_meaning(matches, state) is None]
+    amounts = _amounts(values, matches)
+    questions = []
+    for (state, count), key in zip(asked, STATES, strict=False):
+        guess = guessed_meaning(state)
+        money = f", together {amounts[state]}" if amounts.get(state) else ""
+        hint = f"; probably {guess}" if guess else ""
+        sentence = f"what {shown(state)!r} of {status.value.name} is ({count:,} rows{money}): {' or '.join(MEANINGS)}"
+        questions.append(OpenQuestion(key, f"{sentence}{hint}", MEANINGS, "", subject=state))
+    return questions
+
+
+def _said_meaning(status: Value, state: str) -> Meaning | None:
+    """Return what a state says by its words, or as yes and no of a column that says what it is about."""
+    if (flag := flag_meaning(status.last_name)) and state.casefold() in YES | NO:
+        return flag if state.casefold() in YES else Meaning.SALE
+    return state_meaning(state)
+
+
+def _known_meaning(matches: Found, state: str) -> Meaning | None:
+    """Return what a state means by itself, or since another column says how much went back."""
+    guess = guessed_meaning(state) if REFUNDED_AMOUNT in matches else None
+    return _said_meaning(matches["status"].value, state) or guess
+
+
+def _amounts(values: FileValues, matches: Found) -> dict[str, str]:
+    """Return the sum of amounts by state, for those that are written as the platform writes them."""
+    amount, status = matches.get("payment_amount") or matches.get("order_total"), matches["status"]
+    currency = matches.get("currency")
+    return values.sums(amount.value, status.value, currency.value if currency else None) if amount else {}
+
+
+def order_states(
+    values: FileValues, matches: Found, questions: list[OpenQuestion], answers: Mapping[str, str]
+) -> OrderStates | None:
+    """Return the states of orders, with the answers about them; None if no column has them."""
+    if "status" not in matches:
+        return None
+    status = matches["status"].value
+    counts = dict(values.counts(status, MOST_STATES))
+    asked = {question.subject: question for question in questions}
+    meanings: dict[str, Meaning | None] = {}
+    for state in counts:
+        if (question := asked.get(state)) is not None:
+            answer = answers.get(question.key)
+            meanings[state] = Meaning(question.checked(answer)) if answer else None
+        else:
+            meanings[state] = _known_meaning(matches, state)
+    refunded = [state for state, meaning in meanings.items() if meaning is Meaning.REFUND]
+    parts = [state for state, meaning in meanings.items() if meaning is Meaning.PART_REFUND]
+    order = matches.get("order_id") or matches[next(iter(matches))]
+    can_shape = values.format != "parquet" and status.is_column and order.value.is_column
+    amount = _column(matches, REFUNDED_AMOUNT) if can_shape else ""
+    is_final = bool(refunded) and not has_rows_of_refunds(values, matches, refunded)
+    return OrderStates(
+        status,
+        counts,
+        meanings,
+        {state: question.sentence for state, question in asked.items()},
+        can_shape and (is_final or bool(parts and amount)),
+        amount,
+    )
+
+
+def _column(matches: Found, name: str) -> str:
+    match = matches.get(name)
+    return match.value.path[0] if match and match.value.is_column and not match.value.joined else ""
+
+
+def has_rows_of_refunds(values: FileValues, matches: Found, refunded: list[str]) -> bool:
+    """Return whether refunds are rows of their own: their amounts are below zero, or stand beside those of sales."""
+    is_refund = f"list_contains({texts(refunded)}, {matches['status'].value.column})"
+    amounts = [matches[name].value for name in ("payment_amount", "unit_price", "quantity") if name in matches]
+    is_below = " OR ".join(values.is_below_zero(value) for value in amounts) or "false"
+    line = [matches[name].value.column for name in ("order_id", "item_id") if name in matches]
+    if values.scalar(f"count(*) FILTER ({is_refund} AND ({is_below}))"):
+        return True
+    if not line:
+        return False
+    lines = f"count(DISTINCT ({', '.join(line)}))"
+    refunds = f"{lines} FILTER ({is_refund})"
+    sales = f"{lines} FILTER (NOT coalesce({is_refund}, false))"
+    # Some lines can be twice in an order; refunds are rows of their own if most of them have a sale beside them.
+    return bool(values.scalar(f"2 * ({refunds} + {sales} - {lines}) >= {refunds}"))

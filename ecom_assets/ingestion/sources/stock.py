@@ -1,0 +1,269 @@
+"""The source of stock: a catalogue file, the catalogue API, the sandbox's API, or none.
+
+A catalogue lists current stock, not past stock, so its rows belong to one day: the newest of the run.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis.expr.types as ir
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ecom_assets.commerce.products.contracts import RawStock
+from ecom_assets.core.clock import Clock, now_utc, today_in
+from ecom_assets.core.errors import SourceError
+from ecom_assets.core.http.retry import HttpCosts
+from ecom_assets.core.http.session import Api, ApiSession, header_value
+from ecom_assets.core.redact_url import without_secrets
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.core.tables.received import NoSource, SliceOutput
+from ecom_assets.core.tables.values import MAX_STOCK
+from ecom_assets.core.warehouse.local import in_memory
+from ecom_assets.core.warehouse.sql_text import ident, select
+from ecom_assets.ingestion.sources.files.unpacked import catalogue_rows
+
+
+@dataclass(frozen=True)
+class CatalogueFetch:
+    """The products of one fetch, with `product_id`, `stock` and optional fields, and the metrics of its requests."""
+
+    products: list[dict[str, Any]]
+    costs: HttpCosts
+
+
+def fetched_stock(fetch: CatalogueFetch, day: date, source: str) -> SliceOutput:
+    """Return the stock in the response of an API, which replaces earlier rows of the same day."""
+    metadata = {"fetched": True, "stock_day": str(day), **asdict(fetch.costs)}
+    return SliceOutput(stock_rows(fetch.products, day, source), Days((day,)), metadata, supersedes=Days((day,)))
+
+
+def no_stock(reason: str) -> SliceOutput:
+    """Return no rows for no days, with a reason; the table is not changed."""
+    return SliceOutput.nothing(stock_rows((), date.min, ""), reason)
+
+
+NO_STOCK = NoSource(partial(no_stock, "neither ECOM_CATALOGUE_API_URL nor ECOM_CATALOGUE is set"))
+
+
+class FileStock:
+    """The stock in the file of `ECOM_CATALOGUE`; without a column `stock` it is a catalogue of categories only."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Store the path of the file in the settings."""
+        self._path = str(settings.catalogue)
+
+    def received(self, days: Days) -> SliceOutput:
+        """Return the file's rows as of the newest of the days.
+
+        Raises:
+            SourceError: The file is missing or unreadable, or has stock but no product ids.
+        """
+        with _readable(self._path) as rows:
+            columns = catalogue_columns(rows, self._path)
+            if "stock" not in columns:
+                return no_stock(f"{self._path} has no column stock")
+            present = [name for name in (*REQUIRED, *OPTIONAL) if name in columns]
+            listed = [f"{ident(name)}::VARCHAR AS {ident(name)}" for name in present]
+            result = rows.execute(select(listed, catalogue_rows(self._path))).fetchall()
+        records = (dict(zip(present, row, strict=True)) for row in result)
+        day = days.dates[-1]
+        return SliceOutput(
+            stock_rows(records, day, self._path), Days((day,)), {"stock_day": str(day)}, supersedes=Days((day,))
+        )
+
+
+def require_catalogue(path: Path) -> None:
+    """Look at the columns of the file of `ECOM_CATALOGUE`.
+
+    Raises:
+        SourceError: The file is missing or unreadable, or has stock but no product ids.
+    """
+    with _readable(str(path)) as rows:
+        catalogue_columns(rows, str(path))
+
+
+def catalogue_columns(con: duckdb.DuckDBPyConnection, path: str) -> list[str]:
+    """Return the columns of a catalogue; one with stock has product ids, else SourceError."""
+    columns = [row[0].lower() for row in con.execute(f"DESCRIBE {select('*', catalogue_rows(path))}").fetchall()]
+    if "stock" in columns and "product_id" not in columns:
+        raise SourceError(
+            f"The catalogue {path} has a column stock but no column product_id; "
+            "rename the column with the id of the product to product_id."
+        )
+    return columns
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Read the catalogue of a path inside the block."""
+    try:
+        with duckdb.connect() as con:
+            yield con
+    except duckdb.Error as error:
+        raise SourceError(
+            f"The catalogue {path} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file or a "
+            "workbook with the columns product_id and stock."
+        ) from error
+
+
+@dataclass(frozen=True)
+class ApiStock:
+    """The stock that the catalogue API returns; the nightly run stores it for the day that has just ended."""
+
+    settings: Settings
+    now: Clock = now_utc
+
+    def received(self, days: Days) -> SliceOutput:
+        """Fetch the stock if the newest of the days is today or yesterday; else return no rows for no days.
+
+        Raises:
+            SourceError: The API cannot be reached, returns an error, or does not follow the protocol.
+        """
+        today = today_in(self.settings.timezone, self.now)
+        newest = days.dates[-1]
+        if newest not in {today, today - ONE_DAY}:
+            return no_stock(f"stock is only known as it is now, {today}, and these days end with {newest}")
+        return fetched_stock(fetch_catalogue(self.settings), newest, self.settings.catalogue_api_url)
+
+
+def has_stock(settings: Settings) -> bool:
+    """Return whether there is stock to load: a configured API or file, or the sandbox's if there are no own data."""
+    return bool(settings.catalogue_api_url or settings.catalogue) or not settings.has_own_data
+
+
+REQUIRED = ("product_id", "stock")
+OPTIONAL = ("name", "category", "reorder_point", "lead_time_days")
+_NUMBERS = (
+    ("stock", "stock_count", "unparseable_stock", -MAX_STOCK),
+    ("reorder_point", "reorder_point_count", "unparseable_reorder_point", 0),
+    ("lead_time_days", "lead_time_days", "unparseable_lead_time", 0),
+)
+"""Received name, column, reject reason if it is not a whole number, and smallest allowed value."""
+
+
+def stock_rows(records: Iterable[Mapping[str, Any]], received_date: date, source: str) -> ir.Table:
+    """Return records as an in-memory table with the columns of `RawStock`."""
+    return in_memory(_rows(records, received_date, source), RawStock)
+
+
+def _rows(records: Iterable[Mapping[str, Any]], received_date: date, source: str) -> Iterator[dict[str, Any]]:
+    for number, record in enumerate(records, start=1):
+        texts = {name: _text(record.get(name)) for name in (*REQUIRED, *OPTIONAL)}
+        numbers, reason = _numbers(texts)
+        yield {
+            "received_date": received_date,
+            "record_number": number,
+            "product_id": texts["product_id"],
+            "product_name": texts["name"],
+            "product_category": texts["category"],
+            "received_stock": texts["stock"],
+            "received_reorder_point": texts["reorder_point"],
+            "received_lead_time_days": texts["lead_time_days"],
+            **numbers,
+            "reject_reason": "missing_product_id" if texts["product_id"] is None else reason,
+            "source": source,
+        }
+
+
+def _numbers(texts: Mapping[str, str | None]) -> tuple[dict[str, int | None], str | None]:
+    """Return the numbers of a record, and the first reason to reject it."""
+    reasons = ["missing_stock"] if texts["stock"] is None else []
+    numbers: dict[str, int | None] = {}
+    for name, column, reason, least in _NUMBERS:
+        numbers[column] = _whole_number(texts[name], least)
+        if texts[name] is not None and numbers[column] is None:
+            reasons.append(reason)
+    return numbers, reasons[0] if reasons else None
+
+
+def _text(value: object) -> str | None:
+    """Return a value as stripped text; None if it is empty."""
+    return None if value is None or isinstance(value, dict | list) else str(value).strip() or None
+
+
+def _whole_number(text: str | None, least: int) -> int | None:
+    """Return a text as a whole number, or None; `12.0` is a whole number."""
+    if text is None:
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    if not number.is_finite() or not least <= number <= MAX_STOCK or number != int(number):
+        return None
+    return int(number)
+
+
+PAGE_SIZE = 500
+MOST_PAGES = 100_000
+"""More than any shop has: a response that announces more is broken."""
+
+
+class _Envelope(BaseModel):
+    """A page: its number, the total numbers of products and pages, and its products."""
+
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+
+    page: int = Field(ge=1)
+    total: int = Field(ge=0)
+    total_pages: int = Field(ge=0, le=MOST_PAGES)
+    data: list[dict[str, Any]]
+
+
+def fetch_catalogue(settings: Settings) -> CatalogueFetch:
+    """Fetch every product, page by page.
+
+    Raises:
+        SettingError: The key cannot be sent.
+        SourceError: The API cannot be reached, returns an error or another format, or changed during the fetch.
+    """
+    api = Api("catalogue API", settings.catalogue_api_url, "ECOM_CATALOGUE_API_URL", "ECOM_CATALOGUE_API_KEY")
+    key = header_value(api.key_setting, settings.catalogue_api_key)
+    headers = {"Accept": "application/json", **({"X-API-KEY": key} if key else {})}
+    products: list[dict[str, Any]] = []
+    with ApiSession(api, settings) as session:
+        first = _page(session, headers, 1)
+        products += first.data
+        if first.total_pages > settings.source_max_pages:
+            raise SourceError(
+                f"The catalogue API at {without_secrets(api.url)} says that it has {first.total_pages:,} pages, and "
+                f"ECOM_SOURCE_MAX_PAGES is {settings.source_max_pages:,}; see that its number of pages is right, or "
+                "raise that."
+            )
+        for number in range(2, first.total_pages + 1):
+            products += _page(session, headers, number).data
+        costs = session.stats.costs()
+    if len(products) != first.total:
+        raise SourceError(
+            f"The catalogue API at {without_secrets(api.url)} announced {first.total:,} products and returned "
+            f"{len(products):,}; it changed meanwhile, so run again."
+        )
+    return CatalogueFetch(products, costs)
+
+
+def _page(session: ApiSession, headers: dict[str, str], number: int) -> _Envelope:
+    address = without_secrets(session.api.url)
+    response = session.get(session.api.url, {"page": number, "per_page": PAGE_SIZE}, headers)
+    try:
+        page = _Envelope.model_validate(response.json())
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        raise SourceError(
+            f"Page {number} of the catalogue API at {address} is none: "
+            f"{'.'.join(map(str, fault['loc'])) or 'the answer'}: {fault['msg']}; see that "
+            f"{session.api.url_setting} is the address of a list with page, total, total_pages and data."
+        ) from None
+    if page.page != number:
+        raise SourceError(
+            f"The catalogue API at {address} was asked for page {number} and answers with page {page.page}; see that "
+            f"{session.api.url_setting} is the address of a list that takes `page`."
+        )
+    return page

@@ -1,0 +1,1 @@
+"""What people and programs see: the API, pages, reports, alerts. They render answers, and decide nothing."""

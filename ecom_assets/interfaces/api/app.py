@@ -1,0 +1,268 @@
+"""The FastAPI application of the HTTP API, its store, and the middleware in front of it.
+
+From the outside in that is: log, tracing, CORS, guard, cache, bounds, questions.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.http_server.addresses import is_loopback_name
+from ecom_assets.core.http_server.callers import VERSION_PREFIX
+from ecom_assets.core.http_server.credentials import Credentials
+from ecom_assets.core.http_server.keys import KeyFile, KeyRing
+from ecom_assets.core.http_server.tokens import TokenReader
+from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.interfaces.api.adhoc.questions import AdHoc, AdHocQuestions, question_paths
+from ecom_assets.interfaces.api.auth.callers import DOCUMENTATION, PAGE_FILES, document_security
+from ecom_assets.interfaces.api.auth.guard import AuditLog, Guard, RateLimits
+from ecom_assets.interfaces.api.cache.answers import AnswerCache, AnswersInMemory, RedisAnswers
+from ecom_assets.interfaces.api.middleware.bounds import RequestBounds
+from ecom_assets.interfaces.api.middleware.request_log import ApiMetrics, Head, RequestLog
+from ecom_assets.interfaces.api.middleware.tracing import Tracing, new_tracer_provider
+from ecom_assets.interfaces.api.openapi import serve_document_from_thread
+from ecom_assets.interfaces.api.parameters import VERSION, RewrittenAnswers, as_csv, numbers_alone
+from ecom_assets.interfaces.api.problems import documented, handle_errors
+from ecom_assets.interfaces.api.routes import (
+    ad_hoc,
+    behaviour,
+    boards,
+    customers,
+    explain,
+    funnels,
+    operation,
+    products,
+    quality,
+    realtime,
+    reconciliation,
+    sales,
+    values,
+)
+from ecom_assets.interfaces.api.store.served_data import ServedData, open_store
+from ecom_assets.interfaces.api.store.store import PublishedStore
+from ecom_assets.interfaces.api.streams import OpenStreams
+
+BeforeGuard = Callable[[ASGIApp, Credentials], ASGIApp]
+MB = 1_000_000
+CORS_METHODS = ("GET", "POST")
+CORS_HEADERS = (
+    "Authorization",
+    "X-API-Key",
+    "X-Request-ID",
+    "Content-Type",
+    "If-None-Match",
+    "traceparent",
+    "X-Retry-Count",
+)
+CORS_SHOWN = ("ETag", "Retry-After", "X-Request-ID", "X-Total-Count")
+
+
+@dataclass(frozen=True)
+class ApiStack:
+    """The app with its middleware: an ASGI application that closes its resources when the app has shut down."""
+
+    inner: ASGIApp
+    app: FastAPI
+    audit: AuditLog
+    redis: RedisAnswers | None
+    tracer_provider: Any = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or the startup and shutdown of the app."""
+        if scope["type"] != "lifespan":
+            await self.inner(scope, receive, send)
+            return
+
+        async def ended(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                self.audit.close()
+                if self.redis is not None:
+                    await self.redis.close()
+                if self.tracer_provider is not None:
+                    await asyncio.to_thread(self.tracer_provider.shutdown)  # sends the remaining spans
+            await send(message)
+
+        await self.inner(scope, receive, ended)
+
+
+def credentials_of(settings: Settings) -> Credentials:
+    """Return the keys and the reader of tokens.
+
+    Raises:
+        EcomError: A setting is wrong, or the keys cannot be read.
+    """
+    keys = KeyRing.read(KeyFile(settings.home), settings.api_keys.get_secret_value())
+    return Credentials(keys, TokenReader(settings) if TokenReader.are_used(settings) else None)
+
+
+def refuse_open_access(settings: Settings, credentials: Credentials) -> None:
+    """Raise if the API would be open to other machines without a key.
+
+    Raises:
+        UsageError: The API would listen beyond loopback, and there is no key.
+    """
+    if not is_loopback_name(settings.api_host) and not credentials.are_needed():
+        raise UsageError(
+            f"The API would be open to everybody who reaches {settings.api_host}:{settings.api_port}; make a key with "
+            "`ecom api-key create`, or set ECOM_API_KEYS or ECOM_JWT_…, or listen on 127.0.0.1."
+        )
+
+
+def build_stack(
+    settings: Settings,
+    app: FastAPI,
+    served: ASGIApp | None = None,
+    before_guard: BeforeGuard | None = None,
+    larger_bodies: Mapping[str, int] | None = None,
+) -> ApiStack:
+    """Return an app wrapped in its middleware.
+
+    `served` is wrapped in place of the app, if it is another ASGI application for it, `before_guard` sees a request
+    before the guard does, such as a login, and `larger_bodies` has the limits of paths that take files.
+
+    Raises:
+        EcomError: A setting is wrong, or the API would be open to other machines without a key.
+    """
+    credentials = credentials_of(settings)
+    refuse_open_access(settings, credentials)
+    if credentials.are_needed():
+        document_security(app)
+    redis = _redis(settings)
+    inner: ASGIApp = _bounded(settings, app, served or app, larger_bodies or {})
+    if settings.api_cache_mb or redis:
+        inner = AnswerCache(inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis)
+    audit = AuditLog(settings.home)
+    inner = Guard(inner, credentials, RateLimits(settings.rate_limit_key, settings.rate_limit_address), audit)
+    if before_guard is not None:
+        inner = before_guard(inner, credentials)
+    if settings.api_cors_origins:
+        inner = CORSMiddleware(inner, settings.api_cors_origins, CORS_METHODS, CORS_HEADERS, expose_headers=CORS_SHOWN)
+    provider = new_tracer_provider(settings.otel_endpoint) if settings.otel_endpoint else None
+    if provider is not None:
+        inner = Tracing(inner, provider)
+    return ApiStack(RequestLog(Head(inner), app.state.metrics), app, audit, redis, provider)
+
+
+def _bounded(settings: Settings, app: FastAPI, served: ASGIApp, larger_bodies: Mapping[str, int]) -> ASGIApp:
+    """Return an app with the bounds of a request, in front of the processes that answer its ad-hoc questions."""
+    ad_hoc: AdHoc | None = getattr(app.state, "ad_hoc", None)
+    return RequestBounds(
+        AdHocQuestions(served, ad_hoc, settings) if ad_hoc else served,
+        max_body_bytes=settings.api_max_body_bytes,
+        client_timeout_s=settings.api_client_timeout_s,
+        answer_timeout_s=settings.api_timeout_s,
+        streams=OpenStreams(settings.api_streams_per_caller),
+        larger_bodies=larger_bodies,
+    )
+
+
+def _version_documentation(app: FastAPI) -> None:
+    """Serve the documentation with the version in its path too, as all other routes are."""
+    for route in [route for route in app.routes if isinstance(route, Route) and route.path in DOCUMENTATION]:
+        app.add_api_route(f"{VERSION_PREFIX}{route.path}", route.endpoint, include_in_schema=False, response_model=None)
+
+
+def _redis(settings: Settings) -> RedisAnswers | None:
+    url = settings.redis_url.get_secret_value()
+    return RedisAnswers(url, settings.redis_timeout_s) if url else None
+
+
+SUBJECTS: Final = (sales, customers, behaviour, funnels, products, reconciliation, quality, explain)
+ROUTERS: Final[list[APIRouter]] = [
+    operation.index_router,
+    *(subject.router for subject in SUBJECTS),
+    operation.runs_router,
+    ad_hoc.questions,
+    values.router,
+    boards.answers,
+    boards.router,
+    realtime.router,
+    operation.router,
+]
+QUESTIONS: Final = (ad_hoc.questions, values.router, explain.router, boards.answers)
+"""The routers whose routes read events, each request in a process of its own."""
+WITHOUT_CSV: Final = (operation.router, boards.router)
+REFUSALS: Final = documented(401, 403, 408, 413, 421, 422, 429, 503)
+"""The error responses that any route may return."""
+CSV: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": "channel,order_count\r\nEmail,3.0\r\n"}}}
+}
+"""The response of a route with `format=csv`."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the API without the dashboard, for any ASGI server: with API keys, rate limits and request limits.
+
+    The settings are by default those of the environment.
+
+    Raises:
+        EcomError: A setting is wrong, or the API would be open to other machines without a key.
+    """
+    settings = settings or load_settings()
+    app = build_app(settings)
+    return behind_stack(app, build_stack(settings, app, app.build_middleware_stack()))
+
+
+def behind_stack(app: FastAPI, stack: ApiStack) -> FastAPI:
+    """Return an app that answers through its stack, of which it is the inner application."""
+    app.middleware_stack = stack
+    return app
+
+
+def __getattr__(name: str) -> FastAPI:
+    """Create `app` on first access, so that `uvicorn ecom_assets.interfaces.api.app:app` serves it."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    made = globals()["app"] = create_app()
+    return made
+
+
+def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAPI:
+    """Return the API without API keys, rate limits or request limits: for tests, and for an app that wraps it.
+
+    By default it reads from the store that the settings name.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        app.state.recent_reading.close()
+        app.state.store.close()
+
+    app = FastAPIOffline(
+        static_url=PAGE_FILES,
+        title="ecom_assets analytics",
+        version=VERSION,
+        description="The numbers of docs/metrics/ over HTTP: each with its definition, its days and its data.",
+        lifespan=lifespan,
+        redirect_slashes=False,  # Starlette's redirect repeats any Host header, also a forged one
+    )
+    app.state.settings = settings
+    app.state.ad_hoc = AdHoc(build_app, tuple(question_paths(*QUESTIONS)))
+    app.state.store = store or open_store(settings)
+    app.state.served = served = ServedData(app.state.store, settings)
+    app.state.metrics = ApiMetrics(lambda: served.age_s)
+    app.state.recent_reading = realtime.RecentReading(settings, app.state.store)
+    app.state.endpoints = operation.endpoints_of(ROUTERS)
+    for router in ROUTERS:
+        responses = REFUSALS if router in WITHOUT_CSV else REFUSALS | CSV
+        app.include_router(router, prefix=VERSION_PREFIX, responses=responses)
+        app.include_router(router, include_in_schema=False)
+    serve_document_from_thread(app)
+    _version_documentation(app)
+    handle_errors(app)
+    # the innermost first
+    app.add_middleware(RewrittenAnswers, parameter=("fields", "numbers"), rewrite=numbers_alone)
+    app.add_middleware(RewrittenAnswers, parameter=("format", "csv"), rewrite=as_csv)
+    app.add_middleware(GZipMiddleware, minimum_size=1_000)
+    return app

@@ -1,0 +1,227 @@
+"""Routes for products, categories and stock."""
+
+from datetime import date
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, HTTPException, Path, Query
+from pydantic import BaseModel, Field
+
+from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
+from ecom_assets.behaviour.journeys.measures import CategoryMeasures
+from ecom_assets.behaviour.questions.answer import Answer, definition_of, field_of, number
+from ecom_assets.commerce.products import contracts
+from ecom_assets.commerce.products import queries as product_queries
+from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
+from ecom_assets.commerce.products.measures import ProductMeasures
+from ecom_assets.commerce.products.queries import SortBy
+from ecom_assets.commerce.products.stock import InventoryRule
+from ecom_assets.commerce.sales.contracts import Item
+from ecom_assets.commerce.sales.coverage import SalesSource
+from ecom_assets.core.tables.measures import meanings, measures_of, summable
+from ecom_assets.core.tables.queries import CHANGE, Coverage
+from ecom_assets.interfaces.api.parameters import (
+    PREVIOUS,
+    SOURCE,
+    AnyDays,
+    Context,
+    DaysSliced,
+    Paged,
+    PagedDaysParameters,
+    change_of,
+    row_of,
+    total_of,
+)
+from ecom_assets.interfaces.api.problems import documented
+from ecom_assets.interfaces.api.routes.sales import SalesNumbers
+
+router = APIRouter(tags=["products"])
+ANY_CART = ("any_cart_session_count", "any_cart_rate")
+"""Measures of categories that few ask for."""
+
+
+class MaybeSoldAnswer(Answer):
+    """The fields of every answer about products, which may be without sales."""
+
+    source: SalesSource | None = Field(description=f"{SOURCE}; null where there are neither, and sales are null")
+
+
+class ProductNumbers(
+    row_of(summable(ProductMeasures), without=("purchases_per_cart",), are_known=False)  # type: ignore[misc]  # a model of a function
+):
+    """The numbers of a product; null if unknown."""
+
+
+ProductChange = change_of("ProductChange", ProductNumbers, product_view_count=0.2)
+
+
+class ProductName(BaseModel):
+    """The id, name and category of a product."""
+
+    product_id: str = field_of(ProductPerformance.product_id)
+    product_category: str | None = field_of(ProductPerformance.product_category)
+    product_name: str | None = Field(description="Its name, where an order line has it", examples=["Black boots"])
+
+
+class TopProduct(ProductName, ProductNumbers):
+    """A product with its rank."""
+
+    rank_number: int = Field(description="Its place, from 1", examples=[1])
+
+
+class TopAnswer(MaybeSoldAnswer):
+    """The top products by a number."""
+
+    sort_by: SortBy = Field(description="By which number")
+    total_count: int | None = total_of("products", 480)
+    products: list[TopProduct] = Field(description="The highest first, ties by id")
+
+
+class TopParameters(PagedDaysParameters):
+    """Which products to return, and how to rank them."""
+
+    limit: int = Field(5, ge=1, le=1_000, description="Most products to return")
+    sort_by: SortBy = Field("revenue", description="By which number; conversion is purchases per view")
+    category: str | None = Field(None, max_length=500, description="Only products of this category")
+    search: str = Field("", max_length=200, description="Only products whose name or id contains this, in any case")
+
+
+class ProductDay(ProductNumbers):
+    """The numbers of a product on one day."""
+
+    event_date: date = field_of(ProductPerformance.event_date)
+
+
+class Related(ProductName):
+    """A product that is bought together with another one."""
+
+    product_category: str | None = field_of(Item.item_category)
+    order_count: int = number("Orders with both", "count", "Orders with both", examples=[4])
+    order_share: float | None = number(
+        "Of its orders", "rate", "These among the orders of the product", examples=[0.33]
+    )
+
+
+class ProductAnswer(MaybeSoldAnswer, ProductName):
+    """One product."""
+
+    product: ProductNumbers = Field(description="Of the period")
+    previous: ProductNumbers | None = Field(description=PREVIOUS)
+    change: ProductChange = Field(description=CHANGE)  # type: ignore[valid-type]  # a model of a function
+    total_count: int = Field(description="How many days the period has", examples=[30])
+    trend: list[ProductDay] = Field(description="Every day of the period")
+    related: list[Related] = Field(
+        description="Products of which a line was shipped in the same orders, of all time; the most frequent first"
+    )
+
+
+class Category(
+    SalesNumbers,
+    row_of(measures_of(CategoryMeasures), without=ANY_CART, are_known=False),  # type: ignore[misc]  # a model of a function
+):
+    """The sales and the traffic of a category."""
+
+    product_category: str = field_of(CategoryPerformance.product_category)
+    revenue_share: float | None = Field(description="Its part of all revenue", examples=[0.2])
+    revenue_change: float | None = Field(description=CHANGE)
+
+
+class CategoriesAnswer(MaybeSoldAnswer):
+    """The categories of a period."""
+
+    total_count: int | None = total_of("categories", 12)
+    category_data: Coverage | None = Field(
+        description="How much of what was sold has a category: all of it (whole), some, or nothing, where neither the "
+        "orders nor ECOM_CATALOGUE gave one; null where nothing was sold",
+        examples=["whole"],
+    )
+    categories: list[Category] = Field(
+        description="Categories as events carry them, and of what was sold; `(none)` has what was sold without one. "
+        "Most revenue first, then most looked at"
+    )
+
+
+class Alert(row_of(InventoryAlerts.columns)):  # type: ignore[misc]  # a model of a function
+    """A product whose stock needs attention."""
+
+    alert: contracts.Alert = field_of(InventoryAlerts.alert)
+
+
+class AlertsParameters(AnyDays, Paged):
+    """Which alerts to return."""
+
+    alert: contracts.Alert | None = Field(None, description="Only alerts of this kind")
+
+
+class AlertsAnswer(Answer):
+    """The stock that needs attention."""
+
+    counts: dict[str, int] = Field(description="Alerts of each kind", examples=[{"out_of_stock": 23, "low": 15}])
+    total_count: int = Field(description="How many there are of the requested kind", examples=[66])
+    alerts: list[Alert] = Field(description="The most urgent kind first, within it what lasts shortest")
+
+
+DEFINITION: Final = {
+    **meanings(summable(ProductMeasures)),
+    "conversion": "Purchases per view; products without a view come last",
+    **definition_of(ProductAnswer, "change", "source", "related"),
+}
+
+
+@router.get("/analytics/products/top", response_model=TopAnswer, summary="Top products by a chosen number")
+def top_products(context: Context, parameters: Annotated[TopParameters, Query()]) -> dict[str, Any]:
+    """Return the top products by revenue, units, conversion or views."""
+    period = context.period(parameters, "sales", "events")
+    result = product_queries.top_products(
+        context.reading, period, parameters.sort_by, parameters.category, parameters.page, search=parameters.search
+    )
+    return context.answer(parameters, DEFINITION, result, period)
+
+
+@router.get(
+    "/analytics/products/{product_id}",
+    response_model=ProductAnswer,
+    summary="One product, day by day",
+    responses=documented(404),
+)
+def product(
+    context: Context,
+    product_id: Annotated[str, Path(max_length=500, description="The product")],
+    parameters: DaysSliced,
+) -> dict[str, Any]:
+    """Return a product in a period and in the period before, by day, and the products bought together with it."""
+    period = context.period(parameters, "sales", "events")
+    result = product_queries.product(context.reading, period, product_id)
+    if result is None:
+        raise HTTPException(
+            404, f"No event and no order has the product {product_id!r}; look at /analytics/products/top."
+        )
+    return context.answer(parameters, DEFINITION, parameters.cut(result, "trend"), period)
+
+
+@router.get("/analytics/categories", response_model=CategoriesAnswer, summary="Categories: looked at and sold")
+def categories(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
+    """Return the views, carts and sales of each category."""
+    period = context.period(parameters, "sales", "events")
+    result = parameters.cut(product_queries.categories(context.reading, period), "categories")
+    definition = {
+        **meanings(measures_of(CategoryMeasures)),
+        **definition_of(CategoriesAnswer, "revenue_change", "categories", "category_data", "source"),
+    }
+    return context.answer(parameters, definition, result, period)
+
+
+@router.get(
+    "/analytics/inventory/alerts",
+    response_model=AlertsAnswer,
+    responses=documented(409),
+    summary="Stock that needs attention",
+)
+def inventory_alerts(context: Context, parameters: Annotated[AlertsParameters, Query()]) -> dict[str, Any]:
+    """Return the products that are out of stock, low, overstocked or without a sale for a long time."""
+    result = product_queries.inventory_alerts(context.reading, parameters.alert, parameters.page)
+    definition = {
+        **definition_of(AlertsAnswer, "alert"),
+        **vars(InventoryRule()),
+        "time_range": "Alerts are of the newest stock, whatever days are asked for",
+    }
+    return context.answer(parameters, definition, result, "stock")

@@ -1,0 +1,88 @@
+"""Routes for reconciliation: orders compared with events, and the outcomes of deliveries."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from ecom_assets.behaviour.questions.answer import Answer, definition_of, field_of
+from ecom_assets.commerce.reconciliation import queries as reconciliation_queries
+from ecom_assets.commerce.reconciliation.contracts import OrderEventReconciliationDaily
+from ecom_assets.core.tables.queries import if_known
+from ecom_assets.interfaces.api.parameters import Context, PagedDaysParameters, row_of, total_of
+from ecom_assets.interfaces.api.problems import documented
+from ecom_assets.outputs.delivery import queries as delivery_queries
+from ecom_assets.outputs.delivery.contracts import ReconciliationDaily
+
+router = APIRouter(tags=["reconciliation"], responses=documented(409))
+
+
+class ReconciledNumbers(
+    row_of(OrderEventReconciliationDaily.columns, only=reconciliation_queries.NUMBERS, are_known=False)  # type: ignore[misc]  # a model of a function
+):
+    """Orders and refunds beside purchase and refund events, and their differences by cause."""
+
+
+class DeliveredCounts(
+    row_of(ReconciliationDaily.columns, only=delivery_queries.COUNTS, are_known=False)  # type: ignore[misc]  # a model of a function
+):
+    """What became of records that were due."""
+
+
+class ReconciledDay(ReconciledNumbers):
+    """The orders of a day compared with its events."""
+
+    reconciled_date: date = field_of(OrderEventReconciliationDaily.reconciled_date)
+
+
+class ReconciliationAnswer(Answer):
+    """Orders compared with purchase and refund events."""
+
+    reconciliation: ReconciledNumbers = Field(description="Sums over the days of the period")
+    total_count: int | None = total_of("days", 30)
+    days: list[ReconciledDay] = Field(description="Days with an order or a purchase or refund event, in order")
+
+
+class DeliveredDay(DeliveredCounts):
+    """The outcomes of a day's records at one destination."""
+
+    reconciled_date: date = field_of(ReconciliationDaily.reconciled_date)
+    destination: str = field_of(ReconciliationDaily.destination)
+    account: str = field_of(ReconciliationDaily.account)
+    newest_batch_number: int = field_of(ReconciliationDaily.newest_batch_number)
+
+
+class DeliveriesParameters(PagedDaysParameters):
+    """Which deliveries to return."""
+
+    destination: str | None = Field(None, max_length=200, description="Only this one, such as amplitude_events")
+
+
+class DeliveriesAnswer(Answer):
+    """The outcomes of deliveries."""
+
+    totals: DeliveredCounts = Field(description="Sums over the days of the period and over destinations")
+    total_count: int | None = total_of("rows", 60)
+    deliveries: list[DeliveredDay] = Field(description="A row per day, destination and account, in this order")
+
+
+@router.get("/analytics/reconciliation", response_model=ReconciliationAnswer, summary="Orders against purchase events")
+def reconciliation(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
+    """Return the totals of orders and of events for each day, and their differences by cause."""
+    period = context.period(parameters, "sales", "events")
+    result = reconciliation_queries.reconciliation(context.reading, period, parameters.page)
+    definition = definition_of(ReconciliationAnswer, *ReconciledDay.model_fields, "reconciliation", "days")
+    return context.answer(parameters, definition, result, period)
+
+
+@router.get("/analytics/deliveries", response_model=DeliveriesAnswer, summary="What was delivered to other tools")
+def deliveries(context: Context, parameters: Annotated[DeliveriesParameters, Query()]) -> dict[str, Any]:
+    """Return the outcomes of each day's records, as the ledger has them now."""
+    context.do_not_keep()  # the ledger changes between publications
+    period = context.period(parameters, "events")
+    result = delivery_queries.deliveries(context.settings, period, parameters.destination)
+    if not result["deliveries"]:
+        result["totals"] = if_known(result["totals"], period)
+    definition = definition_of(DeliveriesAnswer, *DeliveredDay.model_fields, "totals", "deliveries")
+    return context.answer(parameters, definition, parameters.cut(result, "deliveries"), period)

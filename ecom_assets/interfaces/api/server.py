@@ -1,0 +1,31 @@
+"""The HTTP server of the API: uvicorn over bounded connections."""
+
+import uvicorn
+
+from ecom_assets.core.http_server.connections import ConnectionBounds, bounded_config, run_server
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api.app import ApiStack, build_app, build_stack
+
+
+def serve(settings: Settings, stack: ApiStack | None = None, *, until_parent_ends: bool = False) -> None:
+    """Serve a stack, by default the API alone, until SIGINT or SIGTERM; requests in progress are finished first.
+
+    With `until_parent_ends`, the end of the parent process stops it, too.
+
+    Raises:
+        EcomError: A setting is wrong, or the API would be open to other machines without a key.
+    """
+    stack = stack or build_stack(settings, build_app(settings))
+    run_server(new_config(settings, stack), until_parent_ends=until_parent_ends)
+
+
+def new_config(settings: Settings, stack: ApiStack) -> uvicorn.Config:
+    """Return the configuration of uvicorn."""
+    bounds = ConnectionBounds(
+        settings.api_client_timeout_s,
+        settings.api_max_connections,
+        settings.api_connections_per_address,
+        settings.api_trusted_proxies,
+    )
+    stop_s = max(1, round(settings.api_stop_s))
+    return bounded_config(stack, bounds, stop_s=stop_s, host=settings.api_host, port=settings.api_port)

@@ -1,0 +1,262 @@
+"""Published tables as the source of the events of a question."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any
+
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+from starlette.requests import Request
+
+from ecom_assets.behaviour.events.clean import OF_IDENTITY
+from ecom_assets.behaviour.identity.contracts import ERASED, MergedUsers, SharedIds
+from ecom_assets.behaviour.identity.rule import IdentityRule
+from ecom_assets.behaviour.identity.visitors import with_visitors_of_all
+from ecom_assets.behaviour.questions.source import QuestionTooLargeError
+from ecom_assets.behaviour.sessions.contracts import Sessions
+from ecom_assets.behaviour.visitor_segments.segment import VisitorSegment
+from ecom_assets.commerce.attribution.contracts import Touches
+from ecom_assets.commerce.attribution.session_columns import READS, direct_warnings, named_of, with_stored_columns
+from ecom_assets.core.clock import is_zone
+from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import ONE_DAY, Days, day_of
+from ecom_assets.core.tables.portable import dialect_of
+from ecom_assets.core.tables.queries import EVENTS, NOTHING, Extent, KnownDays, Period, events_in_period, require
+from ecom_assets.ingestion.sources.activities import has_views
+from ecom_assets.ingestion.sources.site_lists import with_channels
+from ecom_assets.ingestion.sources.visitor_segments import visitor_segment
+from ecom_assets.interfaces.api.auth.callers import OTHER_NAMES, require_personal
+from ecom_assets.interfaces.api.store.store import PublishedTables, StoreReading
+
+SELDOM_READ = frozenset(("user_agent", "properties", "referrer_url", "source_file", "received_date", "joined_by"))
+"""Columns that no question reads unless it names them."""
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """The clean events of one published state, as a caller may see them; see `EventSource`."""
+
+    request: Request
+    reading: StoreReading
+    settings: Settings
+    explained: Callable[[], dict[str, Any]] | None = None
+    """Returns where the numbers come from, if that is asked."""
+    source_names: None = None
+    of_orders: bool = False
+    is_bounded: bool = True
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether the store's engine has the kernels."""
+        return self.reading.has_kernel
+
+    @property
+    def has_views(self) -> bool:
+        """Whether views are among the events of the settings, or of the last run."""
+        return has_views(self.settings)
+
+    @property
+    def known_at(self) -> datetime:
+        """When the tables were published."""
+        return self.reading.published.published_at
+
+    @property
+    def newest_date(self) -> date | None:
+        """The newest day of events or orders."""
+        return self.reading.newest_date
+
+    @property
+    def lacking(self) -> Sequence[str]:
+        """The columns that are not published."""
+        return self.reading.lacking
+
+    def translate(self, event_type: str) -> str:
+        """Return the event type: tables have the platform's own words."""
+        return event_type
+
+    def allow(self, columns: Iterable[str]) -> None:
+        """Refuse columns that the caller may not see, or that are not published.
+
+        Raises:
+            ScopeNeededError: The caller may not see a column.
+            DefinitionError: A column is not published.
+        """
+        columns = list(columns)
+        require_personal(self.request.scope, columns)
+        for column in columns:
+            name = OTHER_NAMES.get(column, column.partition(".")[0])
+            if name in self.lacking:
+                raise DefinitionError(f"The events published in Postgres have no column {column!r}; ask without it.")
+
+    def segment(self, named: Any) -> VisitorSegment | None:  # noqa: ANN401 (a name, or a definition of any form)
+        """Return the visitor segment that is declared under a name, or defined."""
+        return visitor_segment(named, self.settings.visitor_segments)
+
+    @contextmanager
+    def open(
+        self,
+        columns: Sequence[str] | None,
+        timezone: str | None,
+        identity: IdentityRule | None = None,
+    ) -> Iterator["PublishedEvents"]:
+        """Open the events on a connection of their own, and with `identity`, their visitors by that rule.
+
+        Of the columns that a question names, only those of sessions matter: the others are there.
+        """
+        require(self.reading, EVENTS)
+        of_sessions = named_of(columns or ())
+        read = [*(columns or ()), *(READS if of_sessions else ())]
+        if lacks := next((name for name in self.lacking if name in read), None):
+            raise DefinitionError(
+                f"The question needs {lacks}, which the events published in Postgres do not have; ask the `ecom` "
+                "command, or an API over the snapshot."
+            )
+        if identity is not None and "user_id" in self.lacking:
+            raise DefinitionError(
+                "The events published in Postgres have no users and devices, so that their visitors are those of "
+                "ECOM_IDENTITY; leave `identity` out, or ask the `ecom` command."
+            )
+        with self.reading.adhoc() as con:
+            zone = check_zone(timezone or self.reading.timezone)
+            yield PublishedEvents(self, con, zone, identity, tuple(read) if of_sessions else ())
+
+    def nothing(self) -> str:
+        """Return nothing: without events, the source itself is refused."""
+        return ""
+
+    def facts(self) -> dict[str, Any]:
+        """Return the version and the currency of the tables, and where the numbers come from if that is asked."""
+        version, currency = self.reading.published.data_version, self.reading.currency or None
+        return {"data_version": version, "currency": currency, "explain": self.explained and self.explained()}
+
+
+@dataclass(frozen=True)
+class PublishedEvents:
+    """Published events on a connection, with their days in a time zone; see `OpenEvents`."""
+
+    source: TableSource
+    con: SQLBackend
+    timezone: str
+    identity: IdentityRule | None = None
+    read: tuple[str, ...] = ()
+    """The columns that a question reads, with those of sessions; empty if it names none of these."""
+
+    @cached_property
+    def known(self) -> KnownDays:
+        """The known days of events."""
+        known_days = self._reported
+        if self._is_elsewhere and known_days.first is not None:
+            events = self._in_zone(self.source.reading.events())
+            days = events.event_date
+            (row,) = self.source.reading.state(events.agg(first=days.min(), last=days.max()))
+            # Nobody knows which days of this zone the missing days of the reporting zone leave without any event.
+            known_days = replace(known_days, first=row["first"], last=row["last"], missing=())
+        return known_days
+
+    @cached_property
+    def newest_at(self) -> datetime | None:
+        """The time of the newest event, in UTC; None without events."""
+        events = self.source.reading.events()
+        (row,) = self.source.reading.state(events.agg(newest_at=events.event_at.max()))
+        newest: datetime | None = row["newest_at"]
+        return newest
+
+    def events(self) -> ir.Table:
+        """Return clean events of all days."""
+        return self._with_sessions
+
+    @cached_property
+    def _with_sessions(self) -> ir.Table:
+        events, names = self._identified, named_of(self.read)
+        if not names:
+            return events
+        if stored := self.stored(self.source.settings.session_rule):
+            return with_stored_columns(events, stored, names)
+        read = {OTHER_NAMES.get(name, name.partition(".")[0]) for name in self.read}
+        # They are written once for several queries, so that columns that no query reads would cost most.
+        events = events.select(*(name for name in events.columns if name in read or name not in SELDOM_READ))
+        return with_channels(self.con, events, names, self.source)
+
+    @cached_property
+    def _identified(self) -> ir.Table:
+        events = self._in_zone(self.source.reading.events_in(self.con))
+        if self.identity is None:
+            return events
+        tables, rule = PublishedTables(self.source.reading, self.con), self.identity
+        if not tables.has(MergedUsers):  # as in a snapshot of an earlier release
+            rule = replace(rule, joins_aliases=False)
+        merged = tables.table(MergedUsers) if rule.joins_aliases else events
+        shared = tables.table(SharedIds) if tables.has(SharedIds) else None
+        unlinked = None if shared is None else shared.filter(shared.reason == ERASED)
+        resolved = with_visitors_of_all(events.drop(*OF_IDENTITY), merged, rule, unlinked=unlinked)
+        return dialect_of(self.con).kept(self.con, "identified_events", resolved.select(*events.columns))
+
+    def extent(self, period: Period | None) -> Extent:
+        """Return how many events a period has.
+
+        Raises:
+            QuestionTooLargeError: They are more than ECOM_ADHOC_MOST_EVENTS.
+        """
+        reading = self.source.reading
+        result = Extent.from_events(reading, events_in_period(self._in_zone(reading.events()), period))
+        most = self.source.settings.adhoc_most_events
+        if result.event_count > most:
+            raise QuestionTooLargeError(
+                f"The question is of {result.event_count:,} events, more than the {most:,} of ECOM_ADHOC_MOST_EVENTS; "
+                "ask about fewer days."
+            )
+        return result
+
+    def missing(self, first: date, last: date) -> frozenset[date]:
+        """Return the days between two of which nothing was received."""
+        return frozenset(day for day in self.known.missing if first <= day <= last)
+
+    def warnings(self) -> list[str]:
+        """Return a sentence if the question names where sessions came from, and all came directly."""
+        if not (names := named_of(self.read)):
+            return []
+        stored = self.stored(self.source.settings.session_rule)
+        if stored is None:
+            return direct_warnings(self.con, self.events(), names)
+        touches = stored.table(Touches)
+        return direct_warnings(self.con, touches.mutate(first_channel=touches.channel), names)
+
+    def stored(self, session_rule: str) -> PublishedTables | None:
+        """Return the published tables if their sessions follow this rule; None otherwise."""
+        tables = PublishedTables(self.source.reading, self.con)
+        if self.identity is not None:
+            return None
+        is_own = session_rule == self.source.settings.session_rule and not self._is_elsewhere
+        return tables if is_own and tables.has(Sessions) and tables.has(Touches) else None
+
+    @property
+    def _reported(self) -> KnownDays:
+        return self.source.reading.known.get(EVENTS, NOTHING)
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        return self.timezone != self.source.reading.timezone
+
+    def _in_zone(self, events: ir.Table) -> ir.Table:
+        """Return events with their days in the time zone."""
+        own = self._reported
+        if not self._is_elsewhere or own.first is None or own.last is None:
+            return events
+        # Two zones are up to 26 hours apart.
+        days = Days.between(own.first - 2 * ONE_DAY, own.last + 3 * ONE_DAY)
+        return events.mutate(event_date=day_of(events.event_at, days, self.timezone))
+
+
+def check_zone(timezone: str) -> str:
+    """Return the name of a time zone.
+
+    Raises:
+        DefinitionError: There is no such zone.
+    """
+    if not is_zone(timezone):
+        raise DefinitionError(f"{timezone!r} is not an IANA time zone; write one such as Europe/Berlin.")
+    return timezone

@@ -1,0 +1,280 @@
+"""What a section of a page shows: tiles, a chart, a table, a notice, or a template of its own."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, ClassVar, Final, Literal
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from ecom_assets.behaviour.questions.answer import column_of, meaning_of
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.interfaces.dashboard.formats import Kind, in_words
+
+WIDTH, HEIGHT, MARGIN = 120, 32, 3
+FEWEST: Final = 2
+"""The fewest known values that make a line."""
+Number = int | float | Decimal | None
+
+
+def sparkline(values: Sequence[Number]) -> list[str]:
+    """Return the points of lines through values in the order of time: an unknown one ends a line, too few make none."""
+    numbers = [float(value) for value in values if value is not None]
+    if len(numbers) < FEWEST:
+        return []
+    low, span = min(numbers), (max(numbers) - min(numbers)) or 1.0
+    step = (WIDTH - 2 * MARGIN) / (len(values) - 1)
+    lines: list[list[str]] = [[]]
+    for position, value in enumerate(values):
+        if value is None:
+            lines.append([])
+        else:
+            height = HEIGHT - MARGIN - (float(value) - low) / span * (HEIGHT - 2 * MARGIN)
+            lines[-1].append(f"{MARGIN + position * step:.1f},{height:.1f}")
+    return [" ".join(line) for line in lines if line]
+
+
+Row = Mapping[str, Any]
+RIGHT: Final = {"count", "quantity", "decimal", "money", "rate", "change", "seconds", "score"}
+"""The kinds of values that are aligned right, so that their digits stand under each other."""
+
+
+@dataclass(frozen=True)
+class Why:
+    """Which number a link to the page "Why a number" is about: a column of a table, where other columns have values."""
+
+    table: type[Table]
+    column: str
+    where: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One thing in a section; `template` is the file in `templates/blocks/` that renders it as `block`."""
+
+    template: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number with its definition and, where there is one, its change since the period before.
+
+    An unknown number is None, and so is the change between two that cannot be compared. `better` is the direction of a
+    change that is good, None if neither is; `trend` is the `sparkline` of the number, `why` says where it can be traced
+    from, and `href` is a page that says more.
+    """
+
+    label: str
+    value: Any
+    kind: Kind
+    definition: str
+    previous: Any = None
+    change: float | None = None
+    better: Literal["up", "down"] | None = "up"
+    trend: Sequence[str] = ()
+    why: Why | None = None
+    href: str = ""
+
+    @classmethod
+    def from_field(cls, model: type[BaseModel], name: str, value: Any, definition: str = "", **more: Any) -> "Tile":  # noqa: ANN401 (any number, and as its attributes)
+        """Return the tile of a number of an answer, as its model declares it."""
+        field = model.model_fields[name]
+        column = column_of(field)
+        definition = definition or meaning_of(field).partition(";")[0] + "."
+        better = column.better if column else "up"
+        return cls(str(field.title), value, format_of(field), definition, **{"better": better, **more})
+
+    @property
+    def direction(self) -> str:
+        """Return whether the change is up, down or flat; empty without one."""
+        if self.change is None:
+            return ""
+        return "up" if self.change > 0 else "down" if self.change < 0 else "flat"
+
+    @property
+    def feeling(self) -> str:
+        """Return whether the change is good or bad; empty if it is neither."""
+        if self.better is None or self.direction in {"", "flat"}:
+            return ""
+        return "good" if self.direction == self.better else "bad"
+
+
+@dataclass(frozen=True)
+class Tiles(Block):
+    """Several numbers side by side."""
+
+    template: ClassVar[str] = "tiles.html"
+    tiles: Sequence[Tile]
+    compared: bool = True
+    before: str = "before"
+    """The label of the smaller number, if that is not a change."""
+
+    @classmethod
+    def from_fields(cls, model: type[BaseModel], numbers: Mapping[str, Any], names: Sequence[str]) -> "Tiles":
+        """Return numbers of an answer, as its model declares them."""
+        return cls(tuple(Tile.from_field(model, name, numbers[name]) for name in names), compared=False)
+
+
+def format_of(field: FieldInfo) -> Any:  # noqa: ANN401 (one of the formats of numbers)
+    """Return how a number of an answer is shown; None for what is no number."""
+    shown = field.json_schema_extra
+    return shown.get("format") if isinstance(shown, dict) else None
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A column of a table.
+
+    `bar` is the name of a field from 0 to 1 that is drawn as a bar beside the value. `href` is the name of a field with
+    the address that the value links to. `is_on_one_line` is for ids, which are broken at any sign.
+    """
+
+    name: str
+    label: str
+    kind: Kind = "text"
+    bar: str = ""
+    href: str = ""
+    is_on_one_line: bool = False
+
+    @classmethod
+    def from_field(cls, row: type[BaseModel], name: str, **more: Any) -> "TableColumn":  # noqa: ANN401 (as its attributes)
+        """Return the column of a field of an answer, as the model of its rows declares it."""
+        field = row.model_fields[name]
+        return cls(name, field.title or in_words(name), format_of(field) or "text", **more)
+
+    @classmethod
+    def from_fields(cls, row: type[BaseModel], *names: str, bars: Collection[str] = ()) -> "tuple[TableColumn, ...]":
+        """Return the columns of fields of an answer; those in `bars` are drawn as bars too."""
+        return tuple(cls.from_field(row, name, bar=name if name in bars else "") for name in names)
+
+    @property
+    def is_right(self) -> bool:
+        """Return whether the values are aligned right."""
+        return self.kind in RIGHT
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether a value stays on one line, as a date that is broken cannot be read."""
+        return self.is_on_one_line or self.kind in {"date", "instant"}
+
+
+@dataclass(frozen=True)
+class DataTable(Block):
+    """Rows of an answer; `csv` is the address of all of them."""
+
+    template: ClassVar[str] = "table.html"
+    rows: Sequence[Row]
+    columns: Sequence[TableColumn]
+    csv: str = ""
+    note: str = ""
+    definition: str = ""
+    empty: str = "There is nothing to show for these days."
+    why: Why | None = None
+
+
+@dataclass(frozen=True)
+class Chart(Block):
+    """A Vega-Lite or Vega specification with its data, the same data as a table, and the address of their CSV.
+
+    The specification has no data, sizes of text or colours: `static/dashboard.js` adds those of the theme, and `rows`
+    as its `values`. `description` is a sentence for those who cannot see the chart, `height` is in pixels, and `empty`
+    is said in place of a chart without rows. `links` are what can be asked next: the words of each, and its address.
+    """
+
+    template: ClassVar[str] = "chart.html"
+    spec: Mapping[str, Any]
+    rows: Sequence[Row]
+    columns: Sequence[TableColumn]
+    description: str
+    csv: str = ""
+    height: int = 280
+    definition: str = ""
+    note: str = ""
+    empty: str = "There is nothing to draw for these days."
+    why: Why | None = None
+    links: Sequence[tuple[str, str]] = ()
+    MOST_SHOWN: ClassVar[int] = 400
+    """Rows of the table of a chart whose CSV has them all: years of days make a page slow."""
+
+    @property
+    def shown_rows(self) -> Sequence[Row]:
+        """Return the rows of the table."""
+        return self.rows[: self.MOST_SHOWN] if self.csv else self.rows
+
+
+@dataclass(frozen=True)
+class Notice(Block):
+    """A sentence, such as which setting is missing."""
+
+    template: ClassVar[str] = "notice.html"
+    text: str
+    tone: Literal["info", "empty", "bad", "good"] = "empty"
+    is_shown_once: bool = False
+    """Whether a page shows only the first of the sections that say this."""
+
+
+@dataclass(frozen=True)
+class Heading(Block):
+    """What the next block of a section is about."""
+
+    template: ClassVar[str] = "heading.html"
+    text: str
+
+
+@dataclass(frozen=True)
+class Several(Block):
+    """Several blocks under one heading."""
+
+    template: ClassVar[str] = "several.html"
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Custom(Block):
+    """A template of the page's own, in `templates/blocks/`, with its values."""
+
+    template: ClassVar[str] = "custom.html"
+    file: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def meaning(answer: Mapping[str, Any], *names: str) -> str:
+    """Return the definitions of some numbers of an answer; by default of all."""
+    definition = answer["definition"]
+    matches = [definition[name] for name in names or definition if isinstance(definition.get(name), str)]
+    return " ".join(f"{text}." if not text.endswith(".") else text for text in matches)
+
+
+def with_missing_days(rows: Sequence[Row], days: Row) -> list[Row]:
+    """Return the rows of days, and one without numbers for each missing day of an answer's range: a gap in a line."""
+    if not rows:
+        return []
+    missing = ({**dict.fromkeys(rows[0]), "event_date": missing_day} for missing_day in days["missing_days"])
+    return sorted([*rows, *missing], key=lambda row: str(row["event_date"]))
+
+
+def compared_tile(  # noqa: PLR0913 (what a tile says)
+    answer: Mapping[str, Any],
+    part: str,
+    row: type[BaseModel],
+    name: str,
+    *,
+    table: type[Table],
+    points: Sequence[Row] = (),
+) -> Tile:
+    """Return the tile of a number that an answer compares with the period before.
+
+    The answer has the number in its field `part`, as the model `row` declares it, and besides `previous`, `change` and
+    `definition`; the number is counted from `table`, and `points` are its values over time.
+    """
+    return Tile.from_field(
+        row,
+        name,
+        answer[part][name],
+        meaning(answer, name),
+        previous=(answer["previous"] or {}).get(name),
+        change=answer["change"].get(name),
+        trend=sparkline([point[name] for point in points]),
+        why=Why(table, name),
+    )

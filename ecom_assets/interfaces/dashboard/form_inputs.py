@@ -1,0 +1,289 @@
+"""The fields of a builder's form, made from the model of its question, and what they offer to choose from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from typing import Any, Final, get_args
+from zoneinfo import available_timezones
+
+from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.behaviour.questions.fields import RARE, Choices, FormGroup, input_of, lines_of
+from ecom_assets.behaviour.questions.model import Question, QuestionField, QuestionPart, in_order
+from ecom_assets.commerce.attribution.contracts import SessionColumns
+from ecom_assets.commerce.attribution.session_columns import READS
+from ecom_assets.core.errors import EcomError
+from ecom_assets.core.tables.conditions import SYMBOLS, Condition, where_from
+from ecom_assets.core.tables.values import JSON_COLUMN
+from ecom_assets.interfaces.dashboard.formats import in_words
+
+Options = tuple[tuple[str, str], ...]
+PARTS: Final[Mapping[FormGroup, str]] = {
+    "what": "What",
+    "days": "Days",
+    "filter": "Filters",
+    "by": "Breakdown",
+    "how": "Options",
+    "breakdown": "Breakdown: which values",
+    "counting": "What counts",
+    "times": "Time to convert",
+    "calendar": "Time zone, weeks and sessions",
+    "people": "Who is one visitor",
+    "tool": "Count as another tool",
+    "list": "List the visitors",
+}
+"""What the form calls its parts, in their order."""
+DAYS_IN_ORDER: Final = ("last", "compare", "start_date", "end_date")
+OPERATORS: Final[Mapping[str, str]] = {
+    "equals": "is",
+    "not_equals": "is not",
+    "one_of": "is one of",
+    "not_one_of": "is none of",
+    "contains": "contains",
+    "not_contains": "does not contain",
+    "greater": "is more than",
+    "greater_or_equal": "is at least",
+    "less": "is less than",
+    "less_or_equal": "is at most",
+    "between": "is between",
+    "is_set": "is known",
+    "is_not_set": "is not known",
+    "matches": "matches the pattern",
+    "not_matches": "does not match the pattern",
+}
+"""What the form calls the comparisons of a condition."""
+NOT_CHOSEN: Final = frozenset({
+    "event_id", "event_at", "event_date", "joined_by", "session_device_id", "received_date", "source_file", JSON_COLUMN,
+})  # fmt: skip
+"""Columns that no shop asks about: they can be typed."""
+USUAL_DURATIONS: Final = {
+    "30m": "30 minutes", "1h": "1 hour", "1d": "1 day", "3d": "3 days", "7d": "7 days", "14d": "14 days",
+    "30d": "30 days", "90d": "90 days",
+}  # fmt: skip
+NUMBERS: Final = ("decimal", "int64", "float64")
+
+
+@dataclass(frozen=True)
+class FormInput:
+    """A field of a builder's form.
+
+    Attributes:
+        hint: What may be given, in a few words.
+        options: Pairs of value and label of a select; without them it is a text.
+        suggests: What it offers to choose from, as of `FieldInput`.
+        about: Names by which a refusal may be about this field, of the body or in its sentence; by default `name`.
+        width: How many columns of the form it takes.
+        number: Its number in a list that grows, of steps or series; 0 for others.
+        default: The default of a select and its label, which an address may have too.
+        is_many: Whether it has several values with commas between them.
+    """
+
+    name: str
+    label: str
+    hint: str = ""
+    options: Options = ()
+    kind: str = "text"
+    suggests: str = ""
+    about: tuple[str, ...] = ()
+    width: int = 1
+    number: int = 0
+    default: tuple[str, str] = ("", "")
+    is_many: bool = False
+
+    @property
+    def base(self) -> str:
+        """The name without the number."""
+        return self.name.removesuffix(str(self.number)) if self.number else self.name
+
+    @property
+    def refused_as(self) -> tuple[str, ...]:
+        """Return `about`, or its default."""
+        return self.about or (self.name,)
+
+
+@dataclass(frozen=True)
+class FormPart:
+    """Fields under one heading; `is_rare` keeps them closed until one of them is set.
+
+    `row` is what a line of its list that grows is called, such as `Step`; empty without one.
+    """
+
+    title: str
+    inputs: tuple[FormInput, ...]
+    is_rare: bool = False
+    row: str = ""
+    has_letters: bool = False
+
+    @property
+    def alone(self) -> list[FormInput]:
+        """The fields outside the lines of its list."""
+        return [shown for shown in self.inputs if not shown.number]
+
+    @property
+    def rows(self) -> list[list[FormInput]]:
+        """The fields of each line of its list."""
+        numbered = (shown for shown in self.inputs if shown.number)
+        return [list(line) for _, line in groupby(numbered, key=lambda shown: shown.number)]
+
+
+def parts_of(question: type[Question], extra: Mapping[FormGroup, tuple[FormInput, ...]]) -> tuple[FormPart, ...]:
+    """Return the parts of the form of a question, with fields of its page's own."""
+    fields = in_order(question)
+    return tuple(
+        part
+        for group, title in {**PARTS, **question.TITLES}.items()
+        if (part := _part_of(group, title, fields, extra.get(group, ()))).inputs
+    )
+
+
+def _part_of(group: FormGroup, title: str, fields: Sequence[QuestionField], extra: tuple[FormInput, ...]) -> FormPart:
+    group_fields = [declared for declared in fields if declared.input.group == group]
+    if group == "days":
+        group_fields.sort(key=lambda declared: DAYS_IN_ORDER.index(declared.address))
+    listed = next((declared.input for declared in group_fields if declared.rows), None)
+    inputs = [shown for declared in group_fields for shown in inputs_of(declared)]
+    return FormPart(
+        title,
+        (*inputs, *extra),
+        group in RARE,
+        listed.row if listed else "",
+        listed.has_letters if listed else False,
+    )
+
+
+def inputs_of(field: QuestionField) -> list[FormInput]:
+    """Return the fields of the form for a field of a question: several for a list that grows line by line."""
+    return (
+        [shown for n in range(1, field.rows + 1) for shown in _line_of(field, n)] if field.rows else [_input_of(field)]
+    )
+
+
+def _line_of(field: QuestionField, n: int) -> Iterator[FormInput]:
+    """Yield the fields of a line of a list."""
+    shown = field.input
+    called = f"{shown.row} {chr(ord('A') + n - 1) if shown.has_letters else n}"
+    yield FormInput(f"{row_name(field)}{n}", called, shown.hint or "event type", suggests=shown.suggests, number=n)
+    for name in shown.row_parts:
+        yield _part_of_line(field, name, n)
+    if has_where(field):
+        yield FormInput(
+            f"where_{row_name(field)}{n}", f"{called} where", "cart_amount > 20", suggests="conditions", number=n
+        )
+
+
+def _part_of_line(field: QuestionField, name: str, n: int) -> FormInput:
+    info = item_of(field).model_fields[name]
+    declared = input_of(info)
+    label = declared.label if declared else in_words(name)
+    choices = next((data for data in info.metadata if isinstance(data, Choices)), None)
+    options = (
+        tuple((value if value != info.default else "", text) for value, text in choices.labels.items())
+        if choices
+        else ()
+    )
+    return FormInput(f"{name}{n}", label, options=options, suggests=declared.suggests if declared else "", number=n)
+
+
+def _input_of(field: QuestionField) -> FormInput:
+    shown, choices = field.input, field.choices
+    options, usual = tuple((shown.options or {}).items()), ("", "")
+    if choices:
+        default = choices.labels.get(str(field.default), (shown.options or {}).get("", "None"))
+        usual = (str(field.default), default)
+        options = (("", default), *((name, label) for name, label in choices.labels.items() if name != field.default))
+    elif field.kind is bool:
+        options = (("", "No"), ("true", "Yes"))
+    kind = "date" if shown.is_date else "number" if field.kind is int else "text"
+    is_many = shown.parts is not None and shown.suggests in {"types", "columns"}
+    return FormInput(
+        field.address,
+        shown.label,
+        shown.hint,
+        options,
+        kind,
+        shown.suggests,
+        shown.about,
+        shown.width,
+        default=usual,
+        is_many=is_many,
+    )
+
+
+def row_name(field: QuestionField) -> str:
+    """Return the name of the fields of a list that grows, without their number."""
+    return field.input.row.lower()
+
+
+def item_of(field: QuestionField) -> type[QuestionPart]:
+    """Return the model of the items of a list that grows."""
+    (item, *_) = get_args(field.info.annotation)
+    kind: type[QuestionPart] = item
+    return kind
+
+
+def has_where(field: QuestionField) -> bool:
+    """Return whether the items of a list that grows have conditions."""
+    return "where" in item_of(field).model_fields
+
+
+def conditions_of(text: str) -> list[dict[str, Any]] | None:
+    """Return the conditions of a field as rows of a column, a comparison and values; None if rows cannot show them."""
+    try:
+        wheres = [where_from(part) for part in lines_of(text)]
+    except EcomError:
+        return None
+    if not all(isinstance(where, Condition) for where in wheres):
+        return None
+    return [
+        {"column": where.column, "operator": where.operator, "values": where.values}
+        for where in wheres
+        if isinstance(where, Condition)
+    ]
+
+
+def lists_offered(
+    types: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, str]], segments: Sequence[str]
+) -> dict[str, list[Mapping[str, Any]]]:
+    """Return what fields offer to choose from, by what they suggest: entries with a value, a label and a note."""
+    counted: list[Mapping[str, Any]] = [
+        {"value": row["event_type"], "label": row["event_type"], "note": f"{row['event_count']:,} events"}
+        for row in types
+    ]
+    return {
+        "types": counted,
+        "columns": [*columns],
+        "numbers": [column for column in columns if column["kind"] == "number"],
+        "segments": [{"value": name, "label": name, "note": ""} for name in segments],
+        "durations": [{"value": value, "label": label, "note": value} for value, label in USUAL_DURATIONS.items()],
+        "zones": [{"value": name, "label": name, "note": ""} for name in time_zones()],
+    }
+
+
+@cache
+def time_zones() -> tuple[str, ...]:
+    """Return the time zones that are named after places, and UTC."""
+    return ("UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")))
+
+
+def columns_offered(lacking: Sequence[str], *, with_people: bool) -> list[dict[str, str]]:
+    """Return the columns of events that forms offer, with what they are called; those about people last, if at all."""
+    of_sessions = () if set(READS) & set(lacking) else SessionColumns.columns.items()
+    columns = [*CleanEvents.columns.items(), *of_sessions]
+    columns.sort(key=lambda entry: entry[1].pii)
+    return [
+        {
+            "value": name,
+            "label": column.label or in_words(name),
+            "note": name,
+            "about": "people" if column.pii else "events",
+            "kind": "number" if column.type.startswith(NUMBERS) else "boolean" if column.type == "boolean" else "text",
+        }
+        for name, column in columns
+        if name not in NOT_CHOSEN and name not in lacking and (with_people or not column.pii)
+    ]
+
+
+def comparisons() -> list[dict[str, str]]:
+    """Return the comparisons of conditions: the name, what the form calls it, and how it is written as text."""
+    written = {name: symbol for symbol, name in reversed(SYMBOLS.items())}
+    return [{"name": name, "label": label, "symbol": written[name]} for name, label in OPERATORS.items()]

@@ -1,0 +1,379 @@
+"""Alerts: the numbers that are watched, their incidents, and the back-test of each on the shop's history."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import Field
+
+from ecom_assets.behaviour.questions.fields import commas
+from ecom_assets.core.errors import DefinitionError, UsageError
+from ecom_assets.core.http_server.callers import Scope, ScopeNeededError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.settings.subjects import webhooks_of
+from ecom_assets.core.tables.contract import Format
+from ecom_assets.interfaces.boards.incidents import IncidentLog
+from ecom_assets.interfaces.boards.model import (
+    USUAL_SPREADS,
+    Board,
+    BoardMail,
+    NumberAlert,
+    SavedQuestion,
+    shop_numbers,
+)
+from ecom_assets.interfaces.boards.store import BoardStore, KeptVersion
+from ecom_assets.interfaces.dashboard import charts
+from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn
+from ecom_assets.interfaces.dashboard.forms import offered_by
+from ecom_assets.interfaces.dashboard.page import (
+    Action,
+    ActionRequest,
+    ActionResult,
+    DashboardPage,
+    PageParameters,
+    Section,
+    View,
+    address_of,
+)
+from ecom_assets.interfaces.dashboard.pages.boards import version_number
+from ecom_assets.interfaces.dashboard.rendering import sentence_of
+from ecom_assets.interfaces.watching.rule import AlertFinding, Episode, ValueFormat
+from ecom_assets.interfaces.watching.watch import BackTest, back_test_in
+
+WHEN: Final = {
+    "unexpected": "is unexpected for its weekday and hour",
+    "falls": "falls by more than",
+    "rises": "rises by more than",
+    "below": "is below",
+    "above": "is above",
+}
+EVERY: Final = {"day": "each day", "week": "each week", "hour": "each hour"}
+COMPARED: Final = {"week_before": "the same weekday a week before", "period_before": "the period right before"}
+EVERY_MAIL: Final = {"day": "each day", "week": "each Monday", "month": "on the first of each month"}
+FIELDS: Final = (
+    "name", "description", "number", "value", "every", "when", "limit", "compared_with", "quiet", "owner",
+)  # fmt: skip
+LISTS: Final = ("emails", "by")
+HOOK: Final = "webhook."
+"""What the names of the boxes of webhooks begin with."""
+HISTORY: Final = (
+    TableColumn("first", "Since"),
+    TableColumn("last", "Last period"),
+    TableColumn("value", "Value"),
+    TableColumn("reason", "Why"),
+)
+INCIDENTS: Final = (TableColumn("alert", "Alert", href="href"), *HISTORY, TableColumn("state", "State"))
+
+
+class AlertsChoices(PageParameters):
+    """A new alert's number, where another page names it."""
+
+    question: str = Field("", title="Question", max_length=80)
+    measure: str = Field("", title="Number", max_length=80)
+    value: str = Field("", title="Value of its breakdown", max_length=500)
+
+
+def mails(view: View) -> Block:
+    """Return which boards are sent by e-mail, and the form of another one."""
+    store = BoardStore(view.context.settings)
+    names = {board.slug: board.content["name"] for board in store.newest(Board)}
+    rows = [
+        {"version": version, "name": names.get(version.content["board"], version.content["board"]),
+         "href": address_of("board", {"board": version.content["board"]}), "words": EVERY_MAIL[version.item.every]}
+        for version in store.newest(BoardMail)
+    ]  # fmt: skip
+    has_mail = bool(view.context.settings.smtp_url.get_secret_value())
+    values = {"mails": rows, "boards": list(names.items()), "every": list(EVERY_MAIL.items()), "has_mail": has_mail}
+    return Custom("mail_list.html", values)
+
+
+def save_mail(request: ActionRequest) -> ActionResult:
+    """Send a board by e-mail from now on."""
+    sent = request.form
+    fields = {
+        "board": sent.get("board", ""),
+        "every": sent.get("every", "week"),
+        "emails": commas(sent.get("emails", "")),
+    }
+    mail = BoardMail.from_mapping({**fields, **({"at": sent["at"]} if sent.get("at") else {})})
+    board = request.board_store.get(Board, mail.board).item
+    request.board_store.save_new(mail, request.caller)
+    return ActionResult(f"“{board.name}” is sent {EVERY_MAIL[mail.every]} at {mail.at}.", address_of("alerts", {}))
+
+
+class AlertChoices(PageParameters):
+    """Which alert."""
+
+    alert: str = Field("", title="Alert", max_length=80)
+
+
+def alert_address(slug: str) -> str:
+    """Return the address of an alert."""
+    return address_of("alert", {"alert": slug})
+
+
+def in_words(alert: NumberAlert) -> str:
+    """Return when there is a message, such as "each day, if it falls by more than 20% against …"."""
+    limit = alert.limit
+    if alert.when == "unexpected":
+        spreads = f", {limit:g} usual spreads" if limit not in {None, USUAL_SPREADS} else ""
+        return f"{EVERY[alert.every]}, if it {WHEN[alert.when]}{spreads}"
+    if alert.when in {"rises", "falls"}:
+        share = f"{100 * (limit or 0):g}%"
+        return f"{EVERY[alert.every]}, if it {WHEN[alert.when]} {share} against {COMPARED[alert.compared_with]}"
+    return f"{EVERY[alert.every]}, if it {WHEN[alert.when]} {limit:g}"
+
+
+def alerts(view: View) -> Block:
+    """Return the alerts, and the form of a new one."""
+    settings = view.context.settings
+    names, log = question_names(settings), IncidentLog(settings)
+    rows = [_row(version, log, names) for version in BoardStore(settings).newest(NumberAlert)]
+    return Custom("alert_list.html", {"alerts": rows, **_form_values(view, _begun(view)), "version": None})
+
+
+def question_names(settings: Settings) -> dict[str, str]:
+    """Return the names of the saved questions, by their ids."""
+    return {question.slug: question.content["name"] for question in BoardStore(settings).newest(SavedQuestion)}
+
+
+def _begun(view: View) -> dict[str, Any]:
+    """Return the fields of a new alert: of the number that the address names."""
+    subject = f"question:{view.filters.question}" if view.filters.question else f"measure:{view.filters.measure}"
+    empty = dict.fromkeys((*FIELDS, *LISTS), "")
+    usual = {"when": "unexpected", "every": "day", "compared_with": "week_before"}
+    return {**empty, **usual, "of": subject, "value": view.filters.value, "webhooks": ()}
+
+
+def _form_values(view: View, fields: Mapping[str, Any]) -> dict[str, Any]:
+    settings = view.context.settings
+    return {
+        "offered": offered_by(view),
+        "fields": fields,
+        "questions": list(question_names(settings).items()),
+        "numbers": [(name, number.measure.label) for name, number in shop_numbers().items()],
+        "when": list(WHEN.items()),
+        "every": list(EVERY.items()),
+        "compared": list(COMPARED.items()),
+        "webhooks": sorted(webhooks_of(settings.webhooks)),
+        "has_mail": bool(settings.smtp_url.get_secret_value()),
+        "default_emails": ", ".join(settings.alert_email),
+    }
+
+
+def _row(version: KeptVersion[NumberAlert], log: IncidentLog, saved: Mapping[str, str]) -> dict[str, Any]:
+    alert, state = version.item, log.state(version.slug)
+    newest = next(iter(log.incidents(version.slug, 1)), None)
+    is_open = newest is not None and newest.over_in is None
+    return {
+        "version": version,
+        "href": alert_address(version.slug),
+        "number": _number_name(alert, saved),
+        "words": in_words(alert),
+        "state": ("Incident" if is_open else "As expected" if state else "Not looked at yet") if alert.is_on else "Off",
+        "is_open": is_open and alert.is_on,
+        "sentence": state.sentence if state else "",
+    }
+
+
+def _number_name(alert: NumberAlert, saved: Mapping[str, str]) -> str:
+    if alert.measure:
+        return shop_numbers()[alert.measure].measure.label
+    name = saved.get(str(alert.question), f"{alert.question} (deleted)")
+    return f"{name}: {alert.value}" if alert.value else name
+
+
+def incidents(view: View) -> Block:
+    """Return the newest incidents of all alerts."""
+    log = IncidentLog(view.context.settings)
+    rows = [
+        {
+            "alert": incident.finding["title"], "href": alert_address(incident.alert),
+            "first": _period_name(incident.first_period), "last": _period_name(incident.last_period),
+            "value": incident.finding["value"], "reason": incident.finding["sentence"],
+            "state": "over" if incident.over_in else "going on",
+        }
+        for incident in log.incidents(limit=50)
+    ]  # fmt: skip
+    return DataTable(rows, INCIDENTS, empty="There was no incident yet.")
+
+
+def opened(view: View) -> KeptVersion[NumberAlert]:
+    """Return the alert of an address.
+
+    Raises:
+        NotKeptError: There is no such alert.
+    """
+    return BoardStore(view.context.settings).get(NumberAlert, view.filters.alert)
+
+
+def state(view: View) -> Block:
+    """Return what the alert says of the newest period, and the switch."""
+    version, settings = opened(view), view.context.settings
+    row = _row(version, IncidentLog(settings), question_names(settings))
+    return Custom("alert_state.html", {"row": row})
+
+
+def tested(view: View) -> Block:
+    """Return the number of each period with the bounds, and the incidents that there would have been."""
+    version = opened(view)
+    context = view.context
+    try:
+        test = back_test_in(context.settings, version.item, context.reading, view.request)
+    except ScopeNeededError as error:
+        return Notice(sentence_of(error), "info")
+    if not test.found:
+        return Notice("Too few complete periods are known to compare with: nothing can be expected yet.", "info")
+    count = len(test.incidents)
+    summary = f"{count} incident{'' if count == 1 else 's'} in {len(test.found)} periods" if count else (
+        f"No incident in {len(test.found)} periods"
+    )  # fmt: skip
+    kind = _kind_of(test.shown)
+    rows = [_drawn(finding) for finding in test.found]
+    columns = (
+        TableColumn("start", "Period", "text"),
+        TableColumn("value", test.title, kind),
+        TableColumn("low", "At least", kind),
+        TableColumn("high", "At most", kind),
+        TableColumn("state", "Says"),
+    )
+    chart = Chart(
+        _bounded(kind, test.title), rows, columns, f"{test.title} by period as a line, with its bounds and incidents.",
+        note=f"{summary}, had it been on. Nothing is sent for them.",
+    )  # fmt: skip
+    history = [_episode(test, episode) for episode in reversed(test.incidents)]
+    return Several((chart, DataTable(history, HISTORY))) if history else chart
+
+
+def _kind_of(shown: ValueFormat) -> Format:
+    if shown.is_rate:
+        return "rate"
+    return "money" if shown.currency else "count" if shown.is_count else "decimal"
+
+
+def _drawn(finding: AlertFinding) -> dict[str, Any]:
+    return {
+        "start": charts.day_of(finding.point.starts_at.isoformat()),
+        "value": finding.point.value,
+        "low": finding.low,
+        "high": finding.high,
+        "state": finding.reason if finding.is_breach else "as expected",
+        "breach": finding.point.value if finding.is_breach else None,
+    }
+
+
+def _episode(test: BackTest, episode: Episode) -> dict[str, str]:
+    return {
+        "first": _period_name(episode.first.point.starts_at),
+        "last": _period_name(episode.last.point.starts_at),
+        "value": test.shown(episode.first.point.value or 0.0),
+        "reason": episode.first.reason,
+    }
+
+
+def _period_name(start: datetime) -> str:
+    """Return the day of a period, with its hour where it does not begin at midnight."""
+    return f"{start:%a %Y-%m-%d %H:%M}".removesuffix(" 00:00")
+
+
+def _bounded(kind: str, title: str) -> charts.Spec:
+    day = charts.day_axis("start")
+    value = charts.number("value", kind)
+    tips = [charts.day_tip("start"), charts.tip("value", kind, title), charts.tip("low", kind, "At least"),
+            charts.tip("high", kind, "At most"), charts.tip("state", "text", "Says")]  # fmt: skip
+    within = {"y": {**value, "field": "low"}, "y2": {"field": "high"}}
+    dashed = {"type": "line", "strokeDash": [4, 4], "strokeWidth": 1, "opacity": 0.6}
+    band = {"mark": {"type": "area", "opacity": 0.15}, "encoding": within}
+    bounds = [{"mark": dashed, "encoding": {"y": {**value, "field": name}}} for name in ("low", "high")]
+    line = {"mark": {"type": "line", "point": {"size": 14}}, "encoding": {"y": value, "tooltip": tips}}
+    breach = {"mark": {"type": "point", "filled": True, "size": 90, "color": "#c2410c"},
+              "encoding": {"y": {**value, "field": "breach"}, "tooltip": tips}}  # fmt: skip
+    return {"encoding": {"x": day}, "layer": [band, *bounds, line, breach]}
+
+
+def form(view: View) -> Block:
+    """Return the form that changes the alert."""
+    version = opened(view)
+    alert = version.item
+    fields = {name: "" if (value := getattr(alert, name)) is None else value for name in FIELDS}
+    fields |= {name: ", ".join(getattr(alert, name)) for name in LISTS} | {"webhooks": alert.webhooks}
+    fields["of"] = f"question:{alert.question}" if alert.question else f"measure:{alert.measure}"
+    return Custom("alert_form.html", {**_form_values(view, fields), "version": version})
+
+
+def save(request: ActionRequest) -> ActionResult:
+    """Save an alert as its form says; a new one is off until its back-test was seen."""
+    sent, store = request.form, request.board_store
+    kind, _, name = sent.get("of", "").partition(":")
+    fields: dict[str, Any] = {field: value for field in FIELDS if (value := sent.get(field, "").strip())}
+    fields |= {field: commas(sent.get(field, "")) for field in LISTS if sent.get(field, "").strip()}
+    fields["webhooks"] = sorted(field.removeprefix(HOOK) for field in sent if field.startswith(HOOK))
+    if kind not in {"question", "measure"} or not name:
+        raise UsageError("This form names no number to watch; choose one, and save again.")
+    fields[kind] = name
+    if "limit" in fields:
+        fields["limit"] = _limit(fields["limit"])
+    slug = sent.get("id", "")
+    if not slug:
+        alert = NumberAlert.from_mapping({"owner": request.caller, **fields})
+        saved = store.save_new(alert, request.caller)
+        sentence = f"“{alert.name}” is saved. Look at its back-test, then switch it on."
+        return ActionResult(sentence, alert_address(saved.slug))
+    is_on = store.get(NumberAlert, slug).item.is_on
+    alert = NumberAlert.from_mapping({**fields, "is_on": is_on})
+    saved = store.save(slug, alert, version_number(sent.get("version", "")), request.caller)
+    return ActionResult(f"“{alert.name}” is saved as version {saved.number}.", alert_address(slug))
+
+
+def switch(request: ActionRequest) -> ActionResult:
+    """Switch an alert on or off."""
+    sent, store = request.form, request.board_store
+    slug = sent.get("id", "")
+    is_on = sent.get("is_on") == "yes"
+    alert = store.get(NumberAlert, slug).item.changed(is_on=is_on)
+    store.save(slug, alert, version_number(sent.get("version", "")), request.caller)
+    outcome = "is watched from now on; its first look is at the newest period" if is_on else "is not watched any more"
+    return ActionResult(f"“{alert.name}” {outcome}.", alert_address(slug))
+
+
+def _limit(text: str) -> float:
+    try:
+        return float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
+    except ValueError as error:
+        raise DefinitionError(f"`limit` is a number such as 0.2 or 20%, not {text!r}.") from error
+
+
+def _heading(view: View) -> str:
+    version = BoardStore(view.context.settings).find(NumberAlert, view.filters.alert)
+    return version.item.name if version else "Alert"
+
+
+LIST: Final = DashboardPage(
+    "alerts",
+    "Alerts",
+    (Section("Watched numbers", alerts), Section("Incidents", incidents), Section("Boards by e-mail", mails)),
+    position=17,
+    summary="Be told when a number changes: one message for each incident, with what contributed most.",
+    asks=AlertsChoices,
+    has_lists=True,
+    actions=(
+        Action("save", save, Scope.WRITE),
+        Action("switch", switch, Scope.WRITE),
+        Action("mail", save_mail, Scope.WRITE),
+    ),
+)
+ALERT: Final = DashboardPage(
+    "alert",
+    "Alert",
+    (
+        Section("Now", state),
+        Section("Back-test", tested),
+        Section("The alert", form),
+    ),
+    asks=AlertChoices,
+    is_listed=False,
+    is_ad_hoc=True,
+    has_lists=True,
+    title_of=_heading,
+)
+PAGES: Final[Sequence[DashboardPage]] = (LIST, ALERT)

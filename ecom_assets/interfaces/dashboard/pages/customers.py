@@ -1,0 +1,134 @@
+"""Customers: who is new and who returns, in which segment, tier and quality, and what they are worth."""
+
+from functools import partial
+from typing import Final
+
+from ecom_assets.commerce.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
+from ecom_assets.commerce.sales.contracts import CustomerRetention, Sales
+from ecom_assets.interfaces.api.routes import customers
+from ecom_assets.interfaces.dashboard import charts
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    Notice,
+    Several,
+    TableColumn,
+    Tile,
+    Tiles,
+    Why,
+    compared_tile,
+    meaning,
+)
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View
+
+SEGMENTS = TableColumn.from_fields(
+    customers.Segment, "segment", "customer_count", "customer_share", "order_count", "revenue_amount", "revenue_share",
+    "mean_recency_days", bars=("customer_share", "revenue_share"),
+)  # fmt: skip
+PROFILES = TableColumn.from_fields(
+    customers.Profile, "value", "customer_count", "customer_share", bars=("customer_share",)
+)
+WEEKS = TableColumn.from_fields(
+    customers.CustomerWeek, "week_start_date", "customers_count", "new_customers_count", "returning_customers_count",
+    "refunded_customers_count", "new_revenue_amount", "returning_revenue_amount",
+)  # fmt: skip
+WORTH: Final = {
+    "revenue_per_customer_amount": Why(LifetimeValue, "revenue_amount"),
+    "lifetime_value_amount": Why(LifetimeValue, "lifetime_value_amount"),
+    "churn_risk_rate": None,
+    "at_risk_customer_count": None,
+}
+"""What all customers are worth, and where each of these numbers can be traced from."""
+NO_MODEL: Final = {
+    "too_few_customers": "fewer than 10 customers came back",
+    "no_repeat_orders": "no customer has ordered a second time",
+    "no_spread": "all customers have the same history",
+    "no_finite_mean": "the amounts of orders are spread too widely to have a mean",
+    "not_converged": "the search for the model's parameters did not end",
+}
+
+
+def counts(view: View) -> Block:
+    """Return new, returning and retained customers."""
+    answer = view.answer(customers.customers)
+    tile = partial(compared_tile, answer, "customers", customers.CustomerNumbers, table=Sales)
+    return Tiles([tile(name) for name in customers.CustomerNumbers.model_fields])
+
+
+def weeks(view: View) -> Block:
+    """Return new and returning customers by week."""
+    answer = view.answer(customers.customer_retention, limit=1000)
+    parts = ("new_customers_count", "returning_customers_count")
+    return Chart(
+        charts.stacked("week_start_date", parts, ("New", "Returning")),
+        answer["weeks"],
+        WEEKS,
+        "New and returning customers of each week as stacked bars.",
+        csv=view.csv("/analytics/customers/retention", limit=1000),
+        definition=meaning(answer, "weeks"),
+        why=Why(CustomerRetention, "customers_count"),
+        empty="No Monday of these days begins a week with orders; choose more days.",
+    )
+
+
+def segments(view: View) -> Block:
+    """Return the segments by recency, frequency and value."""
+    answer = view.answer(customers.customer_segments)
+    return Chart(
+        charts.ranking("segment", "customer_count", title="Customers", sort=None),
+        answer["segments"],
+        SEGMENTS,
+        "Customers of each segment as bars, the best segment first.",
+        csv=view.csv("/analytics/customers/segments", with_days=False),
+        height=290,
+        definition=meaning(answer),
+        note=f"Of all customers, as of {answer['range']['end_date']}.",
+        why=Why(CustomerSegments, "segment"),
+    )
+
+
+def value(view: View) -> Block:
+    """Return what customers have brought and are expected to bring."""
+    answer = view.answer(customers.customers)
+    worth = answer["value"]
+    tiles = [
+        Tile.from_field(customers.CustomerValue, name, worth[name], meaning(answer, name), why=why)
+        for name, why in WORTH.items()
+    ]
+    reasons = {name: None for name in (worth["no_model_reason"], worth["no_order_value_reason"]) if name}
+    notices = [Notice(f"No value can be expected: {NO_MODEL[name]}.", "info") for name in reasons]
+    return Several((Tiles(tiles, compared=False), *notices))
+
+
+def profile(dimension: str, label: str, view: View) -> Block:
+    """Return the current customers by the values of one dimension."""
+    answer = view.answer(customers.customer_profiles, dimension=dimension)
+    return Chart(
+        charts.ranking("value", "customer_count", title="Customers", sort=None),
+        answer["profiles"],
+        PROFILES,
+        f"Current customers by {label} as bars.",
+        csv=view.csv("/analytics/customers/profiles", with_days=False, dimension=dimension),
+        height=130,
+        definition=meaning(answer, dimension),
+        note=f"Of all customers, as of {answer['as_of_date']}.",
+        why=Why(CustomerProfiles, "customer_count"),
+    )
+
+
+PAGE = DashboardPage(
+    "customers",
+    "Customers",
+    position=40,
+    summary="Who is new, who returns, in which segment and tier, and what they are worth.",
+    sections=(
+        Section("Customers of these days", counts, is_titled=False),
+        Section("New and returning customers by week", weeks, "half"),
+        Section("Segments", segments, "half"),
+        Section("What all customers are worth", value),
+        Section("Tiers", partial(profile, "customer_tier", "tier"), "half"),
+        Section("Engagement", partial(profile, "engagement_level", "level of engagement"), "half"),
+        Section("Markets", partial(profile, "market_segment", "market segment"), "half"),
+        Section("Data quality", partial(profile, "quality_band", "band of data quality"), "half"),
+    ),
+)

@@ -1,0 +1,196 @@
+"""Journeys: how sessions flow from step to step; and the paths from or to a step, with every choice of the command."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from ecom_assets.behaviour.journeys.answer import JOURNEYS, CountedPath, CountedTransition, OwnJourneysAnswer
+from ecom_assets.behaviour.journeys.queries import Dimension
+from ecom_assets.interfaces.api.routes import behaviour
+from ecom_assets.interfaces.dashboard import sankey
+from ecom_assets.interfaces.dashboard.blocks import Block, Chart, DataTable, TableColumn, Tile, Tiles
+from ecom_assets.interfaces.dashboard.forms import Answer, Builder, answered, question_page
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View, csv_address
+from ecom_assets.interfaces.dashboard.sankey import Flow
+
+DEPTH: Final = 4
+"""How many transitions are drawn from the beginning of sessions."""
+BRANCHES: Final = 8
+"""The most names of a column; the others are one."""
+OTHERS_LABEL: Final = "(others)"
+FLOWS: Final = (
+    TableColumn("step", "Transition", "count"),
+    *TableColumn.from_fields(behaviour.Transition, "from_step", "to_step", "transition_count", "conversion_rate"),
+)
+PAIRS: Final = (
+    TableColumn.from_field(behaviour.Transition, "from_step", href="from_address"),
+    TableColumn.from_field(behaviour.Transition, "to_step", href="to_address"),
+    *TableColumn.from_fields(
+        behaviour.Transition, "transition_count", "step_share", "conversion_rate", bars=("step_share",)
+    ),
+)
+
+
+class JourneyFilters(Filters):
+    """The kind of steps, and the step to look around."""
+
+    dimension: Dimension = Field("page_type", title="Steps are")
+    view: Literal["from_the_beginning", "around_a_step"] = Field("from_the_beginning", title="Show")
+    least: Literal["all", "1%", "5%"] = Field("1%", title="Leave out below")
+    step: str | None = None
+
+
+def flow(view: View) -> Block:
+    """Return the flows as a diagram."""
+    flows, columns = _around(view) if view.filters.view == "around_a_step" else _from_beginning(view)
+    shown = _without_small(flows, view.filters.least)
+    if not shown:
+        return Chart({}, [], FLOWS, "", empty="There are no journeys in these days.")
+    rows, nodes = sankey.rows_of(shown, columns)
+    left_out = sum(edge.count for edge in flows) - sum(edge.count for edge in shown)
+    return Chart(
+        sankey.spec_of(nodes),
+        rows,
+        FLOWS,
+        f"A diagram of flows between {columns} columns of steps; the table has the same numbers.",
+        csv=view.csv("/analytics/journeys", dimension=view.filters.dimension, limit=1000),
+        height=460,
+        note=f"{left_out:,} transitions in smaller flows are left out." if left_out else "",
+        definition="Transitions between the steps of sessions, repeats of a step in a row as one.",
+    )
+
+
+def _from_beginning(view: View) -> tuple[list[Flow], int]:
+    flows = [
+        Flow(place, row["from_step"], row["to_step"], row["transition_count"], row["converted_transition_count"])
+        for place in range(DEPTH)
+        for row in _transitions(view, place)
+    ]
+    return _with_rare_names_merged(flows, DEPTH + 1), DEPTH + 1
+
+
+def _around(view: View) -> tuple[list[Flow], int]:
+    """Return the steps before and after a step; by default the most frequent one."""
+    rows = _transitions(view, None)
+    step = view.filters.step or (rows[0]["from_step"] if rows else "")
+    counts = [(row, row["transition_count"], row["converted_transition_count"]) for row in rows]
+    before = [Flow(0, row["from_step"], step, n, with_it) for row, n, with_it in counts if row["to_step"] == step]
+    after = [Flow(1, step, row["to_step"], n, with_it) for row, n, with_it in counts if row["from_step"] == step]
+    return _with_rare_names_merged([*before, *after], 3), 3
+
+
+def _transitions(view: View, place: int | None) -> list[dict[str, Any]]:
+    parameters = {"dimension": view.filters.dimension, "place": place, "limit": 1000}
+    rows: list[dict[str, Any]] = view.answer(behaviour.journeys, **parameters)["transitions"]
+    return rows
+
+
+def _with_rare_names_merged(flows: list[Flow], columns: int) -> list[Flow]:
+    """Return flows in which the rarer names of each column are one."""
+    largest = []
+    for column in range(columns):
+        sizes: Counter[str] = Counter()
+        for edge in flows:
+            if column in {edge.column, edge.column + 1}:
+                sizes[edge.source if edge.column == column else edge.target] += edge.count
+        largest.append(set(sorted(sizes, key=lambda name: (-sizes[name], name))[:BRANCHES]))
+    sums: dict[tuple[int, str, str], tuple[int, int]] = {}
+    for edge in flows:
+        source = edge.source if edge.source in largest[edge.column] else OTHERS_LABEL
+        target = edge.target if edge.target in largest[edge.column + 1] else OTHERS_LABEL
+        count, converted = sums.get((edge.column, source, target), (0, 0))
+        sums[edge.column, source, target] = count + edge.count, converted + edge.converted
+    return [Flow(*key, *counts) for key, counts in sums.items()]
+
+
+def _without_small(flows: list[Flow], least: str) -> list[Flow]:
+    share = {"all": 0.0, "1%": 0.01, "5%": 0.05}[least]
+    totals: Counter[int] = Counter()
+    for edge in flows:
+        totals[edge.column] += edge.count
+    return [edge for edge in flows if edge.count >= share * totals[edge.column]]
+
+
+def pairs(view: View) -> Block:
+    """Return the pairs of steps, each name leading to what is around it."""
+    rows = [
+        {
+            **row,
+            "from_address": view.here(view="around_a_step", step=row["from_step"]),
+            "to_address": view.here(view="around_a_step", step=row["to_step"]),
+        }
+        for row in _transitions(view, None)[:50]
+    ]
+    csv = view.csv("/analytics/journeys", dimension=view.filters.dimension, limit=1000)
+    return DataTable(rows, PAIRS, csv=csv, note="Choose a step to see what comes before and after it.")
+
+
+FLOWS_PAGE: Final = DashboardPage(
+    "journeys",
+    "Journeys",
+    group="Behaviour",
+    position=30,
+    summary="Which step leads to which, from the beginning of sessions or around one step.",
+    asks=JourneyFilters,
+    has_comparison=False,
+    sections=(Section("Flow", flow), Section("Pairs of steps", pairs)),
+)
+
+
+LISTS: Final = (("top_paths", "All sessions"), ("converting_paths", "With a purchase"), ("other_paths", "Without one"))
+PATHS: Final = (
+    TableColumn("of", "Sessions"),
+    TableColumn("steps", "Path"),
+    TableColumn.from_field(CountedPath, "sessions", bar="share"),
+    *TableColumn.from_fields(CountedPath, "share", "conversion_rate"),
+)
+TRANSITIONS: Final = (
+    TableColumn("from", "From"),
+    TableColumn("to", "To"),
+    *TableColumn.from_fields(CountedTransition, "count", "converted"),
+)
+MOST_SHOWN: Final = 100
+
+
+def totals(answer: Answer) -> Block:
+    """Return how many sessions there are."""
+    count, converted = answer["sessions"], answer["converted_sessions"]
+    share = Tile("Conversion", converted / count if count else None, "rate", "The share of these.")
+    counts = Tiles.from_fields(OwnJourneysAnswer, answer, ("sessions", "converted_sessions"))
+    return replace(counts, tiles=(*counts.tiles, share))
+
+
+def paths(answer: Answer) -> Block:
+    """Return the most frequent paths: of all sessions, of those with a purchase, and of the others."""
+    rows = [
+        {**path, "of": title, "steps": " → ".join([*path["path"], *(["…"] if path["is_cut"] else [])]) or "(no step)"}
+        for name, title in LISTS
+        if name == "top_paths" or answer[name] != answer["top_paths"]  # to a purchase, they are the same
+        for path in answer[name]
+    ]
+    return DataTable(rows, PATHS, empty="No session has such a path.")
+
+
+def transitions(answer: Answer) -> Block:
+    """Return which step led to which, most frequent first."""
+    rows, count = answer["transitions"][:MOST_SHOWN], len(answer["transitions"])
+    note = f"The first {len(rows):,} of {count:,}; the CSV has all." if count > len(rows) else ""
+    return DataTable(rows, TRANSITIONS, csv=csv_address(answer), note=note)
+
+
+BUILDER: Final = Builder(JOURNEYS, {"to_step": "purchase"})
+BUILDER_PAGE: Final = question_page(
+    BUILDER,
+    (
+        Section("Totals", answered(BUILDER, totals), is_titled=False),
+        Section("Paths", answered(BUILDER, paths)),
+        Section("Transitions", answered(BUILDER, transitions)),
+    ),
+    path="paths",
+    title="Paths",
+    position=31,
+    summary="Which paths sessions take from or to a step, and how often they end in a purchase.",
+)
+PAGES: Final = (FLOWS_PAGE, BUILDER_PAGE)

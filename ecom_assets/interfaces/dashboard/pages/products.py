@@ -1,0 +1,193 @@
+"""Products and stock: what sells, what is looked at, and what to order again; and one product, day by day."""
+
+from functools import partial
+from typing import Any, ClassVar, Final
+
+from pydantic import Field
+
+from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
+from ecom_assets.commerce.products.contracts import InventoryAlerts, ProductPerformance
+from ecom_assets.commerce.products.queries import SortBy
+from ecom_assets.interfaces.api.routes import products
+from ecom_assets.interfaces.dashboard import charts
+from ecom_assets.interfaces.dashboard.blocks import (
+    Block,
+    Chart,
+    Custom,
+    DataTable,
+    Several,
+    TableColumn,
+    Tile,
+    Tiles,
+    Why,
+    compared_tile,
+    meaning,
+)
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+
+KINDS = {"out_of_stock": "Out of stock", "low": "Low", "overstock": "Overstocked", "dead": "Without a sale"}
+TOP = (
+    TableColumn("rank_number", "#"),
+    TableColumn("name", "Product", href="href"),
+    *TableColumn.from_fields(
+        products.TopProduct, "product_category", "product_view_count", "add_to_cart_count", "purchase_count",
+        "purchases_per_view", "sold_item_count", "revenue_amount",
+    ),
+)  # fmt: skip
+CATEGORIES = TableColumn.from_fields(
+    products.Category, "product_category", "viewing_session_count", "cart_session_count", "cart_rate",
+    "purchase_session_count", "purchase_rate", "revenue_amount", bars=("cart_rate", "purchase_rate"),
+)  # fmt: skip
+ALERTS = (
+    TableColumn("name", "Product", href="href"),
+    TableColumn.from_field(products.Alert, "product_category"),
+    TableColumn("kind", "Alert"),
+    *TableColumn.from_fields(
+        products.Alert, "stock_count", "reorder_point_count", "daily_sold_items", "days_of_cover", "last_sold_date"
+    ),
+)
+MOST_PRODUCTS, MOST_ALERTS, MOST_CATEGORIES = 20, 25, 20
+
+
+class ProductFilters(Filters):
+    """The choices of the page."""
+
+    search: str = Field("", title="Search", max_length=200, json_schema_extra={"is_typed": True})
+    sort_by: SortBy = Field("revenue", title="Order by")
+    offset: int | None = Field(None, ge=0, le=1_000_000)
+    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
+
+
+def top(view: View) -> Block:
+    """Return the first products by the chosen number."""
+    chosen, first, search = view.filters.sort_by, view.filters.offset or 0, view.filters.search.strip()
+    asked = {"sort_by": chosen, "search": search}
+    answer = view.answer(products.top_products, limit=MOST_PRODUCTS, offset=first, **asked)
+    count, last = answer["total_count"] or 0, first + len(answer["products"])
+    earlier = [("Products before", view.here(offset=max(0, first - MOST_PRODUCTS) or None))] if first else []
+    later = [("Products after", view.here(offset=last))] if last < count else []
+    table = DataTable(
+        [view.product(row) for row in answer["products"]],
+        TOP,
+        csv=view.csv("/analytics/products/top", limit=1000, **asked),
+        note=f"{first + 1:,} to {last:,} of {count:,} products." if earlier or later else "",
+        empty=f"No product has “{search}” in its name or id." if search else DataTable.empty,
+        definition=meaning(answer, "revenue_amount"),
+        why=Why(ProductPerformance, "revenue_amount"),
+    )
+    return Several((table, Custom("onward.html", {"links": (*earlier, *later)}))) if earlier or later else table
+
+
+def categories(view: View) -> Block:
+    """Return the categories: who looked, who put something into a cart, who bought."""
+    answer = view.answer(products.categories, limit=1000)
+    left = len(answer["categories"]) - MOST_CATEGORIES
+    return DataTable(
+        answer["categories"][:MOST_CATEGORIES],
+        CATEGORIES,
+        note=f"And {left} more; the CSV has all." if left > 0 else "",
+        csv=view.csv("/analytics/categories", limit=1000),
+        definition=meaning(answer, "cart_rate", "purchase_rate"),
+        why=Why(CategoryPerformance, "viewing_session_count"),
+    )
+
+
+def stock(view: View) -> Block:
+    """Return the stock that needs attention, as of the newest day."""
+    answer = view.answer(products.inventory_alerts, limit=MOST_ALERTS)
+    rows = [{**view.product(row), "kind": KINDS[row["alert"]]} for row in answer["alerts"]]
+    left = answer["total_count"] - len(rows)
+    meanings = answer["definition"]
+    counts = [Tile(label, answer["counts"].get(kind, 0), "count", str(meanings.get(kind, meanings.get("alert", ""))))
+              for kind, label in KINDS.items()]  # fmt: skip
+    table = DataTable(
+        rows,
+        ALERTS,
+        csv=view.csv("/analytics/inventory/alerts", with_days=False, limit=1000),
+        note=f"As of {answer['range']['end_date']}." + (f" And {left} more." if left > 0 else ""),
+        empty="No product needs attention.",
+        why=Why(InventoryAlerts, "stock_count"),
+    )
+    return Several((Tiles(counts, compared=False), table))
+
+
+LIST: Final = DashboardPage(
+    "products",
+    "Products and stock",
+    position=30,
+    summary="What sells, what is looked at, and what to order again.",
+    asks=ProductFilters,
+    sections=(
+        Section("Products", top),
+        Section("Categories: from looking to buying", categories),
+        Section("Stock that needs attention", stock),
+    ),
+)
+
+
+DAYS = TableColumn.from_fields(
+    products.ProductDay, "event_date", "product_view_count", "add_to_cart_count", "purchase_count", "revenue_amount"
+)
+RELATED = (
+    TableColumn("name", "Product", href="href"),
+    *TableColumn.from_fields(products.Related, "product_category", "order_share", "order_count", bars=("order_share",)),
+)
+TILES = (
+    "revenue_amount", "sold_item_count", "product_view_count", "add_to_cart_count", "purchase_count",
+    "purchases_per_view",
+)  # fmt: skip
+
+
+class OneProduct(Filters):
+    """Which product."""
+
+    product: str = Field(max_length=500, title="Product")
+
+
+def _answer(view: View) -> dict[str, Any]:
+    return view.answer(partial(products.product, product_id=view.filters.product))
+
+
+def numbers(view: View) -> Block:
+    """Return the numbers of the product."""
+    answer = _answer(view)
+    numbers, table = products.ProductNumbers, ProductPerformance
+    tile = partial(compared_tile, answer, "product", numbers, table=table, points=answer["trend"])
+    return Tiles([tile(name) for name in TILES])
+
+
+def views(view: View) -> Block:
+    """Return the views by day."""
+    answer = _answer(view)
+    path = f"/analytics/products/{view.filters.product}"
+    return Chart(
+        charts.line("event_date", "product_view_count", area=True, title="Views"),
+        answer["trend"],
+        DAYS,
+        "Views of the product by day as a line.",
+        csv=view.csv(path),
+    )
+
+
+def related(view: View) -> Block:
+    """Return what is bought with the product."""
+    answer = _answer(view)
+    rows = [view.product(row) for row in answer["related"]]
+    return DataTable(rows, RELATED, empty="No order has another product beside it.", note="Of all time.")
+
+
+PRODUCT: Final = DashboardPage(
+    "product",
+    "Product",
+    position=31,
+    summary="One product, against the period before.",
+    asks=OneProduct,
+    is_listed=False,
+    title_of=lambda view: str(_answer(view)["product_name"] or view.filters.product),
+    sections=(
+        Section("Numbers", numbers, is_titled=False),
+        Section("Views by day", views, "half"),
+        Section("Bought with it", related, "half"),
+    ),
+)
+PAGES: Final = (LIST, PRODUCT)

@@ -1,0 +1,204 @@
+"""The report, built from what is published and what runs noted, sent by e-mail by its job and schedule.
+
+The job that sends a board, and the sensor that knows when one is due, are here too; `board_mail.py` writes its message.
+"""
+
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from ecom_assets.core.clock import Clock, now_utc
+from ecom_assets.core.errors import SettingError
+from ecom_assets.core.operations.queries import failing_checks
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api.store.served_data import open_store
+from ecom_assets.interfaces.boards.model import BoardMail
+from ecom_assets.interfaces.boards.store import BoardStore
+from ecom_assets.interfaces.report.page import render_page
+from ecom_assets.interfaces.report.weekly import Week, weekly_report
+from ecom_assets.interfaces.report.wording import text_lines
+from ecom_assets.orchestration.automation.jobs import day_of, job_of_steps, schedule_status
+from ecom_assets.orchestration.automation.mail import MailServer, new_message
+
+
+def build_report(settings: Settings, week: Week | None) -> dict[str, Any]:
+    """Return the report of a week, from one published state, with the checks that fail now, as runs noted them.
+
+    The week is by default the newest that is over in the data.
+
+    Raises:
+        NothingPublishedError: Nothing is published yet.
+    """
+    with closing(open_store(settings)) as store, store.reading() as reading:
+        published = reading.published
+        chosen = week or Week.newest_whole(reading.newest_date)
+        result, version = weekly_report(reading, chosen, published.published_at), published.data_version
+    results = failing_checks(settings.home)
+    failing = [
+        {
+            "table": result["table_name"],
+            "name": result["check_name"],
+            "is_warning": result["is_warning"],
+            "sentence": result["sentence"] or result["description"],
+            "observed": result["observed"],
+            "limit": result["limit"],
+        }
+        for result in results["checks"]
+    ]
+    checks = {"evaluated": results["evaluated_count"], "failing": failing}
+    return {**result, "data_version": version, "checks": checks}
+
+
+def report_message(settings: Settings, report: Mapping[str, Any]) -> EmailMessage:
+    """Return the message with a report; sent again, it has the same Message-ID."""
+    recipients = settings.report_email
+    sender = settings.alert_sender or recipients[0]
+    week = report["week"]
+    text = "\n".join([*text_lines(report), ""])
+    message = new_message(sender, recipients, f"Weekly report {week}", f"{week}.report", text)
+    message.add_attachment(render_page(report), subtype="html", filename=f"report-{week}.html")
+    return message
+
+
+def send_report(settings: Settings, report: Mapping[str, Any]) -> str:
+    """Send a report to those who are set, and return a line about it.
+
+    Raises:
+        SettingError: ECOM_REPORT_EMAIL or ECOM_SMTP_URL is not set.
+        MailError: The server did not take it.
+    """
+    server = mail_server_of(settings)
+    refused = server.send(report_message(settings, report))
+    but = f", but the server refused {', '.join(refused)}" if refused else ""
+    return f"Sent the report of {report['week']} to {', '.join(settings.report_email)}{but}."
+
+
+def mail_server_of(settings: Settings) -> MailServer:
+    """Return the server that sends reports.
+
+    Raises:
+        SettingError: ECOM_REPORT_EMAIL or ECOM_SMTP_URL is not set.
+    """
+    if not settings.report_email:
+        raise SettingError("ECOM_REPORT_EMAIL is not set; set it to who gets reports, separated by commas.")
+    url = settings.smtp_url.get_secret_value()
+    if not url:
+        raise SettingError("ECOM_REPORT_EMAIL is set without ECOM_SMTP_URL; set both to send reports, or neither.")
+    return MailServer.parse(url)
+
+
+NAME: Final = "weekly_report"
+AGAIN: Final = dg.RetryPolicy(max_retries=2, delay=60)
+"""Once more after a minute, where the mail server does not answer."""
+
+
+class ReportConfig(dg.Config):
+    """Which week to report on."""
+
+    week: str = ""
+    """An ISO week such as 2026-W04; by default the newest that is over in the data."""
+
+
+def report_job(settings: Settings) -> dg.JobDefinition:
+    """Return the job that sends the report.
+
+    Raises:
+        SettingError: Recipients are set without a mail server, or its address is wrong.
+    """
+    mail_server_of(settings)
+
+    @dg.op(name="send_report", retry_policy=AGAIN, description="Reads what is published, and sends the report.")
+    def sent(context: dg.OpExecutionContext, config: ReportConfig) -> str:
+        week = Week.parse(config.week) if config.week else None
+        line = send_report(settings, build_report(settings, week))
+        context.log.info(line)
+        return line
+
+    return job_of_steps(NAME, "Sends the report of a week to ECOM_REPORT_EMAIL.", sent)
+
+
+def report_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule that sends the report each Monday morning, when the nightly runs are over."""
+
+    @dg.schedule(
+        name=NAME,
+        cron_schedule="0 7 * * 1",
+        execution_timezone=settings.timezone,
+        default_status=schedule_status(settings, auto=False),
+        job_name=NAME,  # not the job itself: a second object of that name would be a second job
+        description="The report of the week that is over, by e-mail to ECOM_REPORT_EMAIL.",
+    )
+    def mondays(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        week = str(Week.containing(day_of(context.scheduled_execution_time, settings)).before)
+        return dg.RunRequest(run_key=week, run_config={"ops": {"send_report": {"config": {"week": week}}}})
+
+    return mondays
+
+
+SEND: Final = "send_board"
+INTERVAL_S: Final = 60
+
+
+def due_at(mail: BoardMail, now: datetime, timezone: str) -> datetime:
+    """Return the newest instant at which a board was due, in UTC: each day, each Monday, or on the first of a month."""
+    zone = ZoneInfo(timezone)
+    hour, minute = map(int, mail.at.split(":"))
+    day = now.astimezone(zone).date()
+    while True:
+        is_day = mail.every == "day" or (day.weekday() == 0 if mail.every == "week" else day.day == 1)
+        due = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).astimezone(UTC)
+        if is_day and due <= now:
+            return due
+        day -= timedelta(days=1)
+
+
+class BoardConfig(dg.Config):
+    """Which e-mail of a board to send, and when it was due."""
+
+    mail: str
+    due: str
+
+
+def board_job(settings: Settings) -> dg.JobDefinition:
+    """Return the job that sends a board."""
+
+    @dg.op(name="send", retry_policy=AGAIN, description="Reads what is published, and sends the board.")
+    def send(context: dg.OpExecutionContext, config: BoardConfig) -> None:
+        from ecom_assets.interfaces.report.board_mail import send_board  # noqa: PLC0415 (loads the dashboard)
+
+        context.log.info(send_board(settings, config.mail, datetime.fromisoformat(config.due)))
+
+    return job_of_steps(SEND, "Sends a board by e-mail.", send)
+
+
+def board_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
+    """Return the sensor that requests each e-mail of a board when it is due; the cursor is when it looked last."""
+
+    @dg.sensor(
+        name="board_mails",
+        job_name=SEND,
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Boards that are due by e-mail: sends each once.",
+    )
+    def boards(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        at = now()
+        looked_at = datetime.fromisoformat(context.cursor) if context.cursor else at
+        mails = [kept for kept in BoardStore(settings).newest(BoardMail) if kept.item.is_on]
+        due = [(kept.slug, due_at(kept.item, at, settings.timezone)) for kept in mails]
+        requests = [
+            dg.RunRequest(
+                run_key=f"{slug} {when.isoformat()}",
+                run_config={"ops": {"send": {"config": {"mail": slug, "due": when.isoformat()}}}},
+            )
+            for slug, when in due
+            if when > looked_at
+        ]
+        return dg.SensorResult(run_requests=requests, cursor=at.isoformat())
+
+    return boards

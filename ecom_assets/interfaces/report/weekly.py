@@ -1,0 +1,280 @@
+"""The numbers of a week, of the week before, and the causes of the difference: what the page and the text render.
+
+Weeks are those of ISO 8601, as `2026-W04`: seven days from a Monday.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, Self
+
+from ecom_assets.behaviour.sessions.queries import engagement
+from ecom_assets.commerce.conversion.queries import conversion
+from ecom_assets.commerce.quality.queries import held, row_accounting
+from ecom_assets.commerce.sales.queries import customer_weeks, revenue_trend, sales
+from ecom_assets.core.errors import UsageError
+from ecom_assets.core.tables.currencies import rounded
+from ecom_assets.core.tables.days import FIRST_DATE, LAST_DATE, ONE_DAY
+from ecom_assets.core.tables.queries import (
+    NoOrdersError,
+    NoSourceError,
+    Page,
+    Period,
+    Reading,
+    Row,
+    compared,
+    if_known,
+    require,
+    unfinished_day_of_sources,
+)
+from ecom_assets.interfaces.report.causes import (
+    conversion_causes,
+    of_sources,
+    order_value_causes,
+    revenue_causes,
+    revenue_factors,
+)
+
+_WRITTEN = re.compile(r"(\d{4})-W(\d{2})")
+DAYS_AFTER_MONDAY = 6
+
+
+@dataclass(frozen=True)
+class Week:
+    """An ISO week, by its Monday."""
+
+    monday: date
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the week that a text such as `2026-W04` names.
+
+        Raises:
+            UsageError: It names none.
+        """
+        match = _WRITTEN.fullmatch(text)
+        try:
+            week = cls(date.fromisocalendar(int(match[1]), int(match[2]), 1)) if match else None
+        except ValueError:
+            week = None
+        if week is None:
+            raise UsageError(f"--week {text!r} is not an ISO week; use YYYY-Www, such as 2026-W04.")
+        if week.monday < FIRST_DATE or week.sunday > LAST_DATE:
+            raise UsageError(f"--week {text} is outside of {FIRST_DATE} to {LAST_DATE}; ask for a week of the data.")
+        return week
+
+    @classmethod
+    def newest_whole(cls, newest: date) -> Self:
+        """Return the newest week of which all days are up to a day."""
+        return cls.containing(newest - DAYS_AFTER_MONDAY * ONE_DAY)
+
+    @classmethod
+    def containing(cls, day: date) -> Self:
+        """Return the week that a day is in."""
+        return cls(day - day.weekday() * ONE_DAY)
+
+    @property
+    def sunday(self) -> date:
+        """Return the last day."""
+        return self.monday + DAYS_AFTER_MONDAY * ONE_DAY
+
+    @property
+    def before(self) -> "Week":
+        """Return the week right before."""
+        return Week(self.monday - (DAYS_AFTER_MONDAY + 1) * ONE_DAY)
+
+    def __str__(self) -> str:
+        """Write it as ISO 8601 does."""
+        year, number, _ = self.monday.isocalendar()
+        return f"{year}-W{number:02}"
+
+
+SALES: Final = (
+    "revenue_amount", "order_count", "average_order_value", "sold_item_count", "shipped_amount", "refunded_amount",
+)  # fmt: skip
+CUSTOMERS: Final = {
+    "customer_count": "customers_count",
+    "new_customer_count": "new_customers_count",
+    "returning_customer_count": "returning_customers_count",
+}
+VISITS: Final = ("session_count", "weekly_visitor_count", "bounce_rate")
+CONVERSION: Final = ("conversion_rate", "cart_abandonment_rate")
+NUMBERS: Final = (*SALES, *CUSTOMERS, *VISITS, *CONVERSION)
+WEEK_DAYS: Final = 7
+MOST_NAMED: Final = 5
+Numbers = dict[str, Row]
+
+
+def weekly_report(reading: Reading, week: Week, published_at: datetime) -> dict[str, Any]:
+    """Return the report of a week from one state published at an instant, as `ecom report --json` prints it.
+
+    A number that is not known is None, with its reason under `missing`.
+    """
+    period = Period("custom", week.monday, week.sunday)
+    known_period = of_sources(reading, period, "sales", "events")
+    numbers, missing = _numbers(reading, period)
+    causes, received = _causes(reading, period, numbers), row_accounting(reading, period)
+    return {
+        "week": str(week),
+        "start_date": week.monday,
+        "end_date": week.sunday,
+        "previous_week": str(week.before),
+        "timezone": reading.timezone,
+        "currency": reading.currency or None,
+        "data_as_of": reading.newest_date,
+        "provisional_from": unfinished_day_of_sources(known_period, reading.timezone, published_at),
+        "known": {name: known_period.for_source(name).coverage for name in known_period.known},
+        "numbers": numbers,
+        "days": _days(reading, period),
+        "causes": causes,
+        "largest_causes": largest_causes(causes),
+        "rows": {
+            "sources": [source for source in received["sources"] if source["received_count"]],
+            "reasons": received["reasons"],
+        },
+        "held_days": held(reading),
+        "missing": missing,
+    }
+
+
+def _numbers(reading: Reading, period: Period) -> tuple[Numbers, dict[str, str]]:
+    """Return each number with that of the week before and the change, and why others are missing."""
+    result: Numbers = {}
+    missing: dict[str, str] = {}
+    for subject, (names, numbers) in PARTS.items():
+        try:
+            result |= numbers(reading, period)
+        except NoSourceError as error:
+            missing[subject] = str(error)
+            result |= {name: _number(None, None, None) for name in names}
+    return {name: _in_digits(result[name], reading.currency) for name in NUMBERS}, missing
+
+
+def _in_digits(number: Row, currency: str) -> Row:
+    """Return a number whose amounts are rounded to the digits of their currency."""
+    return {part: rounded(value, currency) if isinstance(value, Decimal) else value for part, value in number.items()}
+
+
+def _number(value: Any, previous: Any, change: float | None) -> Row:  # noqa: ANN401 (a count, an amount or a share)
+    return {"value": value, "previous": previous, "change": change}
+
+
+def _beside(now: Row, before: Row, names: tuple[str, ...], period: Period) -> Numbers:
+    current, beside = if_known(now, period), compared(now, before, names, period)
+    previous, change = beside["previous"] or {}, beside["change"] or {}
+    return {name: _number(current[name], previous.get(name), change.get(name)) for name in names}
+
+
+def _sales(reading: Reading, period: Period) -> Numbers:
+    known_period = of_sources(reading, period, "sales")
+    result = sales(reading, known_period)
+    previous = result["previous"] or {}
+    return {name: _number(result["sales"][name], previous.get(name), result["change"][name]) for name in SALES}
+
+
+def _customers(reading: Reading, period: Period) -> Numbers:
+    known_period = of_sources(reading, period, "sales")
+    now, before = (customer_counts(reading, days) for days in (known_period, known_period.previous))
+    return _beside(now, before, tuple(CUSTOMERS), known_period)
+
+
+def customer_counts(reading: Reading, period: Period) -> Row:
+    """Return the customers of a week; zeros where nobody ordered.
+
+    Raises:
+        NoOrdersError: There is not a single order line.
+    """
+    weeks = customer_weeks(reading, period, None, None, Page(1))["weeks"]
+    return {name: int(weeks[0][column]) if weeks else 0 for name, column in CUSTOMERS.items()}
+
+
+def _visits(reading: Reading, period: Period) -> Numbers:
+    require(reading, "events")
+    known_period = of_sources(reading, period, "events")
+    now, before = (_visits_of(reading, days) for days in (known_period, known_period.previous))
+    return _beside(now, before, VISITS, known_period)
+
+
+def _visits_of(reading: Reading, period: Period) -> Row:
+    result = engagement(reading, period, Page(WEEK_DAYS))
+    last = [day for day in result["days"] if day["event_date"] == period.end_date]
+    visitors = int(last[0]["weekly_visitor_count"]) if last else None
+    return {**result["engagement"], "weekly_visitor_count": visitors}
+
+
+def _conversion(reading: Reading, period: Period) -> Numbers:
+    known_period = of_sources(reading, period, "events")
+    result = conversion(reading, known_period, None, "session", None)
+    before = result["previous"] or {}
+    now = {"conversion_rate": result["conversion_rate"], **result["abandonment"]}
+    then = {"conversion_rate": before.get("conversion_rate"), **before.get("abandonment", {})}
+    shown = if_known({name: now[name] for name in CONVERSION}, known_period)
+    return {name: _number(shown[name], then.get(name), result["change"][name]) for name in CONVERSION}
+
+
+PARTS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Reading, Period], Numbers]]]] = {
+    "sales": (SALES, _sales),
+    "customers": (tuple(CUSTOMERS), _customers),
+    "visits": (VISITS, _visits),
+    "conversion": (CONVERSION, _conversion),
+}
+"""The names of the numbers of each subject, and what returns them."""
+
+
+def _days(reading: Reading, period: Period) -> list[Row]:
+    """Return the sales of each day beside those of the same weekday of the week before; null where unknown."""
+    known_period = of_sources(reading, period, "sales")
+    try:
+        now, before = (revenue_trend(reading, days, "day") for days in (known_period, known_period.previous))
+    except NoOrdersError:
+        return []
+    return [
+        {
+            "date": point["start_date"],
+            "data": point["data"],
+            "revenue_amount": point["revenue_amount"],
+            "order_count": point["order_count"],
+            "previous_revenue_amount": other["revenue_amount"],
+            "previous_order_count": other["order_count"],
+        }
+        for point, other in zip(now, before, strict=True)
+    ]
+
+
+def _causes(reading: Reading, period: Period, numbers: Numbers) -> dict[str, Any]:
+    """Return the decompositions; None for each whose weeks are not both known in full."""
+    now, before = ({name: values[which] for name, values in numbers.items()} for which in ("value", "previous"))
+    values: dict[str, Any] = dict.fromkeys(("revenue_change_amount", "factors", "revenue", "average_order_value"))
+    is_comparable = of_sources(reading, period, "sales").is_comparable
+    if is_comparable and now["revenue_amount"] is not None and before["revenue_amount"] is not None:
+        knows_visits = of_sources(reading, period, "sales", "events").is_comparable
+        bases = ["session_count"] if knows_visits else []
+        factors = {base: revenue_factors(now, before, base, reading.currency) for base in [*bases, "customer_count"]}
+        values |= {
+            "revenue_change_amount": now["revenue_amount"] - before["revenue_amount"],
+            "factors": [parts for parts in factors.values() if parts],
+            "revenue": revenue_causes(reading, period, now["revenue_amount"], before["revenue_amount"]),
+            "average_order_value": order_value_causes(reading, period, now, before),
+        }
+    try:
+        rate = conversion_causes(reading, period)
+    except NoSourceError:
+        rate = []
+    return {**values, "conversion_rate": rate or None}
+
+
+def largest_causes(causes: Mapping[str, Any]) -> list[Row]:
+    """Return the parts of any dimension that add most to the change of revenue in its direction, the largest first."""
+    change: Decimal | None = causes["revenue_change_amount"]
+    if not change:
+        return []
+    parts = [
+        {"dimension": cause["dimension"], **part}
+        for cause in causes["revenue"] or []
+        for part in cause["parts"]
+        if (part["contribution_amount"] > 0) == (change > 0) and part["contribution_amount"]
+    ]
+    ordered = sorted(parts, key=lambda part: (-abs(part["contribution_amount"]), part["dimension"], part["value"]))
+    return ordered[:MOST_NAMED]

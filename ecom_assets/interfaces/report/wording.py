@@ -1,0 +1,246 @@
+"""How the report writes numbers, names and sentences, and the whole report as text for a terminal or a message."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from ecom_assets.behaviour.funnels.measures import CartMeasures, ConversionMeasures
+from ecom_assets.behaviour.sessions.measures import SessionMeasures
+from ecom_assets.commerce.customers.measures import CustomerMeasures
+from ecom_assets.commerce.orders.held_days import hold_reason
+from ecom_assets.commerce.sales.measures import SalesMeasures
+from ecom_assets.core.tables import formats
+from ecom_assets.core.tables.formats import change, rate
+from ecom_assets.core.tables.measures import measures_of
+from ecom_assets.core.tables.queries import provisional_lines
+from ecom_assets.interfaces.report.causes import REST
+
+MEASURES: Final = {
+    name: measure
+    for declared in (SalesMeasures, CustomerMeasures, SessionMeasures, ConversionMeasures, CartMeasures)
+    for name, measure in measures_of(declared).items()
+}
+"""What the report has numbers of."""
+DIMENSIONS: Final = {
+    "marketing_channel": "By marketing channel",
+    "item_category": "By category",
+    "customers": "By new and returning customers",
+    "device": "By device",
+    "sales_channel": "By place of sale",
+    "country": "By country",
+    "channel": "By marketing channel",
+}
+IN_WORDS: Final = {
+    "marketing_channel": "the channel {}",
+    "item_category": "the category {}",
+    "customers": "{} customers",
+    "device": "the device {}",
+    "sales_channel": "sales through {}",
+    "country": "{}",
+}
+FACTORS: Final = {
+    "session_count": SessionMeasures.session_count.label,
+    "orders_per_session": "Orders per session",
+    "revenue_per_order": SalesMeasures.average_order_value.label,
+    "customer_count": CustomerMeasures.customer_count.label,
+    "orders_per_customer": "Orders per customer",
+}
+"""What the factors of revenue are called; those that are measures as their measures are."""
+NAMES: Final = {"(none)": "not known", "other": "not known", "(others)": "all others"}
+RESTS: Final = {"device": "orders unlike their purchase events"}
+"""What a dimension's remainder is: `device` is known of purchase events, and revenue is that of orders."""
+SUBJECTS: Final = {"sales": "Sales", "customers": "Customers", "visits": "Visits", "conversion": "Conversion"}
+RECEIVED: Final = {"events": "Events", "orders": "Order lines"}
+SOURCES: Final = {"orders": "order lines", "purchase_events": "purchase events", "events": "events"}
+UNKNOWN: Final = "not known"
+
+
+def number(name: str, value: Any, currency: str | None = None) -> str:  # noqa: ANN401 (a count, an amount or a share)
+    """Write the number of a measure."""
+    if value is None:
+        return UNKNOWN
+    shown_as = MEASURES[name].shown_as
+    if shown_as == "quantity":
+        return formats.quantity(value)
+    return rate(value) if shown_as == "rate" else money(value, currency) if shown_as == "money" else f"{value:,}"
+
+
+def amount(value: Decimal | None, currency: str | None) -> str:
+    """Write an amount in the digits of its currency, without the currency."""
+    return UNKNOWN if value is None else formats.with_minus(formats.amount(value, currency or ""))
+
+
+def signed_amount(value: Decimal, currency: str | None) -> str:
+    """Write a difference of amounts with its sign, without the currency."""
+    return f"{'+' if value > 0 else ''}{amount(value, currency)}"
+
+
+def money(value: Decimal | None, currency: str | None) -> str:
+    """Write an amount in the digits of its currency, and the currency."""
+    return UNKNOWN if value is None else f"{amount(value, currency)} {currency or ''}".strip()
+
+
+def signed_money(value: Decimal, currency: str | None) -> str:
+    """Write a difference of amounts with its sign, and the currency."""
+    return f"{'+' if value > 0 else ''}{money(value, currency)}"
+
+
+def points(difference: Decimal) -> str:
+    """Write a difference of shares in percentage points."""
+    return formats.with_minus(f"{'+' if difference > 0 else ''}{difference * 100:,.3f}")
+
+
+def factor(name: str, value: float, currency: str | None) -> str:
+    """Write the value of a factor of revenue."""
+    if name.endswith("_count"):
+        return f"{value:,.0f}"
+    return amount(Decimal(str(value)), currency) if name == "revenue_per_order" else f"{value:.4f}"
+
+
+def part_name(dimension: str, value: str) -> str:
+    """Return the name of a part of a dimension, as people read it."""
+    if value == REST:
+        return RESTS.get(dimension, "not assigned")
+    return NAMES.get(value, value)
+
+
+def span(first: date, last: date) -> str:
+    """Write the days of a week, such as `19 to 25 January 2026`."""
+    if first.year != last.year:
+        return f"{_day(first)} {first.year} to {_day(last)} {last.year}"
+    if first.month != last.month:
+        return f"{_day(first)} to {_day(last)} {last.year}"
+    return f"{first.day} to {_day(last)} {last.year}"
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B}"
+
+
+def headline(report: Mapping[str, Any]) -> str:
+    """Return the sentence that the report begins with: revenue, and how it changed."""
+    result, currency = report["numbers"]["revenue_amount"], report["currency"]
+    if result["value"] is None:
+        return f"The data hold no revenue of {report['week']}: it is not known."
+    sentence = f"Revenue was {money(result['value'], currency)}"
+    difference = report["causes"]["revenue_change_amount"]
+    if difference is None:
+        return f"{sentence}; what it was a week before is not known in full."
+    if not difference:
+        return f"{sentence}, as much as in the week before."
+    more = "more" if difference > 0 else "less"
+    share = f" ({change(result['change'])})" if result["change"] is not None else ""
+    return f"{sentence}, {money(abs(difference), currency)} {more} than in the week before{share}."
+
+
+def cause_sentence(cause: Mapping[str, Any], currency: str | None) -> str:
+    """Return a sentence about one of the largest causes."""
+    name = part_name(cause["dimension"], cause["value"])
+    subject = "refunds" if cause["value"] == "refunds" else IN_WORDS[cause["dimension"]].format(name)
+    more = "more" if cause["contribution_amount"] > 0 else "less"
+    return f"{subject[0].upper()}{subject[1:]}: {money(abs(cause['contribution_amount']), currency)} {more}."
+
+
+def caveats(report: Mapping[str, Any]) -> list[str]:
+    """Return what to know before the numbers are believed: unfinished, unknown and held days, and missing sources."""
+    result = provisional_lines(report["provisional_from"])
+    for source, coverage in report["known"].items():
+        name = SOURCES[source]
+        result += _of_week(coverage["data"], report["week"], name, (coverage["known_from"], coverage["known_to"]))
+        result += _of_week(coverage["previous_data"], report["previous_week"], name, None)
+        if held := [*coverage["previous_held_days"], *coverage["held_days"]]:
+            days = ", ".join(str(day) for day in held)
+            result.append(f"Of {days} {name} are held back, wholly or in part: released, the numbers may change.")
+        if missed := [*coverage["previous_missing_days"], *coverage["missing_days"]]:
+            days = ", ".join(str(day) for day in missed)
+            result.append(f"No {name} of {days} were received, so what happened then is unknown and counts nowhere.")
+    missing = report["missing"].items()
+    return [*result, *(f"{SUBJECTS[subject]}: {sentence[0].lower()}{sentence[1:]}" for subject, sentence in missing)]
+
+
+def held_sentence(day: Mapping[str, Any]) -> str:
+    """Return a sentence about a day of arrival that is held back, and what lets it in."""
+    why, command = hold_reason(day), f"ecom release {day['source']} {day['held_date']}"
+    return (
+        f"{day['held_row_count']:,} rows that arrived on {day['held_date']} are held back, as {why}; better data let "
+        f"them in, or `{command}`."
+    )
+
+
+def received_sentence(rows: Mapping[str, Any]) -> str:
+    """Return a sentence about the rows that a source sent, and what became of them."""
+    kinds = (("clean", "clean"), ("quarantined", "quarantined"), ("surplus", "surplus copies"), ("held", "held back"))
+    parts = [f"{rows[f'{name}_count']:,} {sentence}" for name, sentence in kinds if rows[f"{name}_count"]]
+    return f"{RECEIVED[rows['source']]}: {rows['received_count']:,} rows received, {', '.join(parts)}."
+
+
+def reason_sentence(reason: Mapping[str, Any]) -> str:
+    """Return a sentence about a reason for which rows were quarantined."""
+    reason_text = reason["reject_reason"].replace("_", " ")
+    return f"{RECEIVED[reason['source']]}: {reason['row_count']:,} quarantined, {reason_text}."
+
+
+def _of_week(data: str, week: str, source: str, bounds: tuple[date, date] | None) -> list[str]:
+    if data == "whole":
+        return []
+    if data == "none":
+        return [f"The data hold no day of {source} in {week}."]
+    span_known = f": they are known from {bounds[0]} to {bounds[1]}" if bounds else ""
+    return [f"Of {source}, {week} is known in part only{span_known}."]
+
+
+MOST_PARTS: Final = 5
+
+
+def text_lines(report: Mapping[str, Any]) -> list[str]:
+    """Return the lines of a report, see `weekly_report`."""
+    days = span(report["start_date"], report["end_date"])
+    return [
+        f"{report['week']}, {days}, against {report['previous_week']}",
+        headline(report),
+        *caveats(report),
+        "",
+        *_numbers(report),
+        *_causes(report),
+        "",
+        *(received_sentence(rows) for rows in report["rows"]["sources"]),
+        *(held_sentence(day) for day in report["held_days"]),
+        *_checks(report["checks"]),
+    ]
+
+
+def _numbers(report: Mapping[str, Any]) -> Iterator[str]:
+    for name, values in report["numbers"].items():
+        now, before = (number(name, values[which]) for which in ("value", "previous"))
+        yield f"  {MEASURES[name].label:24}{now:>16}  {change(values['change']):>10}  before: {before}"
+
+
+def _causes(report: Mapping[str, Any]) -> Iterator[str]:
+    causes, currency = report["causes"], report["currency"]
+    if causes["revenue_change_amount"] is None:
+        return
+    yield from ("", f"Why revenue changed by {signed_money(causes['revenue_change_amount'], currency)}")
+    yield from (f"  {cause_sentence(cause, currency)}" for cause in report["largest_causes"])
+    for parts in causes["factors"]:
+        effects = (
+            f"{FACTORS[effect['factor']].lower()} {signed_amount(effect['contribution_amount'], currency)}"
+            for effect in parts
+        )
+        yield f"  {', '.join(effects)}"
+    for cause in causes["revenue"]:
+        yield from ("", DIMENSIONS[cause["dimension"]])
+        for part in cause["parts"][:MOST_PARTS]:
+            added = signed_amount(part["contribution_amount"], currency)
+            yield f"  {part_name(cause['dimension'], part['value']):32}{added:>14}"
+        if (more := len(cause["parts"]) - MOST_PARTS) > 0:
+            yield f"  and {more} more"
+
+
+def _checks(checks: Mapping[str, Any]) -> Iterator[str]:
+    if not checks["failing"]:
+        yield (
+            f"All {checks['evaluated']} checks held when they last ran." if checks["evaluated"] else "No check has run."
+        )
+    for check in checks["failing"]:
+        yield f"{'Warns' if check['is_warning'] else 'Fails'}: {check['table']}, {check['name']}: {check['sentence']}"

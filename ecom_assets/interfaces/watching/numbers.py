@@ -1,0 +1,339 @@
+"""The watched number, period by period: of a shop's number, or of the answer to a saved question."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+
+from ecom_assets.behaviour.funnels.queries import daily_conversion
+from ecom_assets.behaviour.questions.answer import answer
+from ecom_assets.behaviour.questions.model import Question
+from ecom_assets.behaviour.sessions.measures import SessionMeasures
+from ecom_assets.behaviour.sessions.queries import engagement
+from ecom_assets.behaviour.trends.question import ACTIVE, COUNTS, DISTINCT, TrendQuestion
+from ecom_assets.commerce.conversion.queries import conversion
+from ecom_assets.commerce.sales.coverage import known_days
+from ecom_assets.commerce.sales.queries import revenue_trend
+from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import MONEY
+from ecom_assets.core.tables.days import ONE_DAY
+from ecom_assets.core.tables.measures import measures_of
+from ecom_assets.core.tables.queries import Page, Period, Row
+from ecom_assets.interfaces.api.store.question_source import TableSource
+from ecom_assets.interfaces.api.store.store import StoreReading
+from ecom_assets.interfaces.boards.model import Every, NumberAlert, SavedQuestion, shop_numbers
+from ecom_assets.interfaces.watching.rule import ValueFormat, WatchedPoint
+
+HISTORY: Final = {"hour": 62, "day": 91, "week": 371}
+"""How many days are looked at, by the length of periods: for what is expected, and for the back-test."""
+ONE_BY_ONE: Final = 35
+"""The same where each period is a question of its own."""
+MOST_HOURLY: Final = 31
+"""The most days that one question has by hours."""
+COUNTED: Final = frozenset((*COUNTS, *ACTIVE, DISTINCT))
+"""Measures of trends that are whole numbers."""
+DEFAULT_NUMBERS: Final = {"funnel": "steps[-1].conversion_from_start", "trend": "", "retention": "returned[1]"}
+OF_THE_SHOP: Final = Request({"type": "http"})
+"""The request of the shop's own process, which is nobody's key."""
+_STEP: Final = re.compile(r"(?P<name>\w+)?(?:\[(?:(?P<index>-?\d+)|(?P<key>\w+)=(?P<value>[^\]]+))\])?")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An alert with what it is about, over one published state.
+
+    Attributes:
+        alert: The alert.
+        saved: The saved question of its number; None for a number of the shop.
+        reading: The published state.
+        settings: The settings.
+        request: Whose rights count, by default those of the shop's own process.
+    """
+
+    alert: NumberAlert
+    saved: SavedQuestion | None
+    reading: StoreReading
+    settings: Settings
+    request: Request = OF_THE_SHOP
+
+    @property
+    def shown(self) -> ValueFormat:
+        """How its values are written."""
+        currency = self.reading.currency or ""
+        if self.alert.measure is not None:
+            measure = shop_numbers()[self.alert.measure].measure
+            return ValueFormat(
+                is_rate=measure.shown_as == "rate",
+                is_count=measure.type == "int64",
+                currency=currency if measure.type == MONEY or measure.shown_as == "money" else "",
+                is_quantity=measure.shown_as == "quantity",
+            )
+        path, question = self.path, self.saved.question if self.saved else None
+        counts = isinstance(question, TrendQuestion) and all(series.measure in COUNTED for series in question.series)
+        is_rate = "conversion" in path or path.endswith("rate") or path.startswith("returned")
+        return ValueFormat(is_rate=is_rate, is_count=counts or path.endswith("count"))
+
+    @property
+    def title(self) -> str:
+        """What people call the number."""
+        if self.alert.measure is not None:
+            return shop_numbers()[self.alert.measure].measure.label
+        name = self.saved.name if self.saved else ""
+        return f"{name}: {self.alert.value}" if self.alert.value else name
+
+    @property
+    def path(self) -> str:
+        """Where the number stands in the answer of a period."""
+        assert self.saved is not None  # noqa: S101 (an alert has a question or a measure)
+        path = self.alert.number or DEFAULT_NUMBERS.get(self.saved.kind)
+        if path is None:
+            raise DefinitionError(
+                f"An alert of a question of the kind {self.saved.kind!r} needs `number`, such as "
+                "`channels[channel=Email].credit`: where its number stands in the answer."
+            )
+        return path
+
+    def points(self, days: int | None = None) -> list[WatchedPoint]:
+        """Return the number of each period, in order, up to the newest day.
+
+        Args:
+            days: How many days to look at, by default those that the rule and its back-test need.
+
+        Raises:
+            EcomError: The question cannot be answered, or has no such number.
+        """
+        every, newest = self.alert.every, self.reading.newest_date
+        count = days or HISTORY[every]
+        first = newest - (count - 1) * ONE_DAY
+        first -= first.weekday() * ONE_DAY if every == "week" else timedelta(0)
+        if self.saved is None:
+            return self._of_shop(first, newest)
+        by_kind: Mapping[str, Callable[[date, date], list[WatchedPoint]]] = {
+            "trend": self._of_trend, "funnel": self._of_funnel, "retention": self._of_retention,
+        }  # fmt: skip
+        read = by_kind.get(self.saved.kind)
+        return read(first, newest) if read else self._one_by_one(max(first, newest - ONE_BY_ONE * ONE_DAY), newest)
+
+    def ask(self, first: date, last: date, **changed: Any) -> dict[str, Any]:  # noqa: ANN401 (fields of a question)
+        """Return the answer to the saved question about some days."""
+        assert self.saved is not None  # noqa: S101 (callers look)
+        question: Question = self.saved.question.changed(
+            start_date=first, end_date=last, time_range=None, last=None, **changed
+        )
+        source = TableSource(self.request, self.reading, self.settings)
+        result = answer(self.saved.declared, question, source)
+        document: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
+        return document
+
+    def _of_trend(self, first: date, last: date) -> list[WatchedPoint]:
+        result: list[WatchedPoint] = []
+        for start, end in _windows(first, last, self.alert.every):
+            document = self.ask(start, end, period=self.alert.every)
+            values = line_of(document, self.alert.number, self.alert.value)
+            starts = zip(document["periods"], values, document["complete"], strict=True)
+            result += [WatchedPoint(_start(text), _number(value), done) for text, value, done in starts]
+        return result
+
+    def _of_funnel(self, first: date, last: date) -> list[WatchedPoint]:
+        result: list[WatchedPoint] = []
+        for start, end in _windows(first, last, self.alert.every):
+            for cohort in self.ask(start, end, over=self.alert.every)["cohorts"]:
+                part = part_of(cohort, cohort["breakdown"] or (), self.alert.value)
+                value = number_at(part, self.path) if part and part["steps"] else None
+                size = share_at(part["steps"], self.path)[1] if part and part["steps"] else None
+                result.append(WatchedPoint(_start(cohort["start"]), value, cohort["complete"], size))
+        return result
+
+    def _of_retention(self, first: date, last: date) -> list[WatchedPoint]:
+        document = self.ask(first, last, period=self.alert.every)
+        part = part_of(document, document["breakdown"], self.alert.value)
+        return [_retained(cohort, self.path) for cohort in (part["cohorts"] if part else ())]
+
+    def _one_by_one(self, first: date, last: date) -> list[WatchedPoint]:
+        """Return the number of each day or week by a question of its own."""
+        if self.alert.every == "hour":
+            raise DefinitionError(
+                "Only trends, funnels, retention and sales are known by the hour; choose day or week."
+            )
+        result = []
+        for start, end in _periods(first, last, self.alert.every):
+            document = self.ask(start, end)
+            days = document["range"]
+            done = days["data"] == "whole" and days["provisional_from"] is None
+            result.append(WatchedPoint(datetime.combine(start, time()), number_at(document, self.path), done))
+        return result
+
+    def _of_shop(self, first: date, last: date) -> list[WatchedPoint]:
+        name, every = self.alert.measure or "", self.alert.every
+        subject = shop_numbers()[name].subject
+        if every == "hour" and subject != "sales":
+            raise DefinitionError(
+                "Of the shop's numbers only those of sales are known by the hour; choose day or week."
+            )
+        days_by_source = known_days(self.reading, ["sales" if subject == "sales" else "events"])
+        if subject == "sales":
+            windows = _windows(first, last, every)
+            rows = [
+                row
+                for window in windows
+                for row in revenue_trend(self.reading, Period("custom", *window, days_by_source), every)
+            ]
+            return [
+                self._point(row["started_at"] or row["start_date"], row["end_date"], row[name], row["data"])
+                for row in rows
+            ]
+        if every == "day" and name in BY_DAY:
+            period = Period("custom", first, last, days_by_source)
+            by_day = {row["event_date"]: row[name] for row in BY_DAY[name](self.reading, period)}
+            return [
+                self._point(day, day, by_day.get(day), replace(period, start_date=day, end_date=day).data)
+                for day in period.days.dates
+            ]
+        numbers = _of_sessions if subject == "sessions" else _of_conversion
+        parts = [Period("custom", *window, days_by_source) for window in _periods(first, last, every)]
+        return [
+            self._point(part.start_date, part.end_date, numbers(self.reading, part)[name], part.data) for part in parts
+        ]
+
+    def _point(self, start: date | datetime, end: date, value: Any, data: str) -> WatchedPoint:  # noqa: ANN401 (as an engine returns it)
+        starts_at = _start(start.isoformat())
+        is_whole = self.alert.every != "week" or end - starts_at.date() == 6 * ONE_DAY
+        return WatchedPoint(starts_at, _number(value), data == "whole" and is_whole and end < self.unfinished)
+
+    @property
+    def unfinished(self) -> date:
+        """The first day that was not over when the data were published."""
+        return self.reading.published.published_at.astimezone(ZoneInfo(self.reading.timezone)).date()
+
+
+def _days_of_sessions(reading: StoreReading, period: Period) -> list[Row]:
+    days: list[Row] = engagement(reading, period, Page(period.day_count))["days"]
+    return days
+
+
+BY_DAY: Final = {**dict.fromkeys(measures_of(SessionMeasures), _days_of_sessions), "conversion_rate": daily_conversion}
+"""What is read for all days at once, 40 times as fast as day by day."""
+
+
+def _of_sessions(reading: StoreReading, period: Period) -> Row:
+    row: Row = engagement(reading, period, Page(1))["engagement"]
+    return row
+
+
+def _of_conversion(reading: StoreReading, period: Period) -> Row:
+    result = conversion(reading, period, None, "session", None)
+    return {"conversion_rate": result["conversion_rate"], **result["abandonment"]}
+
+
+def _windows(first: date, last: date, every: Every) -> Iterator[tuple[date, date]]:
+    """Yield the days of each question: all of them, but no more by the hour than one question has."""
+    length = MOST_HOURLY if every == "hour" else (last - first).days + 1
+    while first <= last:
+        yield first, min(last, first + (length - 1) * ONE_DAY)
+        first += length * ONE_DAY
+
+
+def _periods(first: date, last: date, every: Every) -> Iterator[tuple[date, date]]:
+    """Yield the first and last day of each day or week."""
+    length = 7 if every == "week" else 1
+    while first + (length - 1) * ONE_DAY <= last:
+        yield first, first + (length - 1) * ONE_DAY
+        first += length * ONE_DAY
+
+
+def _start(text: str) -> datetime:
+    """Return the begin of a period on the clock of its zone."""
+    return datetime.fromisoformat(text).replace(tzinfo=None)
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401 (a number of any type)
+    return None if value is None else float(value)
+
+
+def line_of(document: Mapping[str, Any], number: str, value: str | None) -> list[float | None]:
+    """Return the values of a trend's series by its name, or of its formula, for a value of the breakdown.
+
+    Raises:
+        DefinitionError: It has no such series or value.
+    """
+    lines = document["formula"] if number == "formula" else document["series"]
+    lines = [line for line in lines or () if not number or number in {"formula", line["name"]}]
+    if value is not None:
+        lines = [line for line in lines if line["breakdown"] == value]
+    if not lines:
+        raise DefinitionError(f"The trend has no series {number or 'A'!r}{f' of {value!r}' if value else ''}.")
+    values: list[float | None] = lines[0]["values"]
+    return values
+
+
+def part_of(
+    whole: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]], value: str | None
+) -> Mapping[str, Any] | None:
+    """Return the part of an answer that is of a value of its breakdown, or the whole; None if nothing has the value."""
+    if value is None:
+        return whole
+    return next((part for part in breakdown if part["value"] == value), None)
+
+
+def number_at(document: Any, path: str) -> float | None:  # noqa: ANN401 (a part of an answer)
+    """Return a number of an answer by its path, such as `steps[-1].count` or `channels[channel=Email].credit`.
+
+    Returns None where the list has no such row, or the number is null.
+
+    Raises:
+        DefinitionError: There is no number of this path.
+    """
+    for text in path.split("."):
+        step = _STEP.fullmatch(text)
+        if document is None:
+            return None
+        if step is None or (step["name"] and (not isinstance(document, Mapping) or step["name"] not in document)):
+            raise DefinitionError(f"The answer has no number {path!r}: nothing is called {text!r} there.")
+        document = document[step["name"]] if step["name"] else document
+        document = _row_of(document, step, path)
+    if document is None or (isinstance(document, str | int | float) and _is_number(document)):
+        return _number(document)
+    raise DefinitionError(f"{path!r} of the answer is not a number; name one, such as `steps[-1].count`.")
+
+
+def share_at(steps: Sequence[Mapping[str, Any]], path: str) -> tuple[float, float]:
+    """Return the counts whose quotient a path such as `steps[-1].conversion_from_start` names."""
+    step = number_at({"steps": steps}, f"{path.partition('.')[0]}.step")
+    position = int(step or len(steps)) - 1
+    base = max(position - 1, 0) if path.endswith("from_previous") else 0
+    return float(steps[position]["count"]), float(steps[base]["count"])
+
+
+def _row_of(document: Any, step: re.Match[str], path: str) -> Any:  # noqa: ANN401 (a part of an answer)
+    if step["index"] is None and step["key"] is None:
+        return document
+    if not isinstance(document, list):
+        raise DefinitionError(f"{path!r} names a row of what is not a list of the answer.")
+    if step["index"] is not None:
+        index = int(step["index"])
+        return document[index] if -len(document) <= index < len(document) else None
+    return next((row for row in document if str(row.get(step["key"])) == step["value"]), None)
+
+
+def _is_number(value: str | float) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return not isinstance(value, bool)
+
+
+def _retained(cohort: Mapping[str, Any], path: str) -> WatchedPoint:
+    """Return the share of a cohort that came back in a period, as `returned[1]` names it, or another of its numbers."""
+    step = _STEP.fullmatch(path)
+    index = int(step["index"]) if step and step["name"] == "returned" and step["index"] else None
+    value, done = number_at(cohort, path), all(cohort["complete"])
+    if index is not None:
+        done = -len(cohort["complete"]) <= index < len(cohort["complete"]) and cohort["complete"][index]
+        value = None if value is None or not cohort["size"] else value / cohort["size"]
+    return WatchedPoint(_start(cohort["cohort"]), value, done, cohort["size"])

@@ -1,0 +1,1 @@
+"""What goes out: marts that are published, and deliveries to other tools."""

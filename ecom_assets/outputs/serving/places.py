@@ -1,0 +1,94 @@
+"""Where marts are published, and what is there: the Postgres of ECOM_POSTGRES_URL, and the folder of snapshots."""
+
+import json
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecom_assets.core.errors import EcomError, SettingError
+from ecom_assets.core.optional_imports import packages_of
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.outputs.serving.contracts import Publication
+
+if TYPE_CHECKING:
+    from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
+
+
+def publication_target(settings: Settings) -> "PostgresEngine":
+    """Return the Postgres database to which the marts are published, not yet opened.
+
+    Raises:
+        SettingError: The address is not one of Postgres, or its packages are not installed.
+    """
+    url = settings.postgres_url.get_secret_value()
+    if url.partition("://")[0] not in {"postgres", "postgresql"}:
+        raise SettingError(
+            "ECOM_POSTGRES_URL is not an address of a Postgres; write postgres://user:password@host/database."
+        )
+    with packages_of("postgres", "ECOM_POSTGRES_URL"):
+        from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine  # noqa: PLC0415 (needs packages of the extra `postgres`)
+    return PostgresEngine(settings.model_copy(update={"warehouse": url}), setting="ECOM_POSTGRES_URL")
+
+
+def newest_publication(target: "PostgresEngine") -> dict[str, Any] | None:
+    """Return the row of the newest publication, None if there is none."""
+    if not target.has(Publication):
+        return None
+    name = target.name_of(Publication)
+    result = target.query(f"SELECT * FROM {name} ORDER BY publication_number DESC LIMIT 1")  # noqa: S608 (names come from contracts)
+    return result[0] if result else None
+
+
+def serves_postgres(settings: Settings) -> bool:
+    """Return whether the HTTP API reads what is published in Postgres: where that is not the warehouse itself."""
+    url = settings.postgres_url.get_secret_value()
+    return bool(url) and url != settings.warehouse
+
+
+def serving_folder(settings: Settings) -> Path:
+    """Return the folder of the snapshot that the HTTP API reads without Postgres."""
+    return settings.home / "serving"
+
+
+@dataclass(frozen=True)
+class PublicationStatus:
+    """A sentence about the newest publication (empty where none is set), and its rows by table."""
+
+    ok: bool
+    found: str
+    row_counts: dict[str, int] = field(default_factory=dict)
+
+
+def published_state(settings: Settings, marts: Iterable[type[Table]]) -> PublicationStatus:
+    """Inspect the published marts; a database that cannot be reached is a finding, not an error."""
+    if not settings.postgres_url.get_secret_value():
+        return PublicationStatus(ok=True, found="")
+    try:
+        return _inspected(settings, marts)
+    except EcomError as error:
+        return PublicationStatus(ok=False, found=str(error))
+
+
+def _inspected(settings: Settings, marts: Iterable[type[Table]]) -> PublicationStatus:
+    with closing(publication_target(settings).open()) as target:
+        warehouse = new_engine(settings)
+        if isinstance(warehouse, type(target)):
+            with closing(warehouse.open()):
+                if target.is_same_database(warehouse):
+                    return PublicationStatus(
+                        ok=True, found="ECOM_POSTGRES_URL is the warehouse itself: nothing to publish."
+                    )
+        newest = newest_publication(target)
+    if newest is None:
+        return PublicationStatus(ok=True, found=f"{target.address} opens; nothing is published there yet.")
+    counts = json.loads(newest["table_row_counts"])
+    shown = {contract.qualified_name(): counts.get(contract.qualified_name()) for contract in marts}
+    when = newest["published_at"].isoformat(sep=" ", timespec="seconds")
+    result = (
+        f"Published in {target.address}: version {newest['data_version']}, at {when} UTC by run {newest['run_id']}."
+    )
+    return PublicationStatus(ok=True, found=result, row_counts={name: n for name, n in shown.items() if n is not None})

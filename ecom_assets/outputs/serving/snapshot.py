@@ -1,0 +1,438 @@
+"""A snapshot of tables in a file of its own, for readers who never open the warehouse: the serving store.
+
+A new snapshot is written beside the old one, and becomes the current one by a pointer file that is replaced in one
+atomic step. Anyone who has the old file open reads on in it; it is removed once it is not even the last but one. It is
+read in `api/store/store.py`.
+"""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from pydantic import TypeAdapter
+
+from ecom_assets.behaviour.identity.contracts import ChangedVisitorDays
+from ecom_assets.commerce.orders.held_days import DEFAULT_RULE, held_dates
+from ecom_assets.commerce.orders.orders import OrderRule
+from ecom_assets.commerce.sales.source_days import EmptyDayMeaning
+from ecom_assets.core.atomic_files import replacing_text, sync_file
+from ecom_assets.core.errors import WarehouseError
+from ecom_assets.core.file_lock import file_lock
+from ecom_assets.core.json_text import json_text
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.portable import conform, schema_of
+from ecom_assets.core.warehouse.day_notes import Computations, WrittenSlices
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.core.warehouse.migration import changes
+from ecom_assets.core.warehouse.sql_text import text
+from ecom_assets.outputs.serving.contracts import PublishedSlices
+from ecom_assets.outputs.serving.fingerprints import (
+    WHOLE,
+    Fingerprint,
+    Slices,
+    State,
+    data_version,
+    differing,
+    fingerprints,
+    noted,
+    notes_of,
+)
+from ecom_assets.outputs.serving.reading import SourceDays, source_days
+
+if TYPE_CHECKING:  # readers of a snapshot load no Dagster
+    from ecom_assets.outputs.serving.run_history import RunHistory
+
+POINTER = "current.json"
+NEW, STORED = ".new", "marts-*.duckdb"
+
+
+class OlderPublicationError(WarehouseError):
+    """What is published was written by an older version of the platform; the message names no path."""
+
+    def __init__(self, what: str) -> None:
+        """Say what is older, and what to run."""
+        super().__init__(
+            f"{what} published by an older version of ecom_assets; publish again with "
+            "`ecom run --select serving/marts`."
+        )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The run that last wrote a table, as recorded by Dagster."""
+
+    run_id: str | None = None
+    asset_version: str | None = None
+    materialized_at: str | None = None
+
+
+@dataclass(frozen=True)
+class ServedTable:
+    """A table of a snapshot: its rows, what they come to (equal versions are equal rows), and where it is from."""
+
+    row_count: int
+    data_version: str
+    origin: Origin = field(default_factory=Origin)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The content of the pointer file: the current snapshot.
+
+    Attributes:
+        file: The DuckDB file's name, in the pointer's folder.
+        data_version: What all tables come to: equal versions are equal tables.
+        published_at: When, in UTC.
+        run_id: The Dagster run that published it.
+        tables: By qualified name.
+        written_row_count: Rows that were written into the file: those that differed, or all of a day with equal rows.
+        source_days: The first, the last and the missing days of each source.
+        held_days: The days whose rows are held back, by source, and how much of each is known.
+        built_on: The days of arrival that the warehouse had, as runs by raw table (see `history.py`).
+    """
+
+    file: str
+    data_version: str
+    published_at: str
+    run_id: str
+    tables: Mapping[str, ServedTable]
+    written_row_count: int = 0
+    source_days: Mapping[str, SourceDays] = field(default_factory=dict)
+    held_days: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    built_on: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Snapshot | None":
+        """Read the pointer of a folder; None where nothing is published yet.
+
+        Raises:
+            OlderPublicationError: An older version has written it.
+            WarehouseError: It is damaged.
+        """
+        path = folder / POINTER
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return _POINTER.validate_json(content)
+        except ValueError as error:
+            if _is_pointer(content):
+                raise OlderPublicationError(f"{POINTER} and its data were") from error
+            raise WarehouseError(f"{path} is damaged; remove it, and run `ecom run --select serving/marts`.") from error
+
+
+_POINTER = TypeAdapter(Snapshot)
+
+
+def _is_pointer(content: bytes) -> bool:
+    """Return whether a pointer file is whole, so that what cannot be read in it was written by another version."""
+    try:
+        members = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(members, dict) and {"file", "data_version"} <= members.keys()
+
+
+def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
+    source: Engine,
+    folder: Path,
+    contracts: Iterable[type[Table]],
+    origins: Mapping[str, Origin],
+    run_id: str,
+    built_on: Mapping[str, list[tuple[str, str]]] | None = None,
+    order_rule: OrderRule = DEFAULT_RULE,
+    *,
+    empty_days: EmptyDayMeaning = "auto",
+    history: "RunHistory | None" = None,
+    is_rewritten: bool = False,
+    memory_limit: str = "",
+) -> Snapshot:
+    """Make the snapshot in `folder` equal to `source`; days that have not changed are not read again.
+
+    Args:
+        source: The open warehouse.
+        folder: Where the pointer and the files lie.
+        contracts: The tables.
+        origins: By qualified name.
+        run_id: The run that publishes.
+        built_on: The days of arrival that the warehouse has, to be kept with it.
+        order_rule: Which held order lines are clean.
+        empty_days: What days without a row between others mean, see `missing_days`.
+        history: Which runs wrote the tables, where `source` does not keep it itself.
+        is_rewritten: Whether to write a new file and remove all others: copies keep the bytes of deleted rows.
+        memory_limit: Memory limit of the engine that writes the file, such as 1500MB; without one, that of DuckDB.
+
+    Raises:
+        WarehouseError: The folder cannot be written.
+    """
+    with _plain_errors(folder), _turn(folder):
+        before = None if is_rewritten else _usable(folder)
+        writer = SnapshotWriter(source, folder, tuple(contracts), run_id, history, memory_limit)
+        days, held = source_days(source, empty_days), held_dates(source, order_rule)
+        result = replace(writer.published(before, origins), source_days=days, held_days=held, built_on=built_on or {})
+        _point(folder, result)
+        _remove_old(folder, {result.file, before.file if before else result.file})
+        return result
+
+
+@contextlib.contextmanager
+def _plain_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WarehouseError(
+            f"{folder} cannot be written ({error.strerror}); fix that, or set ECOM_HOME, and publish again."
+        ) from error
+
+
+Slice = tuple[type[Table], Days | None]
+"""A table, and the days of it that differ; None for all."""
+MANY_ROWS: Final = 20_000
+"""From so many rows on, those that are there already are looked for."""
+
+
+@dataclass(frozen=True)
+class SnapshotWriter:
+    """Writes the tables of the open warehouse into a file of the folder."""
+
+    source: Engine
+    folder: Path
+    tables: tuple[type[Table], ...]
+    run_id: str
+    history: "RunHistory | None"
+    memory_limit: str
+
+    def published(self, before: Snapshot | None, origins: Mapping[str, Origin]) -> Snapshot:
+        """Write the snapshot's file, and return the content of its pointer."""
+        earlier_state = _noted_state(self.folder / before.file) if before else {}
+        by_name = {table.qualified_name(): table for table in self.tables}
+        state = {name: fingerprints(self.source, table, earlier_state.get(name)) for name, table in by_name.items()}
+        version = data_version(state)
+        name, written = f"marts-{version}-{self.run_id[:8]}.duckdb", 0
+        if before and before.data_version == version and set(before.tables) == set(state):
+            name = before.file
+        else:
+            fresh = self.folder / f"{name}{NEW}"
+            fresh.unlink(missing_ok=True)
+            if before:
+                shutil.copyfile(self.folder / before.file, fresh)
+            written = self._bring(fresh, state)
+            sync_file(fresh)
+            fresh.replace(self.folder / name)
+        served = {
+            table: ServedTable(
+                sum(day.row_count for day in slices.values()),
+                data_version({table: slices}),
+                origins.get(table, Origin()),
+            )
+            for table, slices in state.items()
+        }
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return Snapshot(name, version, now, self.run_id, served, written)
+
+    def _bring(self, path: Path, state: State) -> int:
+        """Write into the file at `path` the days in which it differs from `state`; return how many rows."""
+        with self._opened(path) as target:
+            target_state = noted(target)
+            slices = list(self._differing(target, state, target_state))
+        attached = self.source.attached(path)
+        written = self._copied(attached, slices, state) if attached else self._fetched(path, slices)
+        with self._opened(path) as target:
+            target.clear([PublishedSlices])
+            target.ensure(PublishedSlices)
+            target.take_in(PublishedSlices, notes_of(state).to_reader())
+            if self.history is None or self.source.has(WrittenSlices):
+                self._copy_notes(target)
+            else:
+                self._note_history(target, state, target_state, self.history)
+        return written
+
+    def _opened(self, path: Path) -> AbstractContextManager[DuckDBEngine]:
+        return closing(DuckDBEngine(path, memory_limit=self.memory_limit).open())
+
+    def _differing(self, target: DuckDBEngine, state: State, target_state: State) -> Iterator[Slice]:
+        """Make the tables in `target`; yield those that differ from `state`, with the days that do."""
+        for table in self.tables:
+            stored = target_state.get(table.qualified_name(), {})
+            if changes(target, table):
+                target.drop(table)
+                stored = {}
+            target.ensure(table)
+            names, days = differing(table, state[table.qualified_name()], stored)
+            if names:
+                yield table, days
+
+    def _rows(self, table: type[Table], days: Days | None) -> ir.Table:
+        rows = _without_names(self.source.readable(table), table)
+        if days is not None:
+            return rows.filter(days.contain(rows[table.day_column]))
+        # Sorted, so that a reader of few days reads few blocks.
+        return rows.order_by(table.day_column) if table.day_column else rows
+
+    def _fetched(self, path: Path, slices: Iterable[Slice]) -> int:
+        """Write slices of another engine, a batch at a time."""
+        with self._opened(path) as target:
+            return sum(target.replace(table, self._rows(table, days), days).row_count for table, days in slices)
+
+    def _copied(self, attached: AbstractContextManager[str], slices: Iterable[Slice], state: State) -> int:
+        """Copy slices within the engine: in batches through Python, all rows of a table would be in memory at once."""
+        source, written = self.source, 0
+        with attached as file:
+            for table, days in slices:
+                name, columns = f"{file}.{source.name_of(table)}", source.columns_of(table)
+                wanted = _of_days(state[table.qualified_name()], days)
+                if days is not None and sum(rows.row_count for rows in wanted.values()) >= MANY_ROWS:
+                    count, days = self._with_changes(file, table, days, wanted)  # noqa: PLW2901 (what is left to copy)
+                    written += count
+                if days is None or days.dates:
+                    sql = source.compile(conform(self._rows(table, days), table))
+                    source.execute(f"DELETE FROM {name}{source.where(table, days)}")  # noqa: S608 (names come from contracts)
+                    written += source.insert(f"INSERT INTO {name} ({columns})\n{sql}")
+        return written
+
+    def _with_changes(self, file: str, table: type[Table], days: Days, wanted: Slices) -> tuple[int, Days]:
+        """Copy what changed of some days, what is likely first; return how many rows, and which days are left.
+
+        What is left are days with equal rows, which a hash cannot tell apart.
+        """
+        written, name = 0, f"{file}.{self.source.name_of(table)}"
+        for condition in self._likely_changes(file, table):
+            written += self._copied_rows(table, name, days, condition)
+            days = self._unequal_days(table, name, days, wanted)
+            if not days.dates:
+                break
+        return written, days
+
+    def _likely_changes(self, file: str, table: type[Table]) -> list[str]:
+        """Return, as conditions, which rows of days with many are looked at: of visitors of changed days, then all.
+
+        Of days on which few visitors changed, theirs are mostly all that differ.
+        """
+        if "visitor_id" not in table.columns or not self.source.has(ChangedVisitorDays):
+            return ["TRUE"]
+        changed, notes = self.source.name_of(ChangedVisitorDays), self.source.name_of(WrittenSlices)
+        of_changed = f"table_name = {text(ChangedVisitorDays.qualified_name())}"
+        of_changed_days = (
+            f"SELECT visitor_id FROM {changed} JOIN {notes} ON event_date >= first_date AND event_date < end_date "  # noqa: S608 (names come from contracts)
+            f"WHERE {of_changed} AND write_id NOT IN (SELECT write_id FROM {file}.{notes} WHERE {of_changed})"
+        )
+        return [f"visitor_id IN ({of_changed_days})", "TRUE"]
+
+    def _copied_rows(self, table: type[Table], name: str, days: Days, condition: str) -> int:
+        """Copy the rows of some days that are not there yet, and delete those that are no more; return how many came.
+
+        Only rows that meet the condition are looked at. They are compared by a hash, which takes a quarter of the time
+        of copying all rows.
+        """
+        source = self.source
+        columns, row = source.columns_of(table), source.row_hash(table)
+        sql = source.compile(conform(self._rows(table, days), table))
+        of_days = f"({source.where(table, days).removeprefix(' WHERE ')}) AND {condition}"
+        stored, fresh = f"SELECT {row} FROM {name} WHERE {of_days}", f"SELECT {row} FROM ({sql}) WHERE {condition}"  # noqa: S608 (names come from contracts)
+        source.execute(f"DELETE FROM {name} WHERE {of_days} AND {row} NOT IN ({fresh})")  # noqa: S608 (as above)
+        return source.insert(
+            f"INSERT INTO {name} ({columns}) SELECT * FROM ({sql}) WHERE {condition} AND {row} NOT IN ({stored})"  # noqa: S608 (as above)
+        )
+
+    def _unequal_days(self, table: type[Table], name: str, days: Days, wanted: Slices) -> Days:
+        """Return the days whose copy is not as wanted, such as one with a row twice that it should have once."""
+        day, row = self.source.quoted(str(table.day_column)), self.source.row_hash(table)
+        counts = self.source.query(
+            f"SELECT {day} AS slice, count(*) AS row_count, sum({row}) AS hash_sum FROM {name}"  # noqa: S608 (as above)
+            f"{self.source.where(table, days)} GROUP BY 1"
+        )
+        present = {
+            str(each["slice"])[:10]: Fingerprint(int(each["row_count"]), str(int(each["hash_sum"]))) for each in counts
+        }
+        return Days.from_dates(each for each in days.dates if present.get(str(each)) != wanted.get(str(each)))
+
+    def _copy_notes(self, target: DuckDBEngine) -> None:
+        """Copy the records of writers: which runs wrote which days, and with which SQL."""
+        for contract in (WrittenSlices, Computations):
+            if self.source.has(contract):
+                rows = self.source.table(contract).select(*contract.columns).to_pyarrow_batches()
+                target.clear([contract])
+                target.ensure(contract)
+                target.take_in(contract, rows)
+
+    def _note_history(self, target: DuckDBEngine, state: State, target_state: State, history: "RunHistory") -> None:
+        """Note the runs that wrote the slices that differ from those before, or that have no note yet."""
+        target.ensure(WrittenSlices)
+        target.ensure(Computations)
+        for table in self.tables:
+            name = table.qualified_name()
+            where = f"WHERE table_name = {text(name)}"
+            stored = target.query(f"SELECT first_date FROM {target.name_of(WrittenSlices)} {where}")  # noqa: S608 (names come from contracts)
+            dates = {row["first_date"].isoformat() if table.day_column else WHOLE for row in stored}
+            before = target_state.get(name, {})
+            missing = sorted(day for day, rows in state[name].items() if before.get(day) != rows or day not in dates)
+            days = [date.fromisoformat(day) for day in missing] if table.day_column else []
+            if not missing:
+                continue
+            writes = history.writes(table, days)
+            firsts = ", ".join(f"DATE '{row['first_date']}'" for row in writes) or "NULL"
+            target.execute(f"DELETE FROM {target.name_of(WrittenSlices)} {where} AND first_date IN ({firsts})")  # noqa: S608 (as above)
+            target.execute(f"DELETE FROM {target.name_of(Computations)} {where}")  # noqa: S608 (as above)
+            for contract, rows in ((WrittenSlices, writes), (Computations, history.computations(table))):
+                target.take_in(contract, pa.Table.from_pylist(rows, schema_of(contract).to_pyarrow()).to_reader())
+
+
+def _of_days(slices: Slices, days: Days | None) -> Slices:
+    """Return the slices of some days; none of all days, which are copied as they are."""
+    return {name: slices[name] for name in map(str, days.dates) if name in slices} if days else {}
+
+
+def _without_names(rows: ir.Table, contract: type[Table]) -> ir.Table:
+    """Leave out columns with names of people that no response needs."""
+    names = {
+        name: column for name, column in contract.columns.items() if column.pii and column.nullable and name in NAMES
+    }
+    return rows.mutate(**{name: ibis.null("string") for name in names})
+
+
+NAMES = ("first_name", "last_name")
+
+
+def _noted_state(path: Path) -> State:
+    """Return the notes of a snapshot that others may be reading; none if it is damaged."""
+    with contextlib.suppress(WarehouseError), closing(DuckDBEngine(path, read_only=True).open()) as before:
+        return noted(before)
+    return {}
+
+
+def _usable(folder: Path) -> Snapshot | None:
+    """Return the current snapshot, if its file is there; one that cannot be read is regenerated."""
+    with contextlib.suppress(WarehouseError):
+        result = Snapshot.read(folder)
+        return result if result and (folder / result.file).exists() else None
+    return None
+
+
+def _point(folder: Path, snapshot: Snapshot) -> None:
+    with replacing_text(folder / POINTER) as file:
+        file.write(json_text(asdict(snapshot), indent=1))
+
+
+def _remove_old(folder: Path, kept: set[str]) -> None:
+    """Remove files that nobody is sent to any more; who still reads one has it open."""
+    for path in [*folder.glob(STORED), *folder.glob(f"{STORED}{NEW}*")]:
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+
+
+def _turn(folder: Path) -> AbstractContextManager[None]:
+    """Let publishers take turns."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return file_lock(folder / "lock")

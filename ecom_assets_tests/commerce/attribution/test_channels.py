@@ -1,0 +1,264 @@
+"""GA4's channels by its own rules, from the addresses that events carry."""
+
+import csv
+from collections import Counter
+from functools import cache
+from importlib import resources
+from urllib.parse import urlencode
+
+import ibis
+import pyarrow as pa
+import pytest
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.commerce.attribution.contracts import CHANNELS, UNKNOWN_CHANNEL
+from ecom_assets.commerce.attribution.touches import ChannelRule, with_source
+from ecom_assets.core.warehouse.local import connect
+from ecom_assets.ingestion.sources.site_lists import VERSION, source_lists
+from ecom_sandbox.shop.traffic import SHOP_URL, SOURCES
+
+SHOP = "https://www.shop.example/"
+Source = tuple[str, str, str]
+"""Source, medium and campaign."""
+
+
+@cache
+def warehouse() -> Backend:
+    con = connect()
+    for name, columns in (("visits", ("page_url", "referrer_url")), ("sources", ("source", "medium", "campaign"))):
+        con.con.register(name, pa.table({column: pa.array([], pa.string()) for column in columns}))
+    return con
+
+
+@cache
+def source_sql(own: tuple[str, ...]) -> str:
+    actual = with_source(warehouse().table("visits"), ChannelRule(source_lists(), own))
+    return str(warehouse().compile(actual.select("source", "medium", "campaign")))
+
+
+@cache
+def channel_sql(ai_assistants: bool) -> str:  # noqa: FBT001 (a rule's field)
+    answer = warehouse().table("sources")
+    rule = ChannelRule(source_lists(), ai_assistants=ai_assistants)
+    return str(warehouse().compile(answer.select(channel=rule.channel(answer.source, answer.medium, answer.campaign))))
+
+
+def source_of(page: str | None, referrer: str | None, own: tuple[str, ...] = ()) -> Source | None:
+    """Return the source that the addresses of one event give; None where they give none."""
+    row = pa.table({"page_url": pa.array([page], pa.string()), "referrer_url": pa.array([referrer], pa.string())})
+    warehouse().con.register("visits", row)
+    actual: list[Source] = warehouse().con.sql(source_sql(own)).fetchall()
+    return actual[0] if actual else None
+
+
+def channel_of(source: str, medium: str, campaign: str = "(not set)", *, ai_assistants: bool = False) -> str:
+    """Return the channel of a source."""
+    row = {"source": [source], "medium": [medium], "campaign": [campaign]}
+    warehouse().con.register("sources", pa.table(row))
+    (actual,) = warehouse().con.sql(channel_sql(ai_assistants)).fetchall()
+    return str(actual[0])
+
+
+@pytest.mark.sampled(12)
+@pytest.mark.parametrize(
+    ("source", "medium", "campaign", "channel"),
+    [
+        ("(direct)", "(none)", "", "Direct"),
+        ("(direct)", "(not set)", "", "Direct"),
+        ("google", "cpc", "x cross-network y", "Cross-network"),
+        ("amazon.co.uk", "cpc", "", "Paid Shopping"),
+        ("google", "cpc", "shopping_feed", "Paid Shopping"),
+        ("bing", "ppc", "", "Paid Search"),
+        ("google", "cpm", "", "Paid Search"),  # before Display: the medium has "cp" in it
+        ("facebook", "paid_social", "", "Paid Social"),
+        ("m.facebook.com", "retargeting", "", "Paid Social"),
+        ("youtube", "cpv", "", "Paid Video"),
+        ("adnetwork", "cpm", "", "Display"),  # before Paid Other, though the medium has "cp" in it
+        ("adnetwork", "banner", "", "Display"),
+        ("adnetwork", "cpa", "", "Paid Other"),
+        ("de.pinterest.com", "cpc", "", "Paid Social"),
+        ("etsy.com", "referral", "", "Organic Shopping"),
+        ("newsletter", "email", "summer shop", "Organic Shopping"),
+        ("newsletter", "email", "workshop", "Email"),  # "shop" counts after a sign, a space or an e alone
+        ("partner", "sm", "", "Organic Social"),
+        ("t.co", "referral", "", "Organic Social"),
+        ("vimeo.com", "referral", "", "Organic Video"),
+        ("partner", "brand-video", "", "Organic Video"),
+        ("ecosia.org", "referral", "", "Organic Search"),
+        ("unknown-engine", "organic", "", "Organic Search"),
+        ("forum.example", "referral", "", "Referral"),
+        ("partner", "link", "", "Referral"),
+        ("e-mail", "(not set)", "", "Email"),
+        ("crm", "e mail", "", "Email"),
+        ("blog", "affiliate", "", "Affiliates"),
+        ("spotify", "audio", "", "Audio"),
+        ("sms", "(not set)", "", "SMS"),
+        ("crm", "web-push", "", "Mobile Push Notifications"),
+        ("firebase", "(not set)", "", "Mobile Push Notifications"),
+        ("crm", "notification", "", "Mobile Push Notifications"),
+        ("leaflet", "print", "", "Unassigned"),
+        ("chatgpt.com", "referral", "", "Referral"),
+    ],
+)
+def test_the_first_rule_that_fits_decides(source: str, medium: str, campaign: str, channel: str) -> None:
+    assert channel_of(source, medium, campaign) == channel
+
+
+def test_every_channel_of_ga4_has_a_case_above() -> None:
+    mark = test_the_first_rule_that_fits_decides.pytestmark[0]  # type: ignore[attr-defined]  # pytest sets it
+    assert {case[3] for case in mark.args[1]} == {*CHANNELS} - {"AI Assistant", UNKNOWN_CHANNEL}
+
+
+def test_assistants_are_a_channel_where_that_is_wanted() -> None:
+    assert channel_of("chatgpt.com", "referral", ai_assistants=True) == "AI Assistant"
+    assert channel_of("www2.perplexity.ai", "(not set)", ai_assistants=True) == "AI Assistant"
+    assert channel_of("chatgpt.com", "cpc", ai_assistants=True) == "Paid Other"
+    assert channel_of("forum.example", "referral", ai_assistants=True) == "Referral"
+
+
+@pytest.mark.parametrize(
+    ("referrer", "answer"),
+    [
+        ("https://www.google.com/search?q=hats", ("google", "organic")),
+        ("https://www.google.co.uk/", ("google", "organic")),
+        ("HTTPS://WWW.GOOGLE.DE/", ("google", "organic")),
+        ("http://user:secret@www.google.com:8080/x", ("google", "organic")),
+        ("https://de.search.yahoo.com/search", ("yahoo", "organic")),
+        ("https://www.ecosia.org/", ("ecosia", "organic")),
+        ("https://mail.google.com/mail/u/0/", ("mail.google.com", "referral")),
+        ("https://l.facebook.com./?u=1", ("l.facebook.com", "referral")),
+        ("android-app://com.google.android.gm/", ("com.google.android.gm", "referral")),
+        ("https://xn--mnchen-3ya.example/#a", ("xn--mnchen-3ya.example", "referral")),
+        ("https://münchen.example/ü", ("münchen.example", "referral")),
+        ("forum.example/best-shops", ("forum.example", "referral")),
+        ("https://notgoogle.com/", ("notgoogle.com", "referral")),
+        ("https://google.com.evil.example/", ("google.com.evil.example", "referral")),
+    ],
+)
+def test_a_referrer_is_its_host_or_its_engine(referrer: str, answer: tuple[str, str]) -> None:
+    assert source_of(SHOP, referrer) == (*answer, "(not set)")
+
+
+@pytest.mark.parametrize(
+    "referrer",
+    [
+        None, "", "-", "null", "about:blank", "/cart", "https://", "https:///x", "not a url.x", "://x.example",
+        "direct", "https://shop.example/cart", "https://SHOP.example:443/", "https://pay.shop.example/", "http://localhost:3000/",
+        "https://[::1]/", "https://%zz.example/", "?a.b",
+    ],
+)  # fmt: skip
+def test_the_shop_itself_and_what_is_no_address_are_no_source(referrer: str | None) -> None:
+    assert source_of(SHOP, referrer) is None
+
+
+def test_own_domains_are_no_source_either() -> None:
+    assert source_of(SHOP, "https://www.pay.example/done") == ("pay.example", "referral", "(not set)")
+    assert source_of(SHOP, "https://www.pay.example/done", ("pay.example",)) is None
+    assert source_of(SHOP, "https://repay.example/", ("pay.example",)) == ("repay.example", "referral", "(not set)")
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("utm_source=Google&utm_medium=CPC&utm_campaign=Summer", ("google", "cpc", "summer")),
+        ("a=b&UTM_Source=x&amp;utm_medium=email", ("x", "email", "(not set)")),
+        ("utm_medium=e%20mail&utm_source=The+CRM", ("the crm", "e mail", "(not set)")),
+        ("utm_source=a%2526b%2Db", ("a%26b-b", "(not set)", "(not set)")),
+        ("utm_campaign=only", ("(not set)", "(not set)", "only")),
+        ("gclid=abc", ("google", "cpc", "(not set)")),
+        ("x=1&WBRAID=abc", ("google", "cpc", "(not set)")),
+        ("gclid=abc&utm_source=partner&utm_medium=cpa", ("partner", "cpa", "(not set)")),
+        ("utm_source=x#utm_medium=hidden", ("x", "(not set)", "(not set)")),
+    ],
+)
+def test_what_the_page_says_comes_before_the_referrer(query: str, answer: Source) -> None:
+    assert source_of(f"{SHOP}?{query}", "https://www.bing.com/") == answer
+
+
+@pytest.mark.parametrize("query", ["utm_source=", "gclid=", "xutm_source=a", "fbclid=a", "#utm_source=a"])
+def test_empty_and_foreign_parameters_say_nothing(query: str) -> None:
+    assert source_of(f"{SHOP}?{query}", None) is None
+
+
+def test_the_shipped_lists_are_whole() -> None:
+    lists = source_lists()
+    assert lists.version == VERSION
+    assert set(lists.sites) == {"engine", "search", "social", "shopping", "video", "assistant"}
+    sites = [site for names in lists.sites.values() for site in names]
+    assert all(site == site.lower().strip() and site for site in sites)
+    lists_of = {category: set(names) for category, names in lists.sites.items()}
+    assert sum(map(len, lists.sites.values())) == sum(map(len, lists_of.values())), "a site is in a list once"
+    channels = ("search", "social", "shopping", "video")
+    named = [site for category in channels for site in lists_of[category]]
+    assert len(named) == len(set(named)), "a site is in one list"
+
+
+CHANNEL_OF = {"SEARCH": "Search", "SHOPPING": "Shopping", "SOCIAL": "Social", "VIDEO": "Video"}
+
+
+def test_the_whole_list_of_google_has_its_channels() -> None:
+    """Each of the 819 sources, in its own spelling, as a tag of a page and as GA4's source."""
+    text = (
+        resources.files("ecom_assets.ingestion.sources")
+        .joinpath("google_channel_sources.csv")
+        .read_text(encoding="utf-8")
+    )
+    listed = [(row["source"], row["source_category"].rpartition("_")[2]) for row in csv.DictReader(text.splitlines())]
+    assert Counter(category for _, category in listed) == {"SOCIAL": 590, "SEARCH": 131, "SHOPPING": 52, "VIDEO": 46}
+    pages = [f"{SHOP}?{urlencode({'utm_source': source})}" for source, _ in listed]
+    rows = pa.table({"page_url": pages, "referrer_url": pa.array([None] * len(pages), pa.string())})
+    warehouse().con.register("visits", rows)
+    rule = ChannelRule(source_lists())
+    visits = with_source(warehouse().table("visits"), rule)
+    for medium, kind in (("(not set)", "Organic"), ("cpc", "Paid")):
+        channel = rule.channel(visits.source, ibis.literal(medium), ibis.literal("(not set)"))
+        actual = warehouse().to_pyarrow(visits.select("page_url", channel=channel)).to_pylist()
+        channels = {row["page_url"]: row["channel"] for row in actual}
+        expected = [f"{kind} {CHANNEL_OF[category]}" for _, category in listed]
+        assert [channels[page] for page in pages] == expected
+
+
+@pytest.mark.parametrize("source", ["Google%20Shopping", "google+shopping", "GOOGLE SHOPPING"])
+def test_google_shopping_without_a_medium_is_shopping(source: str) -> None:
+    answer = source_of(f"{SHOP}?utm_source={source}", None)
+    assert answer == ("google shopping", "(not set)", "(not set)")
+    assert channel_of(*answer) == "Organic Shopping"
+
+
+def test_what_is_not_listed_is_no_site() -> None:
+    assert channel_of("43things.example", "referral") == "Referral"
+    assert channel_of("googlex", "referral") == "Referral", "a plus is no sign of a pattern"
+    assert channel_of("mygoogle", "cpc") == "Paid Other"
+
+
+PLANTED = {
+    "google organic": "Organic Search",
+    "google brand ads": "Paid Search",
+    "google shopping": "Paid Shopping",
+    "bing organic": "Organic Search",
+    "duckduckgo organic": "Organic Search",
+    "facebook ads": "Paid Social",
+    "facebook again": "Paid Social",
+    "facebook posts": "Organic Social",
+    "stories": "Organic Social",
+    "pinterest": "Organic Social",
+    "youtube": "Organic Video",
+    "newsletter": "Email",
+    "reminder": "Email",
+    "direct": "Direct",
+    "coupons": "Affiliates",
+    "blog": "Affiliates",
+    "referral": "Referral",
+    "banner": "Display",
+    "assistant": "Referral",
+}
+"""What each source of the simulated shop is to GA4, worked out by hand from its rules."""
+
+
+@pytest.mark.slow
+def test_the_simulated_shop_s_sources_are_the_channels_that_they_stand_for() -> None:
+    actual = {}
+    for source in SOURCES:
+        answer = source_of(f"{SHOP_URL}/?{source.utm}" if source.utm else f"{SHOP_URL}/", source.referrer or None)
+        actual[source.name] = channel_of(*(answer or ("(direct)", "(none)", "(not set)")))
+    assert actual == PLANTED

@@ -1,0 +1,98 @@
+"""However events and order lines arrive, each run leaves channels and credit as one run over everything would.
+
+Days arrive in a random order, late rows among them; after each, only the days that it touches are run, as schedules do.
+"""
+
+import random
+from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.commerce.attribution.credit import AttributionRule
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import Days
+from ecom_assets_tests.builders import Row, order_line, received
+from ecom_assets_tests.hypothesis_settings import seeds
+from ecom_assets_tests.platform import ShopPlatform
+
+FIRST = date(2026, 3, 10)
+EVENT_DAYS, LATE_DAYS = 2, 1
+ARRIVALS = Days.between(FIRST, FIRST + timedelta(days=EVENT_DAYS + LATE_DAYS))
+ALL_DAYS = ARRIVALS.widened(before=LATE_DAYS, after=LATE_DAYS + 1)
+RULE = AttributionRule(lookback_s=36 * 3600, refund_days=2, period_days=2)
+"""Short, so that days lie outside of what a conversion sees."""
+PAGES = (
+    {"page_url": "https://shop.example/"},
+    {"page_url": "https://shop.example/?utm_source=letter&utm_medium=email"},
+    {"page_url": "https://shop.example/", "referrer_url": "https://www.google.com/"},
+    {"page_url": "https://shop.example/a", "referrer_url": "https://shop.example/"},
+)
+KINDS = ("page_view", "page_view", "page_view", "purchase", "purchase", "refund")
+PEOPLE = ("anna", "ben")
+
+
+@cache
+def platform() -> ShopPlatform:
+    """One warehouse, emptied between stories."""
+    settings = Settings(home=Path("never written"), late_days=LATE_DAYS)
+    return ShopPlatform(settings, attribution_rule=RULE)
+
+
+def random_rows(dice: random.Random) -> tuple[list[Row], list[Row]]:
+    """Return events and order lines of a few days, near midnights more often than not."""
+    events, lines = [], []
+    for number in range(dice.randint(6, 22)):
+        moment = _moment(dice)
+        late = timedelta(days=dice.choice((0, 0, LATE_DAYS)))
+        values: Row = {**dice.choice(PAGES), "user_id": dice.choice(PEOPLE), "event_type": dice.choice(KINDS)}
+        if values["event_type"] in {"purchase", "refund"}:
+            values["cart_amount"] = dice.randint(1, 90)
+        events.append(received(f"e{number:02}", moment, received_date=moment.date() + late, **values))
+    for number in range(dice.randint(1, 6)):
+        moment = _moment(dice)
+        status = dice.choice(("shipped", "shipped", "refunded"))
+        line = order_line(f"o{number}", moment.date(), dice.choice(PEOPLE), ordered_at=moment, status=status)
+        lines.append(line | {"received_date": moment.date() + timedelta(days=dice.choice((0, LATE_DAYS)))})
+    return events, lines
+
+
+def _moment(dice: random.Random) -> datetime:
+    midnight = datetime.combine(FIRST + timedelta(days=dice.randint(0, EVENT_DAYS - 1)), datetime.min.time())
+    minutes = dice.choice((dice.randint(0, 1439), dice.randint(0, 30), dice.randint(1410, 1439)))
+    return midnight + timedelta(minutes=minutes)
+
+
+def check(seed: int, at_a_time: int = 1) -> None:
+    """Let days arrive in any order, one or more at a time, then compare with one run."""
+    dice = random.Random(seed)  # noqa: S311 (stories, not secrets)
+    events, lines = random_rows(dice)
+    shop = platform()
+    shop.clear()
+    order = dice.sample(ARRIVALS.dates, len(ARRIVALS.dates))
+    for first in range(0, len(order), at_a_time):
+        came = Days.from_dates(order[first : first + at_a_time])
+        shop.receive(events, came)
+        shop.receive_orders(lines, came)
+        shop.run(shop.touched(came.dates))
+    as_they_came = shop.state()
+    for table in as_they_came:
+        shop.engine.execute(f"DELETE FROM {table}")
+    shop.run(ALL_DAYS)
+    at_once = shop.state()
+    del as_they_came["mart.calendar"], at_once["mart.calendar"]  # it holds the days that were run
+    for table, rows in at_once.items():
+        assert as_they_came[table] == rows, f"{table} of story {seed}"
+
+
+@pytest.mark.slow
+def test_credit_is_the_same_in_whatever_order_days_arrive() -> None:
+    check(1, at_a_time=2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_credit_is_the_same_in_many_orders() -> None:
+    for seed in seeds((1, *range(100, 114))):
+        check(seed)

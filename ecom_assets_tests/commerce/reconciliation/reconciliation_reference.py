@@ -1,0 +1,279 @@
+"""Orders against purchase events in plain Python, over everything at once; and a shop in memory to compare with.
+
+It shares no code with the platform.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import ibis.expr.types as ir
+
+from ecom_assets.commerce.orders.contracts import UserOrderLog
+from ecom_assets.commerce.reconciliation.contracts import OrderEventReconciliation, OrderEventReconciliationDaily
+from ecom_assets.commerce.reconciliation.differences import (
+    ReconciliationRule,
+    order_event_reconciliation,
+    reconciliation_daily,
+)
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse.local import connect
+from ecom_assets_tests.builders import Row, as_table, clean_events, received
+
+Difference = tuple[date, str, str, str, str, Decimal]
+"""Day, kind, cause, side, the id of that side's record, and what it adds to orders less events."""
+KEYS = ("order_id", "transaction_id", "transactionid")
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Order:
+    """The shipped or the refunded lines of an order on one day."""
+
+    kind: str
+    order_id: str
+    day: date
+    lines: list[Row] = field(default_factory=list)
+    event: "Event | None" = None
+
+    @property
+    def at(self) -> datetime:
+        """Return when the first of the lines was ordered."""
+        moments: list[datetime] = [line["ordered_at"] for line in self.lines]
+        return min(moments)
+
+    @property
+    def who(self) -> str:
+        """Return who ordered."""
+        customers: list[str] = [line["customer_id"] for line in self.lines]
+        return min(customers)
+
+    @property
+    def names(self) -> set[str]:
+        """Return what events may call it."""
+        return {self.order_id, min(re.sub(r"-[0-9]+(-r)?$", "", line["uniq_id"]) for line in self.lines)}
+
+    @property
+    def amount(self) -> Decimal:
+        """Return what the lines come to."""
+        return sum((line["payment_amount"] for line in self.lines), Decimal(0))
+
+
+@dataclass
+class Event:
+    """A purchase or refund event."""
+
+    kind: str
+    event_id: str
+    day: date
+    at: datetime
+    who: str
+    amount: Decimal | None
+    named: str | None
+    order: Order | None = None
+    matched_by: str = ""
+
+
+def reference_differences(events: Iterable[Row], lines: Iterable[Row]) -> list[Difference]:
+    """Return every difference, sorted, from rows of `staging/events` and `staging/user_order_log`."""
+    orders, bought = orders_of(lines), [event_of(row) for row in events if row["event_type"] in {"purchase", "refund"}]
+    naming = pair_by_id(orders, bought)
+    pair_by_customer([order for order in orders if order.event is None], [e for e in bought if id(e) not in naming])
+    return sorted([*of_orders(orders), *of_events(bought, naming)])
+
+
+def orders_of(lines: Iterable[Row]) -> list[Order]:
+    actual: dict[tuple[str, str, date], Order] = {}
+    for line in lines:
+        kind = "refund" if line["status"] == "refunded" else "purchase"
+        key = (kind, line["order_id"], line["order_date"])
+        actual.setdefault(key, Order(*key)).lines.append(line)
+    return list(actual.values())
+
+
+def event_of(row: Row) -> Event:
+    result = json.loads(row["properties"] or "{}")
+    named = next((str(result[key]) for key in KEYS if result.get(key)), None)
+    who = row["visitor_id"]
+    return Event(row["event_type"], row["event_id"], row["event_date"], row["event_at"], who, row["cart_amount"], named)
+
+
+def pair_by_id(orders: list[Order], events: list[Event]) -> set[int]:
+    """Pair events with the orders that they name, at most a day apart; return the events that name any."""
+    candidates = [
+        (abs((event.day - order.day).days), order, event)
+        for event in events
+        for order in orders
+        if event.kind == order.kind and event.named in order.names and abs((event.day - order.day).days) <= 1
+    ]
+    keep_mutual(candidates, "order_id")
+    return {id(event) for _, _, event in candidates}
+
+
+def pair_by_customer(orders: list[Order], events: list[Event]) -> None:
+    """Pair what is left by customer: the nth of an amount with the nth, or one that is near in time."""
+    order_positions = positions(orders, lambda order: (order.at, order.order_id))
+    event_positions = positions(events, lambda event: (event.at, event.event_id))
+    candidates = []
+    for order in orders:
+        for event in events:
+            if (event.kind, event.who) != (order.kind, order.who):
+                continue
+            apart, days = abs(whole_s(event.at) - whole_s(order.at)), abs((event.day - order.day).days)
+            if event.amount == order.amount:
+                if event_positions[id(event)] == order_positions[id(order)] and days <= 1 and apart <= 14 * 3600:
+                    candidates.append((days, order, event))
+            elif days == 0 and apart <= 3600:
+                candidates.append((2, order, event))
+    keep_mutual(candidates, "customer")
+
+
+def positions(records: list[Any], by: Any) -> dict[int, int]:
+    groups: dict[Any, list[Any]] = defaultdict(list)
+    for record in sorted(records, key=by):
+        groups[record.kind, record.who, record.amount, record.day].append(record)
+    return {id(record): position for group in groups.values() for position, record in enumerate(group)}
+
+
+def keep_mutual(candidates: list[tuple[int, Order, Event]], matched_by: str) -> None:
+    """Make pairs of those that are each other's best."""
+    best_event: dict[int, Any] = {}
+    best_order: dict[int, Any] = {}
+    for preference, order, event in candidates:
+        apart = abs(whole_s(event.at) - whole_s(order.at))
+        for_order = (preference, apart, event.at, event.event_id)
+        for_event = (preference, apart, order.at, order.order_id)
+        if id(order) not in best_event or for_order < best_event[id(order)][0]:
+            best_event[id(order)] = (for_order, event)
+        if id(event) not in best_order or for_event < best_order[id(event)][0]:
+            best_order[id(event)] = (for_event, order)
+    for _, order, event in candidates:
+        if best_event[id(order)][1] is event and best_order[id(event)][1] is order:
+            order.event, event.order, event.matched_by = event, order, matched_by
+
+
+def of_orders(orders: list[Order]) -> Iterator[Difference]:
+    for order in orders:
+        sign = -1 if order.kind == "refund" else 1
+        who = (order.day, order.kind)
+        if order.event is None:
+            cause = "refund" if order.kind == "refund" else "missing_event"
+            yield (*who, cause, "order", order.order_id, sign * order.amount)
+            continue
+        result = order.event.amount or Decimal(0)
+        if result != order.amount:
+            yield (*who, "amount_differs", "order", order.order_id, sign * (order.amount - result))
+        if order.event.day != order.day:
+            yield (*who, "time_zone_shift", "order", order.order_id, sign * result)
+            yield (order.event.day, order.kind, "time_zone_shift", "event", order.event.event_id, -sign * result)
+
+
+def of_events(events: list[Event], naming: set[int]) -> Iterator[Difference]:
+    paired = [event for event in events if event.order]
+    for event in events:
+        if event.order:
+            continue
+        is_again = id(event) in naming or any(
+            (candidate.kind, candidate.who, candidate.amount) == (event.kind, event.who, event.amount)
+            and event.amount is not None
+            and abs(whole_s(candidate.at) - whole_s(event.at)) <= 3600
+            for candidate in paired
+        )
+        alone = "refund" if event.kind == "refund" else "missing_order"
+        sign = 1 if event.kind == "refund" else -1
+        cause = "duplicate" if is_again else alone
+        yield (event.day, event.kind, cause, "event", event.event_id, sign * (event.amount or Decimal(0)))
+
+
+def whole_s(moment: datetime) -> int:
+    """Return whole seconds since 1970."""
+    return (moment - datetime(1970, 1, 1)) // timedelta(seconds=1)  # noqa: DTZ001 (rows carry UTC without saying so)
+
+
+RULE = ReconciliationRule()
+
+
+def purchase(event_id: str, when: str, who: str = "anna", amount: object = 20, **values: object) -> Row:
+    """Return a purchase event; `order` is the order that it names, `kind` may be refund."""
+    moment = datetime.fromisoformat(when)
+    named = {"order_id": values["order"]} if "order" in values else {}
+    row = received(event_id, moment, user_id=who, event_type=values.get("kind", "purchase"))
+    money = None if amount is None else Decimal(str(amount))
+    return row | {"cart_amount": money, "properties": json.dumps({"device": "phone", **named})}
+
+
+def line(uniq_id: str, when: str, who: str = "anna", amount: object = 20, **values: object) -> Row:
+    """Return a clean order line that arrived on its day; its order is customer and second, as in the order report."""
+    moment = datetime.fromisoformat(when)
+    row: Row = dict.fromkeys(UserOrderLog.columns)
+    row |= {
+        "uniq_id": uniq_id,
+        "order_id": f"{who}-{int((moment - datetime(1970, 1, 1)).total_seconds())}",  # noqa: DTZ001 (UTC without saying so)
+        "ordered_at": moment,
+        "order_date": moment.date(),
+        "customer_id": who,
+        "city_id": "1",
+        "item_id": "7",
+        "item_category": "hats",
+        "quantity": 1,
+        "payment_amount": Decimal(str(amount)),
+        "status": "shipped",
+        "sales_channel": "(none)",
+        "received_date": moment.date(),
+        "source_file": "orders.csv",
+    }
+    return row | values
+
+
+class ReconciledShop:
+    """Computes the two tables over given rows; a question about the same days is compiled once."""
+
+    def __init__(self) -> None:
+        self._con = connect()
+        self._con.raw_sql("SET threads = 1")
+        self._compiled: dict[tuple[str, Days], str] = {}
+        self.land([], [])
+
+    def land(self, events: Iterable[Row], lines: Iterable[Row]) -> None:
+        """Let these be all clean events and order lines."""
+        self._con.con.register("events", clean_events(events))
+        self._con.con.register("lines", as_table(lines, UserOrderLog))
+
+    def differences(self, days: Days) -> list[Row]:
+        """Return the rows of `mart/order_event_reconciliation` of some days."""
+        return self._asked(OrderEventReconciliation, days)
+
+    def totals(self, days: Days) -> list[Row]:
+        """Return the rows of `mart/order_event_reconciliation_daily` of some days, in their order."""
+        self._con.con.register("differences", as_table(self.differences(days), OrderEventReconciliation))
+        return self._asked(OrderEventReconciliationDaily, days)
+
+    def _asked(self, contract: type[Table], days: Days) -> list[Row]:
+        key = (contract.name, days)
+        if key not in self._compiled:
+            self._compiled[key] = self._sql(contract, days)
+        actual = self._con.con.execute(self._compiled[key])  # `sql` plans twice: a third of the time
+        names = [column[0] for column in actual.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in actual.fetchall()]
+        return sorted(rows, key=lambda row: tuple(row[name] for name in contract.key))
+
+    def _sql(self, contract: type[Table], days: Days) -> str:
+        events, lines = self._con.table("events"), self._con.table("lines")
+        rows: ir.Table
+        if contract is OrderEventReconciliation:
+            rows = order_event_reconciliation(events, lines, RULE, days)
+        else:
+            rows = reconciliation_daily(events, lines, self._con.table("differences"), RULE, days)
+        return str(self._con.compile(rows))
+
+
+def reported(rows: Iterable[Row]) -> list[Difference]:
+    """Return rows of differences as the reference has them."""
+    names = ("reconciled_date", "kind", "cause", "side", "record_id", "difference_amount")
+    return sorted(tuple(row[name] for name in names) for row in rows)

@@ -1,0 +1,240 @@
+"""The checks about order lines and sales: good data pass, and the one wrong row is found."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from ecom_assets.commerce.orders.checks import order_checks
+from ecom_assets.commerce.orders.contracts import HeldOrderDays, PriceLog
+from ecom_assets.commerce.orders.held_days import OrderGate
+from ecom_assets.commerce.orders.orders import OrderRule
+from ecom_assets.commerce.sales.checks import SALES_CHECKS
+from ecom_assets.commerce.sales.contracts import Sales
+from ecom_assets.core.tables.check import CheckResult, TableCheck
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.warehouse.local import in_memory
+from ecom_assets_tests.builders import order_line
+from ecom_assets_tests.platform import NO_GATE, OrderPlatform
+
+MONDAY = date(2026, 3, 9)
+DAYS = Days.between(MONDAY, MONDAY + timedelta(days=7))
+ROWS = (
+    order_line("a", MONDAY, "anna"),
+    order_line("a", MONDAY, "anna", received_date=MONDAY + timedelta(days=3)),
+    order_line("b", MONDAY + timedelta(days=1), "ben", item_category="shoes", payment_amount=5),
+    order_line("c", MONDAY + timedelta(days=2), "cara", city_id="2", status="refunded"),
+    order_line("d", MONDAY + timedelta(days=6), "dora", quantity=0),
+)
+PRICES = [
+    {"item_name": "Hat", "received_date": MONDAY + timedelta(days=day), "price_amount": price}
+    for day, price in ((0, 9), (4, 10))
+]
+SET_END = "UPDATE mart.item_prices SET valid_to_date = {} WHERE price_amount = {}"
+ORDER_CHECKS = order_checks(OrderRule(), 3, by_day=False)
+CHECKS = [*ORDER_CHECKS, *SALES_CHECKS]
+
+# Each breaks the tables in one way, and these checks, no others, notice.
+DAMAGE = {
+    "a line is lost": ("DELETE FROM staging.user_order_log WHERE uniq_id = 'b'", {
+        "received_lines_are_accounted_for", "sales_are_the_order_lines",
+    }),
+    "a refused line is lost": ("DELETE FROM staging.quarantined_orders", {
+        "received_lines_are_accounted_for",
+    }),
+    "a surplus copy is counted twice": ("UPDATE staging.duplicate_orders SET surplus_count = 2", {
+        "received_lines_are_accounted_for",
+    }),
+    "a line moved and its old row stayed": (
+        ("INSERT INTO staging.user_order_log SELECT * REPLACE (DATE '2026-03-01' AS order_date, "
+        "DATE '2026-03-09' AS received_date) FROM staging.user_order_log WHERE uniq_id = 'a'"),
+        {"received_lines_are_accounted_for"},
+    ),
+    "an amount is a cent off": ("UPDATE mart.sales SET revenue_amount = revenue_amount + 0.01 WHERE uniq_id = 'b'", {
+        "sales_are_the_order_lines", "items_add_up_to_sales", "dimensions_add_up_to_total", "new_and_returning_are_all",
+    }),
+    "a city is missing": ("DELETE FROM mart.city WHERE city_id = '2'", {"dimensions_are_there"}),
+    "a price ends before the next": (SET_END.format("DATE '2026-03-12'", 9), {"prices_follow_each_other"}),
+    "a price ends after the next began": (SET_END.format("DATE '2026-03-14'", 9), {"prices_follow_each_other"}),
+    "two prices are current": (SET_END.format("NULL", 9), {"prices_follow_each_other"}),
+    "no price is current": (SET_END.format("DATE '2026-03-16'", 10), {"prices_follow_each_other"}),
+    "an item's day is lost": ("DELETE FROM mart.product_sales_daily WHERE order_date = DATE '2026-03-10'", {
+        "items_add_up_to_sales",
+    }),
+    "a category is lost": ("DELETE FROM mart.revenue_daily WHERE item_category = 'shoes'", {
+        "dimensions_add_up_to_total",
+    }),
+    "a total is wrong": (
+        ("UPDATE mart.revenue_daily SET refunded_amount = -1 WHERE channel = '(all)' AND city_id = '(all)' "
+        "AND item_category = '(all)' AND order_date = DATE '2026-03-11'"),
+        {"dimensions_add_up_to_total"},
+    ),
+    "somebody is neither new nor returning": ("UPDATE mart.customer_retention SET new_customers_count = 0", {
+        "new_and_returning_are_all",
+    }),
+    "a week's revenue is lost": ("UPDATE mart.customer_retention SET new_revenue_amount = 0", {
+        "new_and_returning_are_all",
+    }),
+}  # fmt: skip
+
+
+def good_shop() -> Iterator[OrderPlatform]:
+    platform = OrderPlatform()
+    platform.engine.ensure(PriceLog)
+    platform.engine.replace(PriceLog, in_memory(PRICES, PriceLog), DAYS)
+    platform.receive(ROWS, DAYS)
+    platform.run(DAYS)
+    yield platform
+    platform.close()
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[OrderPlatform]:
+    yield from good_shop()
+
+
+@pytest.fixture
+def shop(opened: OrderPlatform) -> Iterator[OrderPlatform]:
+    """A good shop; what a test damages is whole again after it."""
+    opened.engine.execute("BEGIN")
+    yield opened
+    opened.engine.execute("ROLLBACK")
+
+
+@pytest.fixture
+def own_shop() -> Iterator[OrderPlatform]:
+    """A good shop for a test that runs it again."""
+    yield from good_shop()
+
+
+def evaluated(shop: OrderPlatform, check: TableCheck, days: Days | None = DAYS) -> CheckResult:
+    return check.evaluate(days, *(shop.table(table) for table in check.tables))
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("days", [DAYS, None], ids=["the run's days", "everything"])
+def test_every_check_holds_on_good_data(shop: OrderPlatform, days: Days | None) -> None:
+    for check in CHECKS:
+        result = evaluated(shop, check, days)
+        assert (result.broken_count, result.examples) == (0, []), check.name
+        assert result.looked_at_count > 0, check.name
+
+
+@pytest.mark.sampled(5)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(shop: OrderPlatform, damage: str) -> None:
+    statement, expected = DAMAGE[damage]
+    shop.engine.execute(statement)
+    results = {check.name: evaluated(shop, check) for check in CHECKS}
+    assert {name for name, result in results.items() if result.broken_count} == expected
+    assert all(results[name].examples for name in expected)
+
+
+def test_examples_name_no_customer(shop: OrderPlatform) -> None:
+    shop.engine.execute("DELETE FROM mart.customer")
+    [check] = [check for check in CHECKS if check.name == "dimensions_are_there"]
+    shown = str(evaluated(shop, check).examples)
+    assert "customer_id" in shown
+    assert "anna" not in shown
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize(("customers", "passes"), [(3, False), (4, True)])
+def test_a_report_needs_more_customers_than_the_limit(own_shop: OrderPlatform, customers: int, *, passes: bool) -> None:
+    own_shop.receive([order_line(f"o-{n}", MONDAY, f"c-{n}") for n in range(customers)], DAYS)
+    result = evaluated(own_shop, ORDER_CHECKS[1])
+    assert (result.broken_count == 0) is passes
+    assert (result.observed, result.limit) == (customers, 3)
+
+
+def test_a_report_must_be_there(own_shop: OrderPlatform) -> None:
+    assert evaluated(own_shop, ORDER_CHECKS[0]).broken_count == 0
+    own_shop.receive([], DAYS)
+    result = evaluated(own_shop, ORDER_CHECKS[0])
+    assert (result.broken_count, result.observed, result.limit) == (1, 0, 1)
+
+
+def held_sentence(observed: int, limit: int, *, others: int = 0, reason: str = "too_few_customers") -> str:
+    [check, *_] = order_checks(OrderRule(), limit, by_day=True)
+    held = [
+        {
+            "held_date": MONDAY + timedelta(days=number),
+            "reason": reason,
+            "observed_count": observed,
+            "limit_count": limit,
+            "held_row_count": 2,
+            "held_at": datetime(2026, 3, 10),  # noqa: DTZ001 (UTC, as tables have it)
+        }
+        for number in reversed(range(1 + others))
+    ]
+    result = check.evaluate(DAYS, in_memory(held, HeldOrderDays))
+    assert result.broken_count == 1 + others
+    return str(result.metadata["sentence"])
+
+
+def test_the_sentence_about_a_day_without_a_report_names_no_limit() -> None:
+    assert held_sentence(0, 3, reason="report_missing") == (
+        "The order lines of 2026-03-09 are held back and count nowhere: no order report came; load its report, or let "
+        "the day in with `ecom release orders 2026-03-09`."
+    )
+
+
+def test_the_sentence_about_held_days_is_about_the_first_and_counts_the_others() -> None:
+    assert held_sentence(1, 3, others=1) == (
+        "The order lines of 2026-03-09 (and 1 more day, which `ecom status` lists) are held back and count nowhere: "
+        "its order report has 1 customer, and 3 or fewer are too few; load a report of more customers, or let the day "
+        "in with `ecom release orders 2026-03-09`; for a small shop, set ECOM_ORDER_CUSTOMERS_OVER lower."
+    )
+    assert " (and 2 more days, which `ecom status` lists) are held" in held_sentence(1, 3, others=2)
+
+
+def test_no_lower_limit_is_suggested_where_there_is_none() -> None:
+    assert held_sentence(0, 0).endswith(
+        "its order report has 0 customers, and 0 or fewer are too few; load a report of more customers, or let the day "
+        "in with `ecom release orders 2026-03-09`."
+    )
+
+
+@pytest.mark.slow
+def test_held_days_are_reported_and_their_neighbours_go_on(own_shop: OrderPlatform) -> None:
+    [held, _, _, accounted] = order_checks(OrderRule(), 1, by_day=True)
+    assert not held.blocking
+    few = [order_line("o-1", MONDAY, "anna"), order_line("o-2", MONDAY, "anna", quantity=0)]
+    many = [order_line(f"p-{n}", MONDAY + timedelta(days=1), f"c-{n}") for n in range(2)]
+    own_shop.rules["order_gate"] = OrderGate(1, lambda days: Days(days.dates[:3]))
+    own_shop.receive([*few, *many], DAYS)
+    own_shop.run(DAYS)
+    result = evaluated(own_shop, held)
+    assert (result.broken_count, result.looked_at_count) == (2, 7)
+    assert [
+        (example["day"], example["reason"], example["observed_count"], example["held_row_count"])
+        for example in result.examples
+    ] == [
+        ("2026-03-09", "too_few_customers", 1, 1),
+        ("2026-03-11", "report_missing", 0, 0),
+    ]
+    assert evaluated(own_shop, held, Days((MONDAY + timedelta(days=1),))).broken_count == 0
+    assert evaluated(own_shop, accounted).broken_count == 0
+    assert {row["uniq_id"] for row in own_shop.rows(Sales)} == {"p-0", "p-1"}
+    own_shop.engine.execute("UPDATE staging.held_order_days SET held_row_count = 2 WHERE reason = 'too_few_customers'")
+    assert evaluated(own_shop, accounted).broken_count == 1
+    own_shop.rules["order_gate"] = NO_GATE
+
+
+def test_checks_that_what_is_built_on_a_table_relies_on_hold_it_back() -> None:
+    blocking = {check.name for check in CHECKS if check.blocking}
+    assert blocking == {
+        "amounts_are_of_one_currency",
+        "report_was_generated",
+        "report_has_enough_customers",
+        "received_lines_are_accounted_for",
+        "sales_are_the_order_lines",
+    }
+
+
+def test_money_is_compared_to_the_cent(shop: OrderPlatform) -> None:
+    shop.engine.execute("UPDATE mart.sales SET revenue_amount = revenue_amount - 0.01 WHERE uniq_id = 'a'")
+    [check] = [check for check in CHECKS if check.name == "sales_are_the_order_lines"]
+    [example] = evaluated(shop, check).examples
+    assert example["money_residue"] == Decimal("0.01")

@@ -1,0 +1,66 @@
+"""The whole asset graph, run through Dagster on any warehouse, and the tables that it leaves."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from ecom_assets.cli.platform_run import QUIET
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
+from ecom_assets.core.tables.contract import Table
+from ecom_assets.core.tables.portable import schema_of
+from ecom_assets.core.warehouse.engine import Engine
+from ecom_assets.core.warehouse.factory import new_engine
+from ecom_assets.definitions import build_definitions
+from ecom_assets.orchestration.automation.jobs import EVERYTHING
+from ecom_assets.orchestration.registry import ALL
+
+Rows = list[tuple[Any, ...]]
+OF_THE_RUN = ("run_id", "published_run_id", "restated_at", "intended_at", "answered_at", "changed_at", "held_at")
+"""Columns about the run and not about the data."""
+DayRange = tuple[date, date]
+"""First and last day, both included."""
+
+
+def run_everything(
+    settings: Settings,
+    ranges: Iterable[DayRange],
+    resources: Mapping[str, Any] | None = None,
+    only: type[Table] | None = None,
+) -> dict[str, bool]:
+    """Materialize every table for each range in turn, one run each; return the last run's checks by name.
+
+    `resources` stand in for the platform's own; `only` chooses one table.
+    """
+    chosen = [dg.AssetKey(only.qualified_name().split("."))] if only else None
+    checks: dict[str, bool] = {}
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = build_definitions(settings, resources=resources).resolve_job_def(EVERYTHING)
+        for first, last in ranges:
+            tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+            result = job.execute_in_process(instance=instance, tags=tags, run_config=QUIET, asset_selection=chosen)
+            checks = {
+                f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}": evaluation.passed
+                for evaluation in result.get_asset_check_evaluations()
+            }
+    return checks
+
+
+def stored_tables(settings: Settings) -> dict[str, Rows]:
+    """Return the sorted rows of every table, as Python values, by name."""
+    engine = new_engine(settings).open()
+    try:
+        return {contract.qualified_name(): stored_rows(engine, contract) for contract in ALL}
+    finally:
+        engine.close()
+
+
+def stored_rows(engine: Engine, contract: type[Table]) -> Rows:
+    """Return a table's rows as sorted tuples, exact to the microsecond, the cent and the last bit of a float."""
+    kinds = schema_of(contract).to_pyarrow()
+    kinds = pa.schema([pa.field(kind.name, kind.type) for kind in kinds if kind.name not in OF_THE_RUN])
+    actual = engine.table(contract).select(*kinds.names).to_pyarrow().cast(kinds)
+    return sorted(zip(*(actual[name].to_pylist() for name in kinds.names), strict=True), key=repr)

@@ -1,0 +1,217 @@
+"""What every engine is given: a small simulated shop, and a file of rows that engines are known to disagree on."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.received import SliceOutput
+from ecom_assets.core.warehouse.local import connect
+from ecom_assets.ingestion.sources.customer_api.records import customer_rows, read_record
+from ecom_assets_tests.command import HEADER
+from ecom_sandbox.shop.customers import make_customers
+from ecom_sandbox.shop.shop import generate
+
+FIRST_DAY, LAST_DAY = date(2026, 3, 27), date(2026, 4, 1)
+RANGES = (
+    (date(2026, 3, 27), date(2026, 3, 29)),
+    (date(2026, 3, 31), date(2026, 4, 1)),
+    (date(2026, 3, 28), date(2026, 3, 31)),
+)
+"""Runs with a gap, which a later one fills, and days that are computed twice; Berlin's clocks change on the 29th."""
+
+ODD_ROWS = """
+odd-1,Zoë,page_view,2026-03-28T22:59:59.999999Z,,,s-Ä,"https://shop.example/?utm_source=a,b&utm_medium=c""d",,
+odd-2,zoë,page_view,2026-03-28T23:00:00Z,,,S-ä,https://shop.example/ünï/日本,,
+odd-3,_z,product_view,2026-03-29T00:59:59.999999Z,p\\1,B,s-1,https://shop.example/%20\\n,,
+odd-3,_z,product_view,2026-03-29T00:59:59.999999Z,p\\1,a,s-1,https://shop.example/%20\\n,,
+odd-4,_z,product_view,2026-03-29T01:00:00Z,p1,_a,s-1,https://shop.example/,,0.005
+odd-5,A b,add_to_cart,2026-03-29T23:59:59.5Z,p1,'quoted',s-2,https://shop.example/,,19.999
+odd-6,A b,purchase,2026-03-30T00:10:00.000001Z,,,s-2,https://shop.example/,,100000000
+odd-7,A b,purchase,2026-03-30T00:10:00.000001Z,,,s-2,https://shop.example/,,1e2
+odd-8, NULL ,page_view,2026-03-30T10:00:00Z,,,,https://shop.example/,,
+odd-9,,page_view,2026-03-30T10:00:00Z,,,s-3,https://shop.example/,,
+odd-10,ann,page_view,2026-03-30T10:00:00Z,,,s-3,https://shop.example/,,
+odd-11,ann,purchase,2026-03-30T10:00:01Z,,,s-3,https://shop.example/,,-5
+odd-12,ann,purchase,2026-03-30T10:00:02Z,,,s-3,https://shop.example/,,twelve
+odd-13,ann," page_view",2026-03-30T10:00:03Z,,,s-3,https://shop.example/,,
+odd-13b,ann,"page	view",2026-03-30T10:00:03Z,,,s-3,https://shop.example/,,
+odd-13c,ann,商品 を 見た 🛒,2026-03-30T10:00:03Z,,,s-3,https://shop.example/,,
+odd-13d,anon-s-5,page_view,2026-03-30T10:00:04Z,,,s-6,https://shop.example/,,
+odd-13e,user-anon-s-5,page_view,2026-03-30T10:00:04Z,,,s-7,https://shop.example/,,
+odd-13f,,page_view,2026-03-30T10:00:04Z,,,s-5,https://shop.example/,,
+odd-13g,,page_view,2026-03-30T10:00:05Z,,,s-7,https://shop.example/,,
+odd-13h,ann,$teleport,2026-03-30T10:00:03Z,,,s-3,https://shop.example/,,
+odd-14,ann,page_view,yesterday,,,s-3,https://shop.example/,,
+odd-15,ann,page_view,2026-03-31T23:45:00+01:00,,,s-3,https://shop.example/,,
+odd-16,bea,search,2026-03-29T21:58:00Z,,,s-4,https://shop.example/s?x=1&q=%C3%9Cber++Schuhe%2f&utm_source=a,,
+odd-17,bea,product_view,2026-03-29T22:01:00Z,p1,A → b,s-4,https://shop.example/,,
+odd-18,bea,search,2026-03-29T22:02:00Z,,,s-4,https://shop.example/?q=&b=2,,
+odd-19,bea,add_to_cart,2026-03-29T22:03:00Z,p1,(exit),s-4,https://shop.example/,,
+odd-20,bea,product_view,2026-03-29T22:03:00Z,p1,(exit),s-4,https://shop.example/,,
+odd-21,cleo,purchase,2026-03-30T11:00:00Z,,,s-5,https://shop.example/,,9999999999999999.99
+odd-22,cleo,purchase,2026-03-30T11:00:01Z,,,s-5,https://shop.example/,,-1e20
+"""
+DEVICE_HEADER = f"{HEADER},anonymous_id,properties"
+FEW_SHARE: dict[str, Any] = {
+    "identity_device_users": 4, "identity_session_users": 3, "identity_user_devices": 5, "identity_group_users": 4,
+}  # fmt: skip
+"""Bounds of the identity rule that a few rows reach."""
+PREVIOUS = '"{""previous_id"": ""%s""}"'
+DEVICE_ROWS = {
+    date(2026, 3, 29): """
+dev-1,,page_view,2026-03-27T09:00:00Z,,,,https://shop.example/,,,D-1,
+dev-2,,page_view,2026-03-27T09:20:00Z,,,,https://shop.example/,,,D-1,
+dev-3,Dora,login,2026-03-27T09:40:00Z,,,,https://shop.example/,,,D-1,
+dev-4,,page_view,2026-03-27T10:10:00Z,,,,https://shop.example/,,,D-1,
+dev-5,,page_view,2026-03-27T22:59:59.999999Z,,,,https://shop.example/,,,D-1,
+dev-6,emil,login,2026-03-28T23:10:00Z,,,,https://shop.example/,,,D-1,
+dev-7,,page_view,2026-03-28T23:10:00Z,,,,https://shop.example/,,,D-1,
+dev-8,,page_view,2026-03-29T01:30:00Z,,,,https://shop.example/,,,D-1,
+dev-9,,page_view,2026-03-27T12:00:00Z,,,s-d,https://shop.example/,,,d-1,
+dev-10,,page_view,2026-03-28T12:00:00Z,,,s-d,https://shop.example/,,,"Gerät ""2"" \\é",
+dev-11,,page_view,2026-03-28T12:00:01Z,,,s-d,https://shop.example/,,,"Gerät ""2"" \\é",
+dev-12,,page_view,2026-03-27T15:00:00Z,,,,https://shop.example/,,,D-3,
+dev-13,,page_view,2026-03-28T15:00:00Z,,,,https://shop.example/,,,NULL,
+dev-14,finn,login,2026-03-28T15:00:00Z,,,,https://shop.example/,,,NULL,
+dev-15,Guest,login,2026-03-28T16:00:00Z,,,,https://shop.example/,,,D-4,
+dev-16,,page_view,2026-03-28T16:00:01Z,,,,https://shop.example/,,,D-4,
+dev-17,,page_view,2026-03-27T17:00:00Z,,,s-one,https://shop.example/,,,,
+dev-18,gina,login,2026-03-27T17:05:00Z,,,s-one,https://shop.example/,,,,
+""",
+    date(2026, 3, 31): """
+late-1,hugo,login,2026-03-28T08:00:00Z,,,,https://shop.example/,,,D-3,
+late-2,hugo,identify,2026-03-30T08:00:00Z,,,,https://shop.example/,,,"Gerät ""2"" \\é",
+late-3,anon-D-3,login,2026-03-30T09:00:00Z,,,,https://shop.example/,,,D-5,
+late-4,,page_view,2026-03-30T09:00:00.000001Z,,,,https://shop.example/,,,D-5,
+""",
+    date(2026, 4, 1): """
+late-5,ines,login,2026-03-31T23:00:00Z,,,,https://shop.example/,,,d-1,
+late-6,,page_view,2026-03-31T23:00:00Z,,,,https://shop.example/,,,d-1,
+""",
+}
+"""Rows by day of arrival: two users of a device, sign-ins at once, over midnight, late and on later days, odd ids."""
+
+
+def device_rows(arrived: date) -> list[str]:
+    """Return the rows with devices that arrive on a day; also ids that many share, and aliases."""
+    rows = DEVICE_ROWS[arrived].strip().splitlines()
+    at = f"{arrived}T18:0"
+    rows += [f"share-{arrived}-{n},u{n},login,{at}{n}:00Z,,,,,,,D-shared," for n in range(3 + (arrived.day == 31))]
+    rows += [f"share-{arrived}-n,,page_view,{at}9:00Z,,,,,,,D-shared,"]
+    rows += [f"many-{arrived}-{n},everybody,login,{at}{n}:00Z,,,,,,,M-{arrived.day}-{n}," for n in range(2)]
+    rows += [f"many-{arrived}-n,,page_view,{at}9:00Z,,,,,,,M-{arrived.day}-0,"]
+    rows += [f"one-{arrived}-{n},v{n},login,{at}{n}:00Z,,,s-shared,,,,," for n in range(2 + (arrived.day == 31))]
+    aliases = {29: [("dora2", "Dora")], 31: [("dora3", "dora2"), ("Dora", "dora3")]}.get(arrived.day, [])
+    aliases += [(f"g{n + 1}", f"g{n}") for n in range(arrived.day % 3, 5)]
+    aliases += [("guest", "hugo"), ("hugo", "hugo"), ("ines", "O'Neil \u00e9")]
+    rows += [
+        f"alias-{arrived}-{n},{user},alias,{at}{n}:30Z,,,,,,,," + PREVIOUS % previous
+        for n, (user, previous) in enumerate(aliases)
+    ]
+    return rows
+
+
+ORDER_HEADER = (
+    "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,"
+    "payment_amount,status"
+)
+ODD_ORDERS = """
+1,Line-1,2026-03-28T22:59:59.999999Z,1,Zürich,c_1,Zoë,O'Neil,i\\1,"Hat, red",1,19.999,shipped
+2,line-1,2026-03-28T23:00:00Z,1,zürich,C_1,zoë,O'Neil,i\\1,"Hat ""red"" one",2,0.005,shipped
+3,line-1,2026-03-28T23:00:00Z,1,zürich,C_1,zoë,O'Neil,i\\1,"Hat ""red"" one",2,0.005,shipped
+10,line-1,2026-03-29T23:00:00Z,1,zürich,C_1,zoë,O'Neil,i\\1,_hat,2,7,shipped
+4,line-2,2026-03-30T10:00:00Z,,,c 2,,,i2,,1000000,100000000,shipped
+5,line-3,2026-03-30T10:00:00Z,(all),東京,c 2,A,,i2,Ä,1,5,refunded
+6,line-4,2026-03-30T10:00:00Z,2,_x,,,,i2,,1,5,shipped
+7,line-5,2026-03-30T10:00:00Z,2,B,c 3,,,i2,,2.5,5,shipped
+8,line-6,2026-03-30T10:00:00Z,2,a,c 3,,,i2,,1,-5,shipped
+9,line-7,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,,shipped
+11,line-8,yesterday,2,A b,c 3,,,i2,,1,5,shipped
+12,line-9,2026-04-09T10:00:00Z,2,A b,c 3,,,i2,,1,5,shipped
+13,line-10,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,0,5,shipped
+14,line-11,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,5,lost
+15,,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,5,shipped
+16,line-12,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1,1e20,shipped
+17,line-13,2026-03-30T10:00:00Z,2,A b,c 3,,,i2,,1e30,5,shipped
+"""
+REGULARS = tuple(
+    f"{100 + n},regular-{n},2026-03-{day}T1{n % 10}:00:00Z,2,A b,regular {who},,,i2,,1,"
+    f"{7 * who % 11 + day * who % 5}.1{who % 10},shipped"
+    for n, (who, day) in enumerate((who, day) for who in range(24) for day in range(20 + who % 7, 32, 2 + who % 5))
+)
+"""Lines of customers who come again, more or less often, so that there is something to expect of them."""
+CATALOGUE = """product_id,name,category,stock,reorder_point,lead_time_days
+i2,Bär,Ünder_wear,0,1,7
+1001,One,Shoes,1,5,3
+1002,Two,Shoes,100000,,
+1003,Three,Shoes,9,3,
+1003,Three,Shoes,-2,3,
+1005,Five,Shoes,many,,
+"""
+
+
+def write_orders(folder: Path) -> tuple[list[str], Path]:
+    """Write odd order lines beside the shop's report into `folder`; return the paths to read, and a catalogue."""
+    odd = folder / "odd_orders" / "increment_date=2026-03-30" / "user_order_log_inc.csv"
+    odd.parent.mkdir(parents=True)
+    odd.write_text(ORDER_HEADER + ODD_ORDERS, encoding="utf-8")
+    regular = odd.parents[1] / "increment_date=2026-03-31" / "user_order_log_inc.csv"
+    regular.parent.mkdir()
+    regular.write_text("\n".join((ORDER_HEADER, *REGULARS)) + "\n", encoding="utf-8")
+    catalogue = folder / "catalogue.csv"
+    catalogue.write_text(CATALOGUE, encoding="utf-8")
+    return [str(folder / "shop" / "orders.parquet"), str(odd.parents[1])], catalogue
+
+
+ODD_CUSTOMERS: list[Any] = [
+    {"id": 1, "email": "zoë@ÜBER.example", "first_name": "Jose\u0301", "last_name": "Núñez", "country": "us"},
+    {"id": 2, "email": "a'b@x-y.example", "first_name": "\t李", "last_name": "\\n", "city": "TOKYO"},
+    {"id": 3, "created_at": "0001-01-01T00:00:00Z", "updated_at": "9999-12-31T23:59:59Z", "country": "Germany"},
+    {"id": 4, "created_at": "2026-03-29T00:59:59.999999+01:00", "last_login_at": "2026-03-30T22:00:00Z", "city": ""},
+    {"id": "four"},
+    "a line",
+]
+
+
+class FixedCustomers:
+    """The shop's customers as an API returns them on three of the days, with moves, copies and odd records between."""
+
+    def __init__(self) -> None:
+        """Make the shop's customers."""
+        days = (LAST_DAY - FIRST_DAY).days + 1
+        records = make_customers(seed=11, visitors=150, first_day=FIRST_DAY, days=days).records
+        moved = [record | {"city": "Sydney", "country": "AU"} if record["id"] % 3 else record for record in records]
+        fetches = ([*records, *ODD_CUSTOMERS], [*moved[20:], *ODD_CUSTOMERS[1:]], moved)
+        self._fetches = dict(zip((FIRST_DAY, date(2026, 3, 29), LAST_DAY), fetches, strict=True))
+
+    def received(self, days: Days) -> SliceOutput:
+        """Return what was received, on those of the days on which anything was."""
+        answer = Days.from_dates(day for day in days.dates if day in self._fetches)
+        tables = [
+            customer_rows(
+                (read_record(fetch, 1, n) for n, fetch in enumerate(self._fetches[day], start=1)),
+                day,
+                "test",
+            ).to_pyarrow()
+            for day in answer.dates
+        ]
+        con = connect()
+        con.con.register("received", pa.concat_tables([customer_rows((), FIRST_DAY, "").to_pyarrow(), *tables]))
+        return SliceOutput(con.table("received"), answer)
+
+
+def write_shop(folder: Path) -> list[str]:
+    """Write landing folders and the odd rows into `folder`; return the paths to read."""
+    days = (LAST_DAY - FIRST_DAY).days + 1
+    generate(folder / "shop", days=days, visitors=150, seed=11, first_day=FIRST_DAY)
+    odd = folder / "odd" / "received_date=2026-03-31" / "odd.csv"
+    odd.parent.mkdir(parents=True)
+    odd.write_text(HEADER + ODD_ROWS, encoding="utf-8")
+    for arrived in DEVICE_ROWS:
+        devices = folder / "odd" / f"received_date={arrived}" / "devices.csv"
+        devices.parent.mkdir(exist_ok=True)
+        devices.write_text("\n".join([DEVICE_HEADER, *device_rows(arrived)]) + "\n", encoding="utf-8")
+    return [str(folder / "shop" / "events"), str(folder / "odd")]

@@ -1,0 +1,161 @@
+"""Events read straight from Parquet are those of the full cleaning."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.behaviour.events.contracts import CleanEvents
+from ecom_assets.core.settings.settings import load_settings
+from ecom_assets.core.tables.placeholders import NOBODY
+from ecom_assets.core.tables.values import MAX_AMOUNT
+from ecom_assets.ingestion.sources.files import events as file_events
+from ecom_assets.ingestion.sources.files.events import FileEvents
+from ecom_assets.ingestion.sources.files.footers import PLAIN_USERS, is_plain
+from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.ingestion.sources.test_funnel_of_files import FILES, write
+
+Files = list[tuple[str, str, list[tuple[str | None, ...]]]]
+
+
+def answered(
+    folder: Path, names: Iterable[str], columns: list[str] | None
+) -> tuple[list[dict[str, Any]], object, bool]:
+    """The clean events with these columns, how many rows counted, and whether the files were read straight."""
+    files = FileEvents.open([str(folder)], load_settings())
+    files = files if columns is None else files.naming(columns)
+    events = files.clean()
+    rows = events.select(*(name for name in names if name in events.columns)).to_pyarrow().to_pylist()
+    return sorted(rows, key=str), files.rows.as_json(), files.checked is not None
+
+
+@given(files=FILES, is_named=st.booleans())
+@examples(100)
+def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) -> None:
+    columns = ["product_category", "cart_value"] if is_named else None
+    names = ["event_id", "visitor_id", "event_at", "event_date", "event_type", "cart_amount", "source_session_id"]
+    with TemporaryDirectory() as made:
+        for number, (folder, _, rows) in enumerate(files):
+            write(Path(made) / folder / f"{number}.parquet", rows)
+        straight = answered(Path(made), names if is_named else CleanEvents.columns, columns)
+        with patch.object(file_events, "MOST_ROWS", 0):
+            full = answered(Path(made), names if is_named else CleanEvents.columns, columns)
+    ids = [(row[1], row[6]) for _, _, rows in files for row in rows]
+    # A placeholder of a user beside a session: the session is the visitor, which only the full cleaning finds.
+    hides_ids = any(user and session and user.lower() in NOBODY for user, session in ids)
+    assert straight[2] or hides_ids
+    assert not full[2]
+    assert straight[:2] == full[:2]
+
+
+def test_few_columns_keep_the_copy_that_arrived_first_by_all_columns(tmp_path: Path) -> None:
+    """Of one day of arrival; the one of the 10th says when it was received, the other does not, and so comes last."""
+    copies = [
+        ("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 6, "2025-03-18T00:00:00Z"),
+        ("a", "ann", "page_view", "2025-03-11T00:59:00Z", *[None] * 7),
+    ]
+    write(tmp_path / "received_date=2025-03-10" / "0.parquet", copies)
+    with patch.object(file_events, "MOST_ROWS", 0):
+        for columns in (None, ["product_category"]):
+            events, _, _ = answered(tmp_path, ["event_id", "event_at"], columns)
+            assert [(row["event_id"], f"{row['event_at']:%d %H:%M}") for row in events] == [("a", "10 10:00")], columns
+
+
+TYPED = {
+    "event_id": ("VARCHAR", ("a", "b", "c", "d", "", None)),
+    "product_id": ("VARCHAR", ("p", "q", "p", "", None)),
+    "event_timestamp": (
+        "TIMESTAMP",
+        ("2025-03-10 10:00:00.000001", "2025-03-09", "2025-03-05", "2025-03-12", "1970-01-01", None),
+    ),
+    "cart_value": ("DECIMAL(38, 3)", ("0", "0.001", "100000000", "100000000.004", "-0.01", "1e30", None)),
+}
+CELLS = [
+    st.one_of(*(st.lists(st.sampled_from(some), min_size=9, max_size=9) for some in (values[:3], values)))
+    for _, values in TYPED.values()
+]
+
+
+@pytest.mark.slow
+@given(files=st.lists(st.tuples(*CELLS), min_size=1, max_size=3), zone=st.booleans(), number=st.booleans())
+@examples(30)
+def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
+    files: list[tuple[list[str | None], ...]], *, zone: bool, number: bool
+) -> None:
+    kinds = {name: kind for name, (kind, _) in TYPED.items()}
+    kinds |= {"event_timestamp": "TIMESTAMPTZ"} if zone else {}
+    kinds |= {"cart_value": "DOUBLE"} if number else {}
+    with TemporaryDirectory() as made:
+        for file_number, columns in enumerate(files):
+            con = duckdb.connect()
+            con.execute("SET TimeZone = 'Asia/Tokyo'")
+            con.execute(f"CREATE TABLE rows ({', '.join(f'{name} {kind}' for name, kind in kinds.items())})")
+            con.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", list(zip(*columns, strict=True)))
+            folder = Path(made) / f"received_date=2025-03-1{file_number}"
+            folder.mkdir()
+            empty = ("session_id", "page_url", "product_category", "referrer_url")
+            more = "'ann' AS user_id, ['product_view', 'page_view'][1 + rowid % 2] AS event_type"
+            more += "".join(f", NULL::VARCHAR AS {name}" for name in empty)
+            con.execute(f"COPY (SELECT *, {more} FROM rows) TO '{folder}/a.parquet' (ROW_GROUP_SIZE 2048)")
+        straight = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
+        with patch.object(file_events, "MOST_ROWS", 0):
+            full = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
+    assert (straight[2], full[2]) == (True, False)
+    assert straight[:2] == full[:2]
+
+
+@given(users=st.lists(st.text("aAnNuUdDeElLtTsSkK\u212a\u0130iI0-1(/)_ zZ", max_size=5), min_size=1), word=st.data())
+@examples(200)
+def test_bounds_of_users_count_where_none_between_stands_for_nobody(users: list[str], word: st.DataObject) -> None:
+    nobody = word.draw(st.sampled_from(NOBODY))
+    spelled = "".join(
+        word.draw(st.sampled_from((letter, letter.upper(), *{"k": "\u212a", "i": "\u0130"}.get(letter, ()))))
+        for letter in nobody
+    )
+    for odd in (spelled, word.draw(st.sampled_from(("anon-", "user-"))) + users[0]):
+        bounds = sorted([*users, odd])
+        assert not is_plain(bounds[0], bounds[-1]), (bounds, odd)
+    assert is_plain("u000000001", "u000283999")
+    assert is_plain("1", "9999")
+    assert not is_plain("u000000001", "user-1")
+
+
+@pytest.mark.slow
+def test_whether_users_are_looked_at_changes_no_answer(tmp_path: Path) -> None:
+    day = "2025-03-10T10:00:00Z"
+    for name, user, counted, is_plain_one in (
+        ("plain", "u1", 2, True),
+        ("null", "NuLL", 2, False),
+        ("anonymous", "anon-9", 2, False),
+        ("none", None, 2, False),
+    ):
+        rows = [("a", "u5"), ("b", user)]
+        common = ("page_view", day, None, None, "s1", *[None] * 4)
+        write(tmp_path / f"{name}.parquet", [(*row, *common) for row in rows])
+        files = FileEvents.open([str(tmp_path / f"{name}.parquet")], load_settings())
+        assert files.clean().count().to_pyarrow().as_py() == counted
+        assert (PLAIN_USERS in files.files.rules_passed(7, MAX_AMOUNT)) is is_plain_one, name
+
+
+@pytest.mark.slow
+def test_the_full_cleaning_answers_where_a_setting_or_the_format_asks_for_it(tmp_path: Path) -> None:
+    row = ("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 7)
+    for name, settings, is_straight in (
+        ("a.parquet", {}, True),
+        ("b.csv", {}, False),
+        ("c.parquet", {"timezone": "Europe/Berlin"}, False),
+        ("d.parquet", {"late_days": 3}, False),
+        ("e.parquet", {"event_types": ("page_view",)}, False),
+    ):
+        write(tmp_path / name, [row])
+        files = FileEvents.open([str(tmp_path / name)], load_settings().model_copy(update=settings))
+        assert files.clean().event_id.to_pyarrow().to_pylist() == ["a"]
+        assert (files.checked is not None) == is_straight, name
+    with patch.object(file_events, "may_hold_erased", return_value=True):
+        assert FileEvents.open([str(tmp_path / "a.parquet")], load_settings()).checked is None

@@ -1,0 +1,66 @@
+"""The small shop's customers by tier, engagement, market and data quality, recounted from its files."""
+
+from collections import Counter
+from datetime import timedelta
+
+from ecom_assets_tests.interfaces.api.plain_behaviour import lasts_s, views
+from ecom_assets_tests.interfaces.api.plain_shop import ZERO, PlainShop, Row
+
+KNOWN = {
+    "customer_tier": ("basic", "premium", "enterprise"),
+    "engagement_level": ("high", "medium", "low"),
+    "market_segment": (),
+    "quality_band": ("high", "medium", "low"),
+}
+MARKETS = {"DE": "EU-Central", "JP": "APAC", "US": "US-West", "BR": "other"}
+SCORED = ("email", "first_name", "last_name", "city", "country", "created_at", "updated_at", "last_login_at")
+
+
+def profiles(shop: PlainShop, dimension: str | None = None) -> Row:
+    """`/analytics/customers/profiles`."""
+    described = [_described(shop, person) for person in shop.people]
+    rows = []
+    for name, expected in KNOWN.items():
+        counts = Counter(person[name] for person in described)
+        rows += [
+            {
+                "dimension": name,
+                "value": value,
+                "customer_count": counts[value],
+                "customer_share": round(counts[value] / len(described), 6),
+            }
+            for value in (*expected, *sorted(counts.keys() - set(expected)))
+        ]
+    values = [row for row in rows if dimension in {None, row["dimension"]}]
+    return {"as_of_date": str(shop.newest), "total_count": len(values), "profiles": values}
+
+
+def _described(shop: PlainShop, person: Row) -> dict[str, str]:
+    points = 100 - 10 * sum(not person.get(name) for name in SCORED)
+    return {
+        "customer_tier": _tier(shop, person["id"]),
+        "engagement_level": _level(shop, person["id"]),
+        "market_segment": MARKETS[person["country"]],
+        "quality_band": "high" if points >= 90 else "medium" if points >= 70 else "low",
+    }
+
+
+def _tier(shop: PlainShop, who: str) -> str:
+    signs = {"shipped": 1, "refunded": -1}
+    mine = [line for line in shop.lines if line["customer_id"] == who]
+    paid = sum((signs[line["status"]] * line["amount"] for line in mine if line["status"] in signs), ZERO)
+    return "enterprise" if paid >= 500 else "premium" if paid >= 100 else "basic"
+
+
+def _level(shop: PlainShop, who: str) -> str:
+    recent = [
+        session for session in shop.sessions if session.who == who and session.day > shop.newest - timedelta(days=30)
+    ]
+    engaged_s = sum(
+        lasts_s(session)
+        for session in recent
+        if lasts_s(session) > 10 or session.has("purchase") or views(session) >= 2
+    )
+    if len(recent) >= 5 and engaged_s >= 600:
+        return "high"
+    return "medium" if len(recent) >= 2 and engaged_s >= 60 else "low"

@@ -1,0 +1,133 @@
+"""A shop whose events are the activities of an order report: nobody knows its bounces, nor where visits came from."""
+
+import csv
+import shutil
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import ONE_DAY, Days
+from ecom_assets.ingestion.sources.report_paths import ACTIVITIES, report_path
+from ecom_assets.interfaces.api.app import create_app
+from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets.interfaces.report.report import build_report
+from ecom_assets.interfaces.report.weekly import Week
+from ecom_assets.interfaces.report.wording import text_lines
+from ecom_assets_tests.interfaces.api.conftest import Api, served
+from ecom_assets_tests.interfaces.api.shop_files import DAYS, FIRST, write_shop
+from ecom_assets_tests.interfaces.api.small_run import run
+from ecom_assets_tests.interfaces.dashboard.html import read, tiles_of
+
+pytestmark = pytest.mark.xdist_group("api_activities_only")
+OF_VIEWS = ("engaged_session_count", "single_page_session_count")
+RATES = ("engagement_rate", "bounce_rate", "single_page_rate")
+WEEK = "2026-W05"
+
+
+def write_activities(events: Path, path: Path) -> int:
+    """Write what users of a file of events did as an order report does; return the number of activities."""
+    with events.open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["user_id"]]
+    types = sorted({row["event_type"] for row in rows})
+    path.parent.mkdir(parents=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("id", "uniq_id", "date_time", "action_id", "customer_id", "quantity"))
+        for number, row in enumerate(rows, start=1):
+            at, action = row["event_timestamp"][:19], types.index(row["event_type"])
+            writer.writerow((number, row["event_id"], at, action, row["user_id"], 1))
+    return len(rows)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of an API over such a shop, which was run and published."""
+    folder = tmp_path_factory.mktemp("activities_only")
+    write_shop(folder / "files")
+    activities = report_path(folder / "home", ACTIVITIES)
+    assert write_activities(folder / "files" / "events.csv", activities) > 1_000
+    shutil.copy(folder / "files" / "customers.json", activities.parent)
+    loaded = Settings(
+        home=folder / "home",
+        events=str(activities),
+        events_mapping=ACTIVITIES,
+        orders=str(folder / "files" / "orders.csv"),
+        order_customers_over=0,
+    )
+    monday = FIRST.date() - FIRST.weekday() * ONE_DAY
+    run(loaded, Days.between(monday, FIRST.date() + DAYS * ONE_DAY))
+    return loaded
+
+
+@pytest.fixture(scope="module", params=["of the run", "of the orders alone"])
+def api(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Api]:
+    """The API with the settings of the run, and with those that leave the events to what the home remembers."""
+    without_events = Settings(home=settings.home, orders=settings.orders)
+    with served(create_app(settings if request.param == "of the run" else without_events)) as answer:
+        yield answer
+
+
+def test_no_day_and_no_period_has_a_bounce(api: Api) -> None:
+    answer = api.json("/analytics/engagement", time_range="week")
+    numbers = answer["engagement"]
+    assert numbers["session_count"] > 0
+    assert {numbers[name] for name in (*OF_VIEWS, *RATES)} == {None}
+    assert {answer["change"][name] for name in (*OF_VIEWS, *RATES)} == {None}
+    assert len(answer["days"]) == 7
+    for day in answer["days"]:
+        assert {day[name] for name in (*OF_VIEWS, *RATES, "pages_per_session")} == {None}
+        assert day["daily_visitor_count"] > 0
+
+
+@pytest.mark.parametrize("definition", [{}, {"idle": "10m"}], ids=["stored sessions", "others"])
+def test_a_question_about_sessions_says_what_is_not_known(api: Api, definition: dict[str, str]) -> None:
+    answer = api.post("/analytics/sessions", definition).json()
+    assert answer["sessions"] > 0
+    assert [answer[name] for name in ("engaged_sessions", "bounce_rate", "pages_per_session")] == [None] * 3
+    assert any("bounces and pages are not known" in warning for warning in answer["warnings"])
+
+
+def test_all_that_was_ordered_after_a_visit_is_of_an_unknown_channel(api: Api) -> None:
+    answer = api.json("/analytics/revenue/by-channel", time_range="month")
+    revenue = {channel["channel"]: Decimal(channel["revenue_amount"]) for channel in answer["channels"]}
+    assert {"(unknown)"} <= revenue.keys() <= {"(unknown)", "(none)"}
+    total = api.json("/analytics/sales", time_range="month")["sales"]["revenue_amount"]
+    assert sum(revenue.values()) == Decimal(total)
+
+
+def test_a_question_about_attribution_says_that_no_channel_is_known(api: Api) -> None:
+    answer = api.post("/analytics/attribution", {}).json()
+    assert answer["notes"][-1].endswith("do not say where visits came from, so no channel is known.")
+    assert {row["channel"] for row in answer["channels"]} <= {"(unknown)", "(none)"}
+
+
+def test_the_way_down_says_that_the_number_is_not_known(api: Api) -> None:
+    one, several = '["event_date = 2026-01-21"]', '["event_date >= 2026-01-21"]'
+    for where in (one, several):
+        number = api.json("/explain/mart/engagement_daily", column="engaged_session_count", where=where, limit=0)[
+            "number"
+        ]
+        assert [number[name] for name in ("value", "adds_up")] == [None, None]
+        assert number["note"].startswith("This number is not known")
+
+
+def test_pages_show_nothing_where_nothing_is_known(settings: Settings) -> None:
+    with served(build_dashboard_app(settings)) as pages:
+        for path in ("/dashboard/?time_range=week", "/dashboard/sessions"):
+            tiles = tiles_of(read(pages.get(path).text))
+            assert (tiles["Bounce rate"], int(tiles["Sessions"]) > 0) == ("", True), path
+        for path in ("sales", "attribution"):
+            text = read(pages.get(f"/dashboard/{path}?time_range=month").text).text
+            assert "(unknown)" in text, path
+            assert "Direct" not in text, path
+
+
+def test_the_report_leaves_the_bounce_rate_out(settings: Settings) -> None:
+    report = build_report(settings, Week.parse(WEEK))
+    assert report["numbers"]["session_count"]["value"] > 0
+    assert report["numbers"]["bounce_rate"] == {"value": None, "previous": None, "change": None}
+    (line,) = [line for line in text_lines(report) if "ounce" in line]
+    assert "100" not in line

@@ -1,0 +1,68 @@
+"""The parameters that every route with numbers takes, found in the API's own document."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api.app import build_app
+from ecom_assets_tests.interfaces.api.conftest import Api
+
+Row = dict[str, Any]
+LEFT_OUT = {"range", "definition", "explain"}
+NEEDS_A_BODY = {"steps": ["page_view", "purchase"]}
+WHOLE = {"windows", "minutes", "steps"}
+"""Lists whose rows belong together: those of a funnel's breakdown come a page at a time."""
+CONFLICT = 409
+
+
+def routes() -> Iterator[str]:
+    """Yield the path of every GET route of numbers, with a product where it needs one."""
+    for path, methods in build_app(Settings()).openapi()["paths"].items():
+        if "get" in methods and path.startswith(("/v1/analytics/", "/v1/operations/")):
+            yield path.replace("{product_id}", "p1")
+
+
+ROUTES = [*routes()]
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_every_route_takes_a_limit_from_1_to_1000(api: Api, path: str) -> None:
+    statuses = {limit: api.get(path, limit=limit).status_code for limit in (0, 1, 1000, 1001)}
+    assert statuses[0] == statuses[1001] == 422
+    assert statuses[1] == statuses[1000] in {200, CONFLICT}
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_list_has_no_more_rows_than_its_limit(api: Api, path: str) -> None:
+    answer = api.get(path, limit=1)
+    if answer.status_code == CONFLICT:  # the small shop delivers nothing
+        assert answer.json()["detail"].startswith("There is no ledger of deliveries here")
+        return
+    body: Row = answer.json()
+    of_windows = [window[name] for window in body.get("windows", ()) for name in ("top_products", "top_pages")]
+    lists = [value for name, value in body.items() if isinstance(value, list) and name not in WHOLE]
+    main = next((part for part in lists if part and isinstance(part[0], dict)), [])
+    assert all(len(rows) <= 1 for rows in [main, *of_windows])
+    if "total_count" in body and lists:
+        assert body["total_count"] is None or body["total_count"] >= len(main)
+
+
+@pytest.mark.parametrize("path", [route for route in ROUTES if "realtime" not in route])
+def test_numbers_alone_are_those_of_the_whole_answer(api: Api, path: str) -> None:
+    whole, short = api.get(path), api.get(path, fields="numbers")
+    assert short.status_code == whole.status_code
+    if whole.status_code != CONFLICT:
+        expected = {name: value for name, value in whole.json().items() if name not in LEFT_OUT}
+        assert short.json() == expected
+        assert list(short.json()) == list(expected)
+        assert short.headers["etag"] != whole.headers["etag"] if "etag" in whole.headers else True
+
+
+def test_numbers_alone_of_real_time_and_of_a_question(api: Api) -> None:
+    assert not api.json("/analytics/realtime", fields="numbers").keys() & LEFT_OUT
+    answer = api.post("/analytics/funnel", NEEDS_A_BODY, fields="numbers").json()
+    assert not answer.keys() & LEFT_OUT
+    assert answer["steps"] == api.post("/analytics/funnel", NEEDS_A_BODY).json()["steps"]
+    assert api.get("/analytics/sales", fields="few").status_code == 422

@@ -1,0 +1,80 @@
+"""Which requests are ad-hoc questions, which processes of their own compute: those that read in one, and no others."""
+
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from ecom_assets.behaviour.questions.source import QuestionTooLargeError
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api.adhoc.questions import AdHocQuestions
+from ecom_assets.interfaces.api.store.store import SnapshotReading
+from ecom_assets.interfaces.dashboard.app import build_dashboard_app, build_dashboard_stack
+from ecom_assets.interfaces.dashboard.page import DashboardPage, all_pages
+from ecom_assets_tests.interfaces.api.conftest import served
+from ecom_assets_tests.interfaces.api.test_http import GETS
+from ecom_assets_tests.interfaces.api.test_questions import QUESTIONS
+from ecom_assets_tests.interfaces.dashboard.conftest import Client
+from ecom_assets_tests.interfaces.dashboard.test_pages import NEEDS as OF_PAGES
+
+NUMBER = "table=mart.revenue_daily&column=order_count&order_date=2026-01-20"
+WHY = "/v1/explain/mart/revenue_daily?where=order_date = 2026-01-20"
+UNASKED = {"alert", "experiment", "board-tile", "mapping"}
+"""Pages that ask nothing before a form is filled in, and for a number of the shop."""
+READ_LINKS = ("/dashboard/live", "/v1/analytics/realtime")
+"""What reads links of earlier runs on a connection of its own, and is no question."""
+NEEDS = OF_PAGES | {"why": NUMBER}
+
+
+@pytest.fixture(scope="module")
+def client(settings: Settings) -> Iterator[Client]:
+    """The API and the dashboard, of which nobody has asked anything yet: the Live page reads links once."""
+    with served(build_dashboard_app(settings)) as answer:
+        yield Client(answer.address)
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[SnapshotReading]:
+    """The ad-hoc questions that began; each is refused."""
+    questions: list[SnapshotReading] = []
+
+    def refused(reading: SnapshotReading) -> None:
+        questions.append(reading)
+        raise QuestionTooLargeError("This question is not answered here.")
+
+    monkeypatch.setattr(SnapshotReading, "adhoc", refused)
+    return questions
+
+
+@pytest.mark.sampled(12)
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
+def test_a_page_that_asks_questions_says_so(client: Client, begun: list[SnapshotReading], page: DashboardPage) -> None:
+    assert client.get(f"{page.address}?{NEEDS.get(page.path, '')}").status_code == 200
+    is_asked = (page.is_ad_hoc and page.path not in UNASKED) or page.address in READ_LINKS
+    assert bool(begun) == is_asked
+
+
+@pytest.mark.sampled(12)
+@pytest.mark.parametrize("path", [*GETS, *QUESTIONS, WHY])
+def test_a_route_that_asks_questions_is_known(
+    client: Client, settings: Settings, begun: list[SnapshotReading], path: str
+) -> None:
+    app = build_dashboard_app(settings)
+    middleware = AdHocQuestions(app, app.state.ad_hoc, settings)
+    if path in QUESTIONS:
+        requests.post(client.address + path, json=QUESTIONS[path], timeout=60)
+    else:
+        client.get(path)
+    plain = path.partition("?")[0]
+    is_asked = middleware.is_question("POST" if path in QUESTIONS else "GET", plain)
+    assert bool(begun) == (is_asked or plain in READ_LINKS)
+
+
+@pytest.mark.slow
+def test_a_page_whose_question_is_not_answered_says_why_as_a_page(settings: Settings) -> None:
+    hasty = settings.model_copy(update={"adhoc_timeout_s": 0.01})
+    with served(build_dashboard_stack(hasty)) as answer:  # type: ignore[arg-type]  # any ASGI application
+        page = answer.get("/dashboard/funnel")
+        assert (page.status_code, page.headers["content-type"]) == (413, "text/html; charset=utf-8")
+        assert "takes more than 0.01 s; ask about fewer days" in page.text
+        assert answer.get("/dashboard/").status_code == 200

@@ -1,0 +1,257 @@
+"""The pages in a real browser: no error, no overflow, nothing that axe finds serious, and what people do on them."""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from ecom_assets.core.operations.requests import Requests
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.days import Days
+from ecom_assets.interfaces.dashboard.app import build_dashboard_app
+from ecom_assets.interfaces.dashboard.page import DashboardPage, all_pages
+from ecom_assets.outputs.delivery.destination import DeliveryResult, DeliveryState
+from ecom_assets_tests.interfaces.api.conftest import served
+from ecom_assets_tests.interfaces.dashboard.conftest import Client
+from ecom_assets_tests.interfaces.dashboard.test_operation import held as held  # noqa: PLC0414 (the fixture, for this file too)
+from ecom_assets_tests.interfaces.dashboard.test_pages import NEEDS
+from ecom_assets_tests.interfaces.ui.test_ui import ARGUMENTS, CHROMIUM
+from ecom_assets_tests.outputs.delivery.delivered_shop import DeliveredShop
+from ecom_assets_tests.outputs.delivery.test_exports import event
+
+pytestmark = [pytest.mark.browser]
+WIDTHS = (375, 1440)
+SERIOUS = {"serious", "critical"}
+COLOURS = 12
+"""The colours that the theme has for series."""
+OTHERS = [page for page in all_pages() if page.path != "overview"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium for the tests of this file."""
+    if not CHROMIUM.exists():
+        pytest.skip("there is no Chromium on this machine; `make browser` installs it")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+def opened(browser: Browser, client: Client, path: str, width: int, theme: str) -> tuple[Page, list[str]]:
+    """Open a page and let it draw; the second value is what went wrong so far."""
+    page = browser.new_page(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if theme == "dark" else "light"
+    )
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "request",
+        lambda request: None if request.url.startswith((client.address, "data:")) else wrong.append(request.url),
+    )
+    page.goto(f"{client.address}/dashboard/{path}")
+    for plot in page.locator(".plot").all():
+        plot.scroll_into_view_if_needed()
+        expect(plot.locator("canvas")).to_be_visible()
+    return page, wrong
+
+
+def is_sound(browser: Browser, client: Client, path: str) -> None:
+    """Look at a page in both themes, narrow and wide."""
+    for width, theme in zip(WIDTHS, ("dark", "light"), strict=True):
+        page, wrong = opened(browser, client, path, width, theme)
+        assert wrong == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        actual = Axe().run(page).response["violations"]
+        reported = {row["id"]: [node["html"] for node in row["nodes"]] for row in actual if row["impact"] in SERIOUS}
+        assert reported == {}, f"{path} at {width} px, {theme}"
+        page.close()
+
+
+def test_overview_is_sound(browser: Browser, client: Client) -> None:
+    is_sound(browser, client, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", OTHERS, ids=lambda page: page.path)
+def test_every_page_is_sound(browser: Browser, client: Client, page: DashboardPage) -> None:
+    is_sound(browser, client, f"{page.path}?{NEEDS.get(page.path, '')}")
+
+
+@pytest.mark.slow
+def test_a_choice_is_in_the_address_and_the_theme_is_kept(browser: Browser, client: Client) -> None:
+    page, wrong = opened(browser, client, "sales", 1440, "light")
+    page.get_by_label("Days").select_option("week")
+    page.wait_for_url(re.compile("time_range=week"))
+    page.get_by_role("link", name="Products and stock").click()
+    page.wait_for_url(re.compile("/dashboard/products.*time_range=week"))
+    page.get_by_role("button", name="Change to the dark theme").click()
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert wrong == []
+    page.close()
+
+
+@pytest.mark.slow
+def test_a_chart_is_kept_as_png(browser: Browser, client: Client) -> None:
+    page, _ = opened(browser, client, "?time_range=week", 1440, "light")
+    with page.expect_download() as kept:
+        page.get_by_role("button", name="PNG").first.click()
+    assert kept.value.suggested_filename == "revenue-by-day.png"
+    assert kept.value.path().read_bytes().startswith(b"\x89PNG")
+    page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["overview", "sessions", "funnel", "attribution"])
+def test_on_paper_charts_are_as_wide_as_the_page_and_nothing_is_cut(
+    browser: Browser, client: Client, path: str
+) -> None:
+    """A4 leaves 718 CSS pixels between Chromium's margins; charts are drawn for 640, also those not seen yet."""
+    page, wrong = opened(browser, client, path, 1440, "light")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    plots = page.locator(".plot")
+    expect(page.locator(".plot canvas")).to_have_count(plots.count())
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 900})
+    page.wait_for_function("[...document.querySelectorAll('.plot canvas')].every((one) => one.clientWidth <= 640)")
+    ends = page.locator(".plot canvas").evaluate_all(
+        "(all) => all.map((one) => [one, one.closest('section')].map((seen) => seen.getBoundingClientRect().right))"
+    )
+    assert all(canvas <= section for canvas, section in ends)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
+    expect(page.get_by_role("navigation")).to_have_count(0)
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert wrong == []
+    page.close()
+
+
+@pytest.mark.slow
+def test_the_keyboard_reaches_the_content_and_the_menu(browser: Browser, client: Client) -> None:
+    page, _ = opened(browser, client, "", 375, "light")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    menu = page.get_by_role("button", name="Menu")
+    assert menu.get_attribute("aria-expanded") == "false"
+    expect(page.get_by_role("link", name="Sales")).to_be_hidden()
+    menu.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("navigation").get_by_role("link", name="Sales")).to_be_visible()
+    page.close()
+
+
+MONDAY = date(2026, 2, 2)
+
+
+@pytest.mark.slow
+def test_a_funnel_is_built_and_its_address_shows_others_the_same(browser: Browser, client: Client) -> None:
+    page = browser.new_page()
+    page.goto(f"{client.address}/dashboard/funnel")
+    page.get_by_label("Step 2", exact=True).fill("purchase")
+    page.get_by_label("Step 3", exact=True).fill("")
+    page.get_by_label("Window").fill("3d")
+    page.get_by_role("button", name="Ask").click()
+    expect(page).to_have_url(re.compile("step2=purchase"))
+    assert "step4" not in page.url, "what is empty is not in the address"
+    expect(page.get_by_label("Step 3", exact=True)).to_have_count(0)
+    shown = page.locator(".tile .number").all_inner_texts()
+    other = browser.new_page()
+    other.goto(page.url)
+    assert other.locator(".tile .number").all_inner_texts() == shown
+    expect(other.get_by_label("Window")).to_have_value("3d")
+    other.get_by_label("Window").fill("soon")
+    other.get_by_role("button", name="Ask").click()
+    expect(other.get_by_role("alert")).to_contain_text("soon")
+
+
+@pytest.mark.slow
+def test_a_cell_of_the_retention_table_lists_who_is_in_it(browser: Browser, client: Client) -> None:
+    page = browser.new_page()
+    page.goto(f"{client.address}/dashboard/retention?period=week&start=page_view")
+    page.locator(".cohorts tr:nth-child(2) a").nth(1).click()
+    expect(page).to_have_url(re.compile(r"start=page_view.*who_cohort=\d{4}-\d\d-\d\d&who_period=\d+#s3-title"))
+    expect(
+        page.get_by_text(re.compile(r"The first \d+ of \d+ of \d{4}-\d\d-\d\d, period \d+, by visitor"))
+    ).to_be_visible()
+
+
+@pytest.mark.slow
+def test_a_held_day_is_released_by_its_button(browser: Browser, held: Client, tmp_path: Path) -> None:
+    page = browser.new_page()
+    page.goto(f"{held.address}/dashboard/quality")
+    page.get_by_role("button", name="Release 2026-02-03").click()
+    expect(page.get_by_text("The release of 2026-02-03 is recorded")).to_be_visible()
+    expect(page.get_by_text("Asked by somebody on this machine")).to_be_visible()
+    assert len(Requests(tmp_path).waiting()) == 1
+
+
+@pytest.mark.slow
+def test_dead_letters_are_sent_again_by_their_button(browser: Browser, settings: Settings, tmp_path: Path) -> None:
+    shop = DeliveredShop(tmp_path)
+    shop.tool.answers = {"m2": DeliveryResult(DeliveryState.REJECTED, "bad_value", "No such currency.")}
+    shop.land([event("m1", MONDAY), event("m2", MONDAY)])
+    shop.land_orders({MONDAY: 0})
+    shop.deliver(Days((MONDAY,)))
+    ledger = type(settings.ledger_url)(f"sqlite://{tmp_path / 'ledger.sqlite'}")
+    app = build_dashboard_app(settings.model_copy(update={"ledger_url": ledger}))
+    app.state.settings = app.state.settings.model_copy(update={"home": tmp_path})
+    with served(app) as answer:
+        page = browser.new_page()
+        page.goto(f"{answer.address}/dashboard/deliveries")
+        page.get_by_role("button", name="Send again").click()
+        expect(page.get_by_text("are sent again by the next run")).to_be_visible()
+        shop.tool.answers = {}
+        shop.deliver(Days((MONDAY,)))
+        page.reload()
+        expect(page.get_by_text("Every record of these days could be delivered")).to_be_visible()
+    shop.close()
+
+
+RECORD = """() => {
+  const { parse } = window.ecomVega;
+  const recorded = (spec, ...rest) => { window.drawn = spec; return parse(spec, ...rest); };
+  window.ecomVega = { ...window.ecomVega, parse: recorded };
+}"""
+
+
+def drawn(browser: Browser, client: Client, path: str, width: int) -> dict[str, Any]:
+    """Return what the first chart of a page is drawn from, in Vega's words."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(f"{client.address}/dashboard/{path}")
+    page.evaluate(RECORD)
+    page.locator(".plot").first.scroll_into_view_if_needed()
+    page.get_by_role("button", name="Change to the dark theme").click()  # draws again, where it was drawn already
+    page.wait_for_function("window.drawn")
+    spec: dict[str, Any] = page.evaluate("JSON.parse(JSON.stringify(window.drawn))")
+    page.close()
+    return spec
+
+
+@pytest.mark.slow
+def test_more_lines_than_colours_differ_by_their_dashes(browser: Browser, client: Client) -> None:
+    spec = drawn(browser, client, "trend?series1=page_view&by=visitor_id&period=week&limit=25", 1440)
+    scales = {scale["name"]: scale for scale in spec["scales"]}
+    names, dashes = scales["color"]["domain"], scales["strokeDash"]["range"]
+    assert len(names) > COLOURS
+    looks = [(index % COLOURS, tuple(dash)) for index, dash in enumerate(dashes)]
+    assert len(set(looks)) == len(looks) == len(names)
+
+
+@pytest.mark.slow
+def test_on_a_phone_names_leave_a_chart_two_thirds_of_the_width(browser: Browser, client: Client) -> None:
+    limits = {
+        width: [
+            axis["labelLimit"] for axis in drawn(browser, client, "correlation", width)["axes"] if "labelLimit" in axis
+        ]
+        for width in (390, 1440)
+    }
+    assert limits[1440] == [220]
+    assert limits[390][0] <= 390 / 3

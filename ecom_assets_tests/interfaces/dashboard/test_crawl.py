@@ -1,0 +1,128 @@
+"""Every link of every page leads to a page or a file, and so do some with every choice of every form."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, all_pages
+from ecom_assets_tests.interfaces.dashboard.conftest import Client
+from ecom_assets_tests.interfaces.dashboard.html import Node, read
+
+NEEDS = {
+    "product": {"product": "p1"},
+    "board": {"board": "shop"},
+    "board-tile": {"board": "shop", "tile": "0"},
+    "versions": {"kind": "boards", "id": "shop"},
+}
+"""What the address of a page must say."""
+DAYS = {"time_range": "week"}
+Fields = dict[str, str]
+
+
+class Visits:
+    """The addresses that a server answered; what it answered is not kept, as thousands of pages are gigabytes."""
+
+    def __init__(self, client: Client) -> None:
+        """Open nothing yet."""
+        self._client = client
+        self._opened: set[str] = set()
+
+    def open(self, address: str) -> Node:
+        """Return the page at an address; a file has no elements."""
+        address = address.partition("#")[0]
+        answer = self._client.get(address)
+        assert answer.status_code == 200, f"{address}: {answer.text[:1000]}"
+        self._opened.add(address)
+        is_page = answer.headers["content-type"].startswith("text/html")
+        return read(answer.text) if is_page else Node("file")
+
+    def follow(self, page: Node, most: int = 10_000) -> None:
+        """Open every link of a page's navigation to this server, and at most so many of the others, evenly spread.
+
+        An address that was opened before is not opened again.
+        """
+        menu, links = (
+            [link.attributes["href"] for link in part.all("a")] for part in (page.one("nav"), page.one("main"))
+        )
+        for address in [*menu, *links[:: len(links) // most + 1]]:
+            if address.startswith("/") and address.partition("#")[0] not in self._opened:
+                self.open(address)
+
+
+@pytest.fixture(scope="module")
+def visits(client: Client) -> Visits:
+    """The addresses that the tests of this file have opened."""
+    return Visits(client)
+
+
+def address_of(page: DashboardPage, fields: Fields) -> str:
+    """Return the address that a browser opens for the fields of a form."""
+    return f"{page.address}?{urlencode(fields)}"
+
+
+def submissions(form: Node) -> Iterator[Fields]:
+    """Yield the fields of a form as they are, with each option of each select, and with an odd text in each input."""
+    inputs = [field.attributes for field in form.all("input")]
+    selects = {field.attributes["name"]: field.all("option") for field in form.all("select")}
+    chosen = {
+        name: next((option for option in options if "selected" in option.attributes), options[0]).attributes["value"]
+        for name, options in selects.items()
+    }
+    shown = {input_["name"]: input_.get("value", "") for input_ in inputs} | chosen
+    yield shown
+    for name, options in selects.items():
+        yield from (shown | {name: option.attributes["value"]} for option in options)
+    yield from (shown | {input_["name"]: "a'b, 1;"} for input_ in inputs if input_.get("type", "text") == "text")
+
+
+def forms_of(page: Node) -> list[Node]:
+    """Return the forms of a page that ask for another view of it."""
+    return page.all("form", method="get")
+
+
+def in_shares(count: int) -> list[Any]:
+    """Return the pages as parameters of a test, shared out to so many processes."""
+    return [
+        pytest.param(page, marks=pytest.mark.xdist_group(f"crawl{n % count}")) for n, page in enumerate(all_pages())
+    ]
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
+def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(visits: Visits, page: DashboardPage) -> None:
+    days = DAYS if issubclass(page.asks, Filters) else {}
+    visits.follow(visits.open(address_of(page, NEEDS.get(page.path, {}) | days)), most=20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", in_shares(3), ids=lambda page: page.path)
+def test_every_link_of_a_page_and_some_with_every_choice_lead_somewhere(visits: Visits, page: DashboardPage) -> None:
+    first = visits.open(address_of(page, NEEDS.get(page.path, {})))
+    visits.follow(first)
+    for form in forms_of(first):
+        for fields in submissions(form):
+            # Not all links again: on the page of a trend, a thousand answers would take a thousand seconds.
+            visits.follow(visits.open(address_of(page, fields)), most=10)
+
+
+def test_a_builder_shows_its_first_question_for_the_days_that_were_chosen(visits: Visits) -> None:
+    sales = visits.open("/dashboard/sales?time_range=week")
+    links: dict[str, Any] = {link.text: link.attributes["href"] for link in sales.one("nav").all("a")}
+    dates = {field.attributes["name"]: field.attributes["value"] for field in sales.all("input", type="date")}
+    assert links["Sales"].endswith("?time_range=week")
+    assert links["Live"].endswith("/live")
+    form = visits.open(links["Funnel"]).one("form", class_="builder")
+    fields = next(submissions(form))
+    assert {name: fields[name] for name in dates} == dates
+    assert fields["step1"], "the first question"
+
+
+def test_an_unknown_parameter_is_answered_with_the_closest_known_ones(client: Client) -> None:
+    answer = client.get("/dashboard/funnel?step_1=page_view")
+    assert answer.status_code == 422
+    sentence = read(answer.text).one("p", class_="notice").text
+    assert "'step1'" in sentence
+    assert len(sentence) < 200, "not a list of all"
+    assert read(answer.text).all("a", href="/dashboard/funnel"), "the page without them"

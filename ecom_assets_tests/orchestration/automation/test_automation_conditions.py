@@ -1,0 +1,108 @@
+"""The weekly mart follows sales by itself, on every day computed without it, and publishing follows the marts."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+import pytest
+from pydantic import SecretStr
+
+from ecom_assets.commerce.orders.assets import raw_user_order_log
+from ecom_assets.commerce.sales.assets import customer, customer_retention, sales
+from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.asset import AUTOMATED, PUBLICATION, RETENTION, SNAPSHOT
+from ecom_assets.definitions import build_definitions
+
+POSTGRES = SecretStr("postgres://ann@localhost/shop")
+LONG_AGO, YESTERDAY = "2026-01-05", "2026-03-09"
+
+
+class Daemon:
+    """What Dagster's daemon does with the condition, without runs."""
+
+    def __init__(self, instance: dg.DagsterInstance, postgres_url: SecretStr = POSTGRES) -> None:
+        self._instance = instance
+        self._definitions = build_definitions(Settings(first_day=date(2026, 1, 1), postgres_url=postgres_url))
+        self._automated = AUTOMATED - {SNAPSHOT if postgres_url.get_secret_value() else PUBLICATION}
+        self._cursor: dg.AssetDaemonCursor | None = None
+
+    def computed(self, asset: dg.AssetKey, *days: str) -> None:
+        """Let an asset be computed for some days, and nothing else."""
+        for day in days:
+            self._instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day))
+
+    def requested(self) -> set[str]:
+        """Return the days of the weekly mart that one look asks for, with `publish` before those of a publication."""
+        looked = dg.evaluate_automation_conditions(
+            self._definitions,
+            self._instance,
+            asset_selection=dg.AssetSelection.assets(*self._automated),
+            cursor=self._cursor,
+        )
+        self._cursor = looked.cursor
+        return {
+            str(day) if key == RETENTION else f"publish {day}"
+            for key in self._automated
+            for day in looked.get_requested_partitions(key)
+        }
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        daemon = Daemon(instance)
+        assert daemon.requested() == set()
+        yield daemon
+
+
+@pytest.mark.slow
+def test_it_follows_the_newest_day_and_one_of_long_ago_alike(daemon: Daemon) -> None:
+    daemon.computed(sales.key, LONG_AGO, YESTERDAY)
+    assert daemon.requested() == {LONG_AGO, YESTERDAY}
+    assert not {LONG_AGO, YESTERDAY} & daemon.requested()
+
+
+def test_a_day_that_is_run_again_is_followed_again(daemon: Daemon) -> None:
+    for _ in range(2):
+        daemon.computed(sales.key, LONG_AGO)
+        assert daemon.requested() == {LONG_AGO}
+        daemon.computed(customer_retention.key, LONG_AGO)
+        assert daemon.requested() == {f"publish {LONG_AGO}"}
+
+
+def test_other_tables_alone_start_nothing(daemon: Daemon) -> None:
+    daemon.computed(customer.key, LONG_AGO)
+    assert daemon.requested() == {f"publish {LONG_AGO}"}, "of the two, only the publication reads it"
+    daemon.computed(raw_user_order_log.key, YESTERDAY)
+    assert daemon.requested() == set()
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize(("url", "absent"), [(POSTGRES, SNAPSHOT), (SecretStr(""), PUBLICATION)])
+def test_assets_with_conditions_are_in_no_job_of_a_single_source(url: SecretStr, absent: dg.AssetKey) -> None:
+    definitions = build_definitions(Settings(postgres_url=url))
+    automated = AUTOMATED - {absent}
+    specs = definitions.resolve_all_asset_specs()
+    assert {spec.key for spec in specs if spec.automation_condition} == automated
+    for job in ("events", "orders", "customers"):
+        assert not AUTOMATED & set(definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
+    assert automated <= set(definitions.resolve_job_def("everything").asset_layer.executable_asset_keys)
+
+
+def test_the_snapshot_follows_what_the_api_reads() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        daemon = Daemon(instance, SecretStr(""))
+        daemon.requested()
+        daemon.computed(customer.key, YESTERDAY)
+        assert daemon.requested() == {f"publish {YESTERDAY}"}
+        assert daemon.requested() == set()
+        daemon.computed(customer_retention.key, YESTERDAY)
+        assert daemon.requested() == {f"publish {YESTERDAY}"}, "the API reads the weekly mart too"
+
+
+def test_marts_are_published_once_all_of_them_have_settled(daemon: Daemon) -> None:
+    daemon.computed(sales.key, YESTERDAY)
+    assert daemon.requested() == {YESTERDAY}, "the weekly mart first"
+    daemon.computed(customer_retention.key, YESTERDAY)
+    assert daemon.requested() == {f"publish {YESTERDAY}"}
+    assert daemon.requested() == set()

@@ -1,0 +1,287 @@
+"""The sensor on landing files: what is new is materialized, what is not is left alone."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from ecom_assets.core.clock import now_utc
+from ecom_assets.core.settings.settings import Settings, load_settings
+from ecom_assets.core.tables.asset import RANGE_END, RANGE_START
+from ecom_assets.core.tables.check import PARTS
+from ecom_assets.definitions import build_definitions
+from ecom_assets.ingestion.sources.compaction import compact
+from ecom_assets.ingestion.sources.first_partition import with_first_partition
+from ecom_assets.orchestration.automation.sensors import landing_sensor
+from ecom_assets_tests.command import page_views
+
+NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+
+class Landing:
+    """A folder of landing files, and the sensor that watches it."""
+
+    def __init__(self, folder: Path, instance: dg.DagsterInstance, **settings: Any) -> None:
+        self.folder = folder
+        bound = {"landing_every_s": 0.0, **settings}
+        self.settings = Settings(home=folder.parent / "home", events=str(folder), **bound)
+        self.cursor: str | None = None
+        self.instance = instance
+        self.now = NOON
+
+    def receive(self, day: str, *event_days: str, name: str = "part.csv") -> Path:
+        """Let a file arrive on a day, with a page view of each of the event days."""
+        landed = self.folder / f"received_date={day}"
+        landed.mkdir(parents=True, exist_ok=True)
+        return page_views(landed / name, *event_days)
+
+    def look(self) -> dg.SensorResult:
+        """Let the sensor look, as the daemon does every minute."""
+        context = dg.build_sensor_context(self.instance, cursor=self.cursor)
+        actual = landing_sensor(self.settings, now=lambda: self.now)(context)
+        assert isinstance(actual, dg.SensorResult)
+        self.cursor = actual.cursor or self.cursor
+        return actual
+
+    def days(self) -> tuple[str, str]:
+        """Return the first and last day that the sensor asks for."""
+        (request,) = self.look().run_requests or ()
+        return request.tags[RANGE_START], request.tags[RANGE_END]
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture
+def landing(tmp_path: Path, instance: dg.DagsterInstance) -> Landing:
+    return Landing(tmp_path / "landing", instance)
+
+
+def reason(actual: dg.SensorResult) -> str:
+    assert not actual.run_requests
+    skip = actual.skip_reason
+    return skip.skip_message or "" if isinstance(skip, dg.SkipReason) else str(skip)
+
+
+def test_a_new_file_asks_for_its_day_and_its_events_days_and_the_day_whose_visitors_they_name(landing: Landing) -> None:
+    landing.receive("2026-03-05", "2026-03-05", "2026-03-03")
+    assert landing.days() == ("2026-03-02", "2026-03-05")
+
+
+def test_without_a_new_file_it_says_so(landing: Landing) -> None:
+    landing.receive("2026-03-05", "2026-03-05")
+    landing.days()
+    assert reason(landing.look()) == "No new event files."
+
+
+def test_only_the_new_file_s_days_are_asked_for(landing: Landing) -> None:
+    landing.receive("2026-03-05", "2026-03-05")
+    landing.days()
+    landing.receive("2026-03-08", "2026-03-08")
+    assert landing.days() == ("2026-03-07", "2026-03-08")
+
+
+def test_an_old_file_asks_for_the_days_after_it_too_whose_rows_may_now_be_copies(landing: Landing) -> None:
+    landing.receive("2026-03-09", "2026-03-09")
+    landing.days()
+    landing.receive("2026-03-05", "2026-03-05")
+    assert landing.days() == ("2026-03-04", "2026-03-09")
+
+
+def test_a_file_that_changed_is_taken_again_with_every_day_it_may_have_held_rows_of(landing: Landing) -> None:
+    landing.receive("2026-03-05", "2026-03-05")
+    first = landing.look().run_requests or []
+    landing.receive("2026-03-05", "2026-03-05", "2026-03-04")
+    second = landing.look().run_requests or []
+    assert second[0].tags[RANGE_START] == "2026-02-26"
+    assert first[0].run_key != second[0].run_key
+
+
+def test_an_event_that_is_too_late_does_not_drag_its_own_day_in(landing: Landing) -> None:
+    # Such a row counts for the day it arrived: the day before yesterday is in time, last year is not.
+    landing.receive("2026-03-05", "2026-03-03", "2025-03-03", "1970-01-01")
+    assert landing.days() == ("2026-03-02", "2026-03-05")
+
+
+def test_days_without_a_partition_are_not_asked_for(landing: Landing) -> None:
+    landing.receive("2026-03-09", "2026-03-09")
+    landing.receive("2026-03-12", "2026-03-12")
+    assert landing.days() == ("2026-03-08", "2026-03-10")
+    landing.receive("2026-03-13", "2026-03-13")
+    assert reason(landing.look()) == "New event files, but of days without a partition."
+
+
+def test_a_folder_that_is_missing_or_empty_is_a_reason_to_wait(landing: Landing) -> None:
+    assert "does not exist" in reason(landing.look())
+    landing.folder.mkdir()
+    assert "holds no files" in reason(landing.look())
+
+
+def test_a_file_without_rows_is_news_of_its_day(landing: Landing) -> None:
+    landing.receive("2026-03-05")
+    assert landing.days() == ("2026-03-04", "2026-03-05")
+
+
+def test_the_sandbox_is_watched_where_nothing_else_is_set(tmp_path: Path) -> None:
+    sensor = landing_sensor(Settings(home=tmp_path / "home"))
+    actual = sensor(dg.build_sensor_context())
+    assert isinstance(actual, dg.SensorResult)
+    assert "does not exist" in reason(actual)
+
+
+@pytest.mark.slow
+def test_what_the_sensor_asks_for_runs(landing: Landing) -> None:
+    landing.receive("2026-03-05", "2026-03-05", "2026-03-04")
+    (request,) = landing.look().run_requests or ()
+    definitions = build_definitions(landing.settings)
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = definitions.resolve_job_def("everything")
+        result = job.execute_in_process(instance=instance, tags=dict(request.tags))
+        assert result.success
+        key = dg.AssetKey(["mart", "sessions"])
+        assert instance.get_materialized_partitions(key) == {"2026-03-03", "2026-03-04", "2026-03-05"}
+
+
+def test_a_stray_row_is_a_run_of_its_own_without_years_between(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    landing = Landing(tmp_path / "landing", instance, max_days=6000)
+    landing.receive("2026-03-09", "2026-03-09")
+    landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
+    requests = landing.look().run_requests or []
+    values = [(request.tags[RANGE_START], request.tags[RANGE_END]) for request in requests]
+    # A day before the rows, and the days after in which they may make others copies; up to today at most.
+    assert values == [("2013-12-31", "2014-01-10"), ("2026-03-08", "2026-03-09")]
+    # Each run knows the days of all, so that a few bad rows far away do not count as all of the rows.
+    assert {request.tags[PARTS] for request in requests} == {"2013-12-31/2014-01-10,2026-03-08/2026-03-09"}
+    landing.receive("2026-03-10", "2026-03-10")
+    (request,) = landing.look().run_requests or ()
+    assert PARTS not in request.tags
+
+
+@pytest.mark.slow
+def test_a_bad_row_alone_in_its_file_and_far_away_stops_no_run(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    landing = Landing(tmp_path / "landing", instance, max_days=6000)
+    landing.receive("2026-03-09", *["2026-03-09"] * 30)
+    stray = landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
+    stray.write_text(stray.read_text().replace("page_view", ""))
+    early, _late = landing.look().run_requests or ()
+    job = build_definitions(landing.settings).resolve_job_def("everything")
+    assert job.execute_in_process(instance=instance, tags=dict(early.tags)).success
+
+
+def test_a_span_that_nobody_can_mean_asks_for_no_run_and_says_so_until_it_is_gone(landing: Landing) -> None:
+    landing.receive("2026-03-09", "2026-03-09")
+    stray = landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
+    for _ in range(2):
+        result = landing.look()
+        assert not result.run_requests
+        assert "1 row of stray.csv of 2014-01-01 is far from all others" in str(result.skip_reason)
+    stray.unlink()
+    assert len(landing.look().run_requests or []) == 1
+
+
+# What is on before anybody decides
+
+
+@pytest.mark.parametrize(
+    ("environment", "status"),
+    [
+        ({"ECOM_EVENTS": "landing"}, dg.DefaultSensorStatus.RUNNING),
+        ({"ECOM_EVENTS": "landing", "ECOM_AMPLITUDE_API_KEY": "key"}, dg.DefaultSensorStatus.STOPPED),  # would deliver
+        ({}, dg.DefaultSensorStatus.STOPPED),  # the sandbox shop's schedules take its days in
+    ],
+)
+def test_it_is_on_where_files_are_the_source_and_reach_no_tool(
+    environment: dict[str, str], status: dg.DefaultSensorStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert landing_sensor(load_settings()).default_status is status
+
+
+def test_what_a_run_took_in_before_the_sensor_first_looked_is_not_asked_for_again(landing: Landing) -> None:
+    @dg.asset(key=["raw", "events"])
+    def raw_events() -> None:
+        """Take in what there is."""
+
+    landing.receive("2026-03-05", "2026-03-05")
+    assert dg.materialize([raw_events], instance=landing.instance).success
+    landing.receive("2026-03-08", "2026-03-08")
+    assert landing.days() == ("2026-03-07", "2026-03-08")
+    assert reason(landing.look()) == "No new event files."
+
+
+def test_a_file_that_is_still_being_copied_is_waited_for(landing: Landing) -> None:
+    copied = landing.receive("2026-03-05", "2026-03-05")
+    at = datetime.fromtimestamp(copied.stat().st_ctime, UTC)
+    landing.now = at + timedelta(seconds=29)
+    result = reason(landing.look())
+    assert result == "1 event files changed within the last 30 s; they may not be complete."
+    landing.now = at + timedelta(seconds=31)
+    assert landing.days() == ("2026-03-04", "2026-03-05")
+
+
+def test_a_file_of_days_before_the_partitions_waits_until_they_begin_with_it(landing: Landing) -> None:
+    landing.receive("2026-03-05", "2026-03-05")
+    loaded = landing.settings = with_first_partition(landing.settings)
+    assert loaded.first_day == date(2026, 2, 1), "events of 5 March may be late by a week"
+    landing.days()
+    landing.receive("2026-01-09", "2026-01-09")
+    for _ in range(2):
+        assert reason(landing.look()).startswith("New event files have rows of 2026-01-08, before the first partition")
+    unset = Settings(home=loaded.home, events=loaded.events, landing_every_s=0)
+    landing.settings = with_first_partition(unset)
+    assert landing.settings.first_day == date(2026, 1, 1)
+    assert landing.days() == ("2026-01-08", "2026-01-18")
+
+
+def test_generated_files_leave_one_instant_in_the_cursor_and_merging_them_asks_for_nothing(landing: Landing) -> None:
+    landing.now = now_utc() + timedelta(hours=1)
+    day = landing.now.date().isoformat()
+    folder = landing.folder / f"received_date={day}"
+    folder.mkdir(parents=True)
+    others = ("product_id", "product_category", "session_id", "page_url", "referrer_url", "cart_value")
+    columns = f"'page_view' AS event_type, 'u' AS user_id, '{day}T00:00:01Z' AS event_timestamp, "
+    columns += ", ".join(f"'' AS {name}" for name in others)
+    with duckdb.connect() as con:
+        for number in range(50):
+            path = folder / f"kafka-topic-0-{number:020}.parquet"
+            con.execute(f"COPY (SELECT '{number}' AS event_id, {columns}) TO '{path}'")
+    found = landing.look()
+    assert found.run_requests, found.skip_reason
+    assert landing.cursor
+    assert len(landing.cursor) < 200
+    assert reason(landing.look()) == "No new event files."
+    settings = landing.settings.model_copy(update={"compact_after_hours": 0.0})
+    assert compact(settings, now=landing.now.timestamp).merged_count == 50
+    assert reason(landing.look()) == "No new event files."
+
+
+def test_runs_are_so_far_apart_and_files_that_wait_are_not_forgotten(landing: Landing) -> None:
+    landing.settings = landing.settings.model_copy(update={"landing_every_s": 300.0})
+    landing.receive("2026-03-05", "2026-03-05")
+    landing.days()
+    landing.receive("2026-03-06", "2026-03-06", name="later.csv")
+    assert reason(landing.look()) == "New event files wait until 12:05:00 UTC (ECOM_LANDING_EVERY_S)."
+    landing.now += timedelta(seconds=300)
+    assert landing.days()[1] == "2026-03-06"
+
+
+def test_no_two_runs_are_requested_over_the_same_days(landing: Landing, instance: dg.DagsterInstance) -> None:
+    tags = {RANGE_START: "2026-03-04", RANGE_END: "2026-03-05"}
+    run = instance.create_run_for_job(_nothing, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    landing.receive("2026-03-05", "2026-03-05")
+    assert reason(landing.look()) == f"New event files wait for run {run.run_id}, over the same days."
+    instance.report_run_canceled(run)
+    assert landing.days()[1] == "2026-03-05"
+
+
+@dg.job
+def _nothing() -> None:
+    pass

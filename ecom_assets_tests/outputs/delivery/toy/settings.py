@@ -1,0 +1,15 @@
+"""Settings of the toy."""
+
+from pydantic import Field, SecretStr
+
+from ecom_assets.core.settings.subjects import PackageSettings, WebAddress
+
+
+class ToySettings(PackageSettings):
+    """What `Settings` has for the toy."""
+
+    toy_key: SecretStr = Field(SecretStr(""), description="Key of the toy")
+    toy_url: WebAddress = Field("https://toy.example", description="Address of the toy")
+
+
+SETTINGS = ToySettings

@@ -1,5 +1,0 @@
-"""What tests of sales share with those of order lines."""
-
-from ecom_assets_tests.orders.conftest import opened, shop
-
-__all__ = ["opened", "shop"]
